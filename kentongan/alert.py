@@ -1,0 +1,79 @@
+"""An alert as an officer drafts it: a CAP message, the facts of its hazard, and where it came from."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue
+
+from kentongan import cap
+from kentongan.cap.model import Severity, Status, Urgency
+from kentongan.errors import Refused
+from kentongan.seam import Mode
+
+
+class Kind(enum.StrEnum):
+    """What an alert does in its thread."""
+
+    ALERT = "alert"
+    CORRECTION = "correction"
+
+
+class Origin(BaseModel):
+    """The message that an alert relays, as its first sender named it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sender: str
+    sender_name: str
+    identifier: str
+    sent: AwareDatetime
+
+
+class Draft(BaseModel):
+    """What an officer has put together; it never changes once dispatched.
+
+    `cap` carries our own sender and identifier. `facts` are the values of the hazard's fields as its `hazard.yaml`
+    types them (numbers, texts, lists of texts, times as ISO 8601 with a zone); empty for an imported CAP alert,
+    whose words stand in its info blocks. `languages` are those it can be rendered in, first one first.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hazard: str
+    cap: cap.Alert
+    facts: Mapping[str, JsonValue] = {}
+    languages: tuple[str, ...]
+    origin: Origin | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def expires(self) -> datetime | None:
+        """When the alert ends by itself."""
+        return self.cap.expires
+
+
+def mode_of(status: Status) -> Mode:
+    """Returns the mode that a CAP status sends in; raises Refused for the two that never leave."""
+    if status is Status.ACTUAL:
+        return Mode.LIVE
+    if status in (Status.EXERCISE, Status.TEST):
+        return Mode.DRILL
+    raise Refused(f"an alert of status {status} never leaves; draft it again with --drill or --test", rule="mode")
+
+
+def life_at_stake(draft: cap.Alert) -> bool:
+    """Whether any info block is Extreme or Severe, and Immediate or Expected (DESIGN section 5)."""
+    return any(
+        info.severity in (Severity.EXTREME, Severity.SEVERE) and info.urgency in (Urgency.IMMEDIATE, Urgency.EXPECTED)
+        for info in draft.infos
+    )
+
+
+def worst_severity(alert: cap.Alert) -> Severity:
+    """The gravest severity of all info blocks; Unknown where there is none."""
+    order: Sequence[Severity] = tuple(Severity)
+    known = [info.severity for info in alert.infos if info.severity is not Severity.UNKNOWN]
+    return min(known, key=order.index, default=Severity.UNKNOWN)

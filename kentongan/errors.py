@@ -1,0 +1,40 @@
+"""Errors that a person must act on. Outcomes of a send are values (`kentongan.seam`), never these.
+
+KentonganError                   one sentence, with the place and the remedy; carries an exit code
+├── BadInput            exit 2   what was typed or supplied cannot be used
+│   └── BadConfig       exit 2   a config file is wrong; names file and field
+├── Refused             exit 3   a rule forbids it (gate, approval, mode, scope)
+└── LedgerUnavailable   exit 2   the ledger is locked, full or unreadable; nothing was lost
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class KentonganError(Exception):
+    """Base of all errors shown to an officer; `str(error)` is the one sentence that is printed."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class BadInput(KentonganError):
+    """What was typed or supplied cannot be used; nothing was changed."""
+
+
+class BadConfig(BadInput):
+    """A config file is wrong; the message names the file, the field and the remedy."""
+
+
+class Refused(KentonganError):
+    """A rule forbids the act; `rule` is the stable name of that rule, as it stands in the log."""
+
+    exit_code: ClassVar[int] = 3
+
+    def __init__(self, message: str, *, rule: str) -> None:
+        super().__init__(message)
+        self.rule = rule
+
+
+class LedgerUnavailable(KentonganError):
+    """The ledger could not be read or written; whatever was committed before still stands."""

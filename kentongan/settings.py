@@ -1,0 +1,225 @@
+"""The agency's config: a folder of YAML files read into frozen models.
+
+agency.yaml     who we are, our languages and zone, whether this is a sandbox
+channels.yaml   the channel instances, by name
+audiences.yaml  named filters over the groups and regions of imported people
+policy.yaml     retry, doubt, tolerance and approval times
+
+Secrets stand in none of them: a field that needs one names an environment variable or a file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+
+from kentongan.errors import BadConfig
+from kentongan.seam import Mode
+
+
+class Model(BaseModel):
+    """Base of all config models: frozen, and an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+_M = TypeVar("_M", bound=Model)
+
+
+class SecretSource(Model):
+    """Where a secret is: an environment variable, or a file whose whole trimmed text it is."""
+
+    env: str | None = None
+    file: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> SecretSource:
+        if (self.env is None) == (self.file is None):
+            raise ValueError("name either env or file")
+        return self
+
+    def read(self) -> SecretStr:
+        """Returns the secret; raises ValueError, naming the source but not the value, where it is absent."""
+        if self.env is not None:
+            value = os.environ.get(self.env, "")
+            if not value:
+                raise ValueError(f"environment variable {self.env} is not set")
+            return SecretStr(value)
+        assert self.file is not None
+        try:
+            value = self.file.read_text("utf-8").strip()
+        except OSError as error:
+            raise ValueError(f"secret file {self.file} cannot be read: {error.strerror}") from None
+        if not value:
+            raise ValueError(f"secret file {self.file} is empty")
+        return SecretStr(value)
+
+
+class Agency(Model):
+    """agency.yaml."""
+
+    name: str = Field(description="The agency's name as the public knows it.")
+    names: Mapping[str, str] = Field(default_factory=dict, description="The name in other languages, by language.")
+    sender: str = Field(description="CAP sender: a unique id of ours, such as an e-mail address.")
+    languages: tuple[str, ...] = Field(description="Public languages, first one first.")
+    timezone: str = Field(default="UTC", description="IANA zone of the agency, such as Asia/Jakarta.")
+    link: str = Field(description="Base address of the public pages; the alert code is added to it.")
+    contact: str = Field(default="", description="How the public reaches help, such as a telephone number.")
+    sandbox: bool = Field(default=False, description="True: live alerts may go to sandbox instances.")
+
+    @field_validator("sender")
+    @classmethod
+    def _cap_identifier(cls, value: str) -> str:
+        if any(character in value for character in " ,<&"):
+            raise ValueError("CAP allows no space, comma, < or & here")
+        return value
+
+
+class InstanceSettings(Model):
+    """What every channel instance has; each adapter adds its own fields.
+
+    `audience` names the people it writes to; without one the instance publishes to everybody.
+    """
+
+    kind: str = Field(description="The kind of channel: the name of its adapter.")
+    mode: Mode = Field(description="live or drill; credentials of the two differ.")
+    sandbox: bool = Field(default=False, description="True where a stand-in answers and nobody is reached.")
+    audience: str | None = Field(default=None, description="Who is written to, by audience name; absent: public.")
+    rate: float | None = Field(default=None, gt=0, description="Requests a second; absent: the kind's own.")
+    concurrency: int | None = Field(default=None, ge=1, le=64, description="Requests at once; absent: the kind's own.")
+    deadline: float = Field(default=10.0, gt=0, le=120, description="Seconds for one request in all.")
+    deliver_within: float | None = Field(default=None, gt=0, description="Seconds after which it is too late.")
+
+
+class Audience(Model):
+    """A named filter: people in any of `groups` and in any of `regions`; an empty list is no filter.
+
+    A region matches by code or by the code of a region that holds it ("33" holds "33.05").
+    """
+
+    groups: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+
+
+class Policy(Model):
+    """policy.yaml."""
+
+    repeat_after: float = Field(default=60.0, ge=1, description="Seconds in doubt before the one marked repeat.")
+    attempts: int = Field(default=8, ge=1, description="Most attempts at one delivery that never left.")
+    backoff_first: float = Field(default=1.0, gt=0, description="Seconds before the first repeat of what never left.")
+    backoff_most: float = Field(default=60.0, gt=0, description="Most seconds between two attempts.")
+    tolerated_share: float = Field(default=0.05, ge=0, le=1, description="Share of addresses that may fail.")
+    refused_in_row: int = Field(default=5, ge=1, description="Different people refused in a row that hold a channel.")
+    probe_every: float = Field(default=15.0, gt=0, description="Seconds between probes of a held channel.")
+    approval_lasts: float = Field(default=1800.0, gt=0, description="Seconds for which an approval is good.")
+    break_glass: tuple[Literal["Extreme", "Severe", "Moderate", "Minor"], ...] = Field(
+        default=("Extreme", "Severe"), description="Severities for which one officer may send alone."
+    )
+
+
+class Settings(Model):
+    """The whole config, with each instance in its adapter's own settings model."""
+
+    source: Path | None
+    agency: Agency
+    channels: Mapping[str, InstanceSettings]
+    audiences: Mapping[str, Audience]
+    policy: Policy
+
+
+def find_config(explicit: Path | None, environment: Mapping[str, str] = os.environ) -> Path | None:
+    """Returns the config folder: the one named, else KENTONGAN_CONFIG, else the XDG one; None where there is none.
+
+    Raises BadConfig when one was named and is not there.
+    """
+    named = explicit or (Path(environment["KENTONGAN_CONFIG"]) if environment.get("KENTONGAN_CONFIG") else None)
+    if named is not None:
+        if not named.is_dir():
+            raise BadConfig(f"config folder {named} is not there; name an existing folder with --config")
+        return named
+    home = Path(environment.get("XDG_CONFIG_HOME") or Path(environment.get("HOME", "/")) / ".config")
+    default = home / "kentongan"
+    return default if (default / "agency.yaml").is_file() else None
+
+
+def load(folder: Path, kinds: Mapping[str, type[InstanceSettings]]) -> Settings:
+    """Reads the config in `folder`; raises BadConfig with every fault found, a sentence a line."""
+    faults: list[str] = []
+
+    def read(name: str, required: bool) -> dict[str, Any]:
+        path = folder / name
+        if not path.is_file():
+            if required:
+                faults.append(f"{path}: is missing; `kentongan check` lists what a config needs")
+            return {}
+        try:
+            content = yaml.safe_load(path.read_text("utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+            mark = getattr(error, "problem_mark", None)
+            where = f" line {mark.line + 1}" if mark is not None else ""
+            faults.append(f"{path}:{where} is not readable as YAML; mend the indentation or quoting there")
+            return {}
+        if content is None:
+            return {}
+        if not isinstance(content, dict):
+            faults.append(f"{path}: must hold fields with values, one a line")
+            return {}
+        return content
+
+    def build(model: type[_M], content: Any, path: Path, prefix: str = "") -> _M | None:
+        try:
+            return model.model_validate(content)
+        except ValidationError as error:
+            faults.extend(_sentences(error, model, path, prefix))
+            return None
+
+    agency = build(Agency, read("agency.yaml", True), folder / "agency.yaml")
+    policy = build(Policy, read("policy.yaml", False), folder / "policy.yaml")
+
+    audiences: dict[str, Audience] = {}
+    path = folder / "audiences.yaml"
+    for name, content in (read("audiences.yaml", False).get("audiences") or {}).items():
+        audience = build(Audience, content or {}, path, f"audiences.{name}")
+        if audience is not None:
+            audiences[str(name)] = audience
+
+    instances: dict[str, InstanceSettings] = {}
+    path = folder / "channels.yaml"
+    for name, content in (read("channels.yaml", False).get("channels") or {}).items():
+        place = f"channels.{name}"
+        kind = content.get("kind") if isinstance(content, dict) else None
+        if not isinstance(kind, str) or kind not in kinds:
+            known = ", ".join(sorted(kinds))
+            faults.append(f"{path}: {place}.kind: {kind!r} is no channel; known are {known}")
+            continue
+        instance = build(kinds[kind], content, path, place)
+        if instance is None:
+            continue
+        if instance.audience is not None and instance.audience not in audiences:
+            faults.append(f"{path}: {place}.audience: {instance.audience!r} stands not in audiences.yaml; add it there")
+            continue
+        instances[str(name)] = instance
+
+    if faults:
+        raise BadConfig("\n".join(faults))
+    assert agency is not None
+    assert policy is not None
+    return Settings(source=folder, agency=agency, channels=instances, audiences=audiences, policy=policy)
+
+
+def _sentences(error: ValidationError, model: type[Model], path: Path, prefix: str) -> list[str]:
+    result = []
+    for fault in error.errors(include_url=False, include_input=False, include_context=False):
+        place = ".".join([p for p in (prefix, *map(str, fault["loc"])) if p]) or "(whole file)"
+        message = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "extra_forbidden":
+            message = "no such field; known are " + ", ".join(model.model_fields)
+        elif fault["type"] == "missing":
+            message = "is missing; add it"
+        result.append(f"{path}: {place}: {message}")
+    return result
