@@ -110,7 +110,6 @@ class Policy(Model):
     """policy.yaml."""
 
     repeat_after: float = Field(default=60.0, ge=1, description="Seconds in doubt before the one marked repeat.")
-    attempts: int = Field(default=8, ge=1, description="Most attempts at one delivery that never left.")
     backoff_first: float = Field(default=1.0, gt=0, description="Seconds before the first repeat of what never left.")
     backoff_most: float = Field(default=60.0, gt=0, description="Most seconds between two attempts.")
     tolerated_share: float = Field(default=0.05, ge=0, le=1, description="Share of addresses that may fail.")

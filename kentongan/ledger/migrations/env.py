@@ -1,0 +1,8 @@
+"""Runs the ledger's migrations on the connection that `kentongan.ledger.ledger` hands over."""
+
+from alembic import context
+
+from kentongan.ledger.schema import metadata
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, transactional_ddl=False)
+context.run_migrations()

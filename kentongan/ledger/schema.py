@@ -1,0 +1,259 @@
+"""The ledger's tables.
+
+Times are whole milliseconds (`kentongan.clock`). Rows of `alert` (but for its last block), `rendering`, `submission`
+and `approval` never change once written; events carry their digests. No table but `address` holds an address, and
+that only encrypted.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData()
+
+# An alias of the row id on SQLite, which only INTEGER PRIMARY KEY is.
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+meta = Table("meta", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
+
+alert = Table(
+    "alert",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("code", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("predecessor", Text, ForeignKey("alert.id")),
+    Column("mode", Text, nullable=False),
+    Column("content", Text, nullable=False),  # kentongan.alert.Draft as JSON
+    Column("raw", LargeBinary),  # the imported documents, as they came
+    Column("source_digest", Text),  # of the sorted documents: the same import returns the same draft
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    # What moves: replayed from events by verification.
+    Column("state", Text, nullable=False),
+    Column("epoch", Integer, nullable=False, server_default=text("0")),
+    Column("expires_at", BigInteger),
+    Index("alert_source", "source_digest"),
+    Index("alert_predecessor", "predecessor"),
+)
+
+rendering = Table(
+    "rendering",
+    metadata,
+    Column("alert_id", Text, ForeignKey("alert.id"), nullable=False),
+    Column("instance", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("content", Text, nullable=False),  # kentongan.seam.Rendered as JSON
+    Column("digest", Text, nullable=False),
+    PrimaryKeyConstraint("alert_id", "instance", "language"),
+)
+
+submission = Table(
+    "submission",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("alert_id", Text, ForeignKey("alert.id"), nullable=False),
+    Column("officer", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("subject", Text, nullable=False),  # what approvals of it sign, as JSON
+    Column("digest", Text, nullable=False),
+    Index("submission_alert", "alert_id"),
+)
+
+approval = Table(
+    "approval",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("alert_id", Text, ForeignKey("alert.id"), nullable=False),
+    Column("officer", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("content", Text, nullable=False),  # the approval with its signature, as JSON
+    Column("digest", Text, nullable=False),
+    Index("approval_alert", "alert_id"),
+)
+
+dispatch = Table(
+    "dispatch",
+    metadata,
+    Column("alert_id", Text, ForeignKey("alert.id"), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("plan", Text, nullable=False),  # kentongan.plan.Plan as JSON: instances, audiences frozen, late values
+    Column("owner", Text),
+    Column("cursor", Text, nullable=False, server_default=text("'{}'")),  # per instance: last row expanded, or "done"
+    Column("expanded", Integer, nullable=False, server_default=text("0")),
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("alert_id", Text, nullable=False),
+    Column("instance", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("family", Text, nullable=False),  # "public" on public channels
+    Column("unique_by", Text, nullable=False),  # keyed hash of the address; instance and language on public channels
+    Column("person_id", Text),
+    Column("address_id", BigInteger),
+    Column("deliver_by", BigInteger, nullable=False),
+    Column("follows", BigInteger),  # the predecessor's delivery, for a correction
+    Column("stage", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("sender", Text),
+    Column("epoch", Integer, nullable=False, server_default=text("0")),
+    Column("attempt", Integer, nullable=False, server_default=text("0")),
+    Column("phase", Text),
+    Column("result", Text, nullable=False, server_default=text("'none'")),
+    Column("closed", Text),
+    Column("doubted", Integer, nullable=False, server_default=text("0")),  # ever in doubt
+    Column("possible_duplicate", Integer, nullable=False, server_default=text("0")),
+    Column("first_intent_at", BigInteger),
+    Column("accepted_at", BigInteger),
+    Column("provider_id", Text),
+    Column("url", Text),
+    Column("handle", Text),
+    UniqueConstraint("alert_id", "family", "unique_by"),
+    Index("delivery_due", "alert_id", "instance", "stage", "due_at"),
+    Index("delivery_sender", "sender", sqlite_where=text("sender IS NOT NULL")),
+    Index("delivery_provider", "instance", "provider_id", sqlite_where=text("provider_id IS NOT NULL")),
+    Index("delivery_follows", "follows", sqlite_where=text("follows IS NOT NULL")),
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("delivery_id", BigInteger, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("intent_at", BigInteger, nullable=False),
+    Column("evidence", Text, nullable=False),
+    Column("reason", Text, nullable=False, server_default=text("''")),
+    Column("outcome_at", BigInteger),
+    Column("provider_id", Text),
+    PrimaryKeyConstraint("delivery_id", "number"),
+)
+
+receipt = Table(
+    "receipt",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("instance", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("provider_id", Text, nullable=False),
+    Column("confirmed", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("delivery_id", BigInteger),
+    UniqueConstraint("instance", "key", "provider_id", "confirmed"),
+)
+
+sender = Table(
+    "sender",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("boot_id", Text, nullable=False),
+    Column("namespace", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started", BigInteger, nullable=False),  # in clock ticks: tells a process from a later one of its number
+    Column("beat", BigInteger, nullable=False),  # boot time
+    Column("ended", Integer, nullable=False, server_default=text("0")),
+)
+
+hold = Table(
+    "hold",
+    metadata,
+    Column("instance", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("since", BigInteger, nullable=False),
+)
+
+person = Table(
+    "person",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("reference", Text, nullable=False, unique=True),  # keyed hash of the agency's own reference
+    Column("language", Text),
+    Column("key", LargeBinary),  # the person's own key, wrapped; NULL once erased
+)
+person_group = Table(
+    "person_group",
+    metadata,
+    Column("person_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    PrimaryKeyConstraint("person_id", "name"),
+    Index("person_group_name", "name", "person_id"),
+)
+person_region = Table(
+    "person_region",
+    metadata,
+    Column("person_id", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    PrimaryKeyConstraint("person_id", "code"),
+    Index("person_region_code", "code", "person_id"),
+)
+address = Table(
+    "address",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("person_id", Text, nullable=False),
+    Column("family", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("ciphertext", LargeBinary, nullable=False),
+    Column("active", Integer, nullable=False, server_default=text("1")),
+    UniqueConstraint("person_id", "family", "hash"),
+    Index("address_family", "family", "active", "id"),
+)
+
+officer = Table(
+    "officer",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("content", Text, nullable=False),  # kentongan.officers.Officer as JSON: public key, sealed key, statement
+    Column("added_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("chain", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("alert_id", Text),
+    Column("delivery_id", BigInteger),
+    Column("data", Text, nullable=False),
+    PrimaryKeyConstraint("chain", "seq", "ordinal"),
+    Index("event_alert", "alert_id", "at"),
+    Index("event_delivery", "delivery_id"),
+)
+
+link = Table(
+    "link",
+    metadata,
+    Column("chain", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("previous", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    PrimaryKeyConstraint("chain", "seq"),
+)

@@ -1,0 +1,50 @@
+"""What a dispatch freezes: which instances, whom, in which languages, until when, with which late facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict
+
+from kentongan.clock import Milliseconds
+from kentongan.seam import Mode
+from kentongan.settings import Audience
+
+PUBLIC = "public"
+"""The family of deliveries that reach everybody."""
+
+
+class PlannedInstance(BaseModel):
+    """One instance's part of a dispatch. `family` is PUBLIC or the address space of its people.
+
+    `audience` is the people query as it stood at dispatch; None on public instances and on those that follow a
+    predecessor's deliveries. `languages`: those that have a rendering, first one first.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    kind: str
+    family: str
+    languages: tuple[str, ...]
+    audience: Audience | None = None
+    deliver_by: Milliseconds
+
+
+class Plan(BaseModel):
+    """The whole dispatch of one alert. `values` are the late facts by language, which fill the slots."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mode: Mode
+    life_at_stake: bool
+    instances: tuple[PlannedInstance, ...]
+    values: Mapping[str, Mapping[str, str]]
+    predecessor: str | None = None
+
+    def instance(self, name: str) -> PlannedInstance:
+        """The part of the instance called `name`; raises KeyError."""
+        for instance in self.instances:
+            if instance.name == name:
+                return instance
+        raise KeyError(name)

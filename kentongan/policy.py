@@ -1,0 +1,161 @@
+"""What to do after an attempt: the one place where that is decided, purely and with a named reason (DESIGN section 5).
+
+What certainly never left is tried again until it is too late; what may have left is repeated only where a repeat is
+harmless, or where life is at stake, and then once and marked.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from tenacity import wait_exponential
+
+from kentongan.clock import Milliseconds
+from kentongan.delivery import Action, Evidence
+from kentongan.seam import (
+    Absent,
+    Accepted,
+    Credential,
+    InDoubt,
+    Outcome,
+    Pending,
+    Rejected,
+    Retryable,
+    Traits,
+)
+from kentongan.settings import Policy
+
+_MARGIN: Milliseconds = 1000
+
+
+class Reason(enum.StrEnum):
+    """Why the next step is what it is; stands in the log and the report."""
+
+    ACCEPTED = "accepted"
+    NEXT_STEP = "next step of the provider's procedure"
+    NEVER_LEFT = "never left, tried again"
+    CREDENTIAL = "our account or configuration was refused; the channel is held"
+    REFUSED = "refused for good"
+    SAME_KEY = "in doubt, repeated under the same key, which the provider drops if it has it"
+    LOOK_UP = "in doubt, looked up before anything else"
+    RECEIPT_THEN_REPEAT = "in doubt, waiting for a receipt, then one marked repeat because life is at stake"
+    MARKED_REPEAT = "in doubt, one marked repeat because life is at stake"
+    RECEIPT = "in doubt, only a receipt or an officer can settle it"
+    OFFICER = "in doubt, an officer must settle it"
+    TOO_LATE = "in doubt, and a repeat would come too late"
+    FOUND = "found on our own account"
+    NOT_FOUND = "not found on our own account, tried again"
+    LOOK_AGAIN = "the look-up gave no clear answer, looked up again"
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What the decision depends on, beside the outcome.
+
+    `tries`: attempts so far, this one included; `doubts`: those of them that were in doubt, this one included if it
+    is. `intent_at`, `first_intent_at`, `now`, `deliver_by`: wall time. `deadline`: seconds one request may take.
+    `chance`: a number from 0 to 1 that spreads repeats.
+    """
+
+    traits: Traits
+    public: bool
+    life_at_stake: bool
+    tries: int
+    doubts: int
+    intent_at: Milliseconds
+    first_intent_at: Milliseconds
+    deadline: float
+    deliver_by: Milliseconds
+    now: Milliseconds
+    chance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the attempt proves, and what is next: `action` at `due_at`, or nothing (`due_at` None)."""
+
+    evidence: Evidence
+    reason: Reason
+    detail: str = ""
+    action: Action = Action.SEND
+    due_at: Milliseconds | None = None
+    hold: bool = False
+
+
+def after_send(outcome: Outcome, situation: Situation, policy: Policy) -> Decision:
+    """Decides after an answer to `send`, `advance` or `upload`."""
+    match outcome:
+        case Accepted():
+            return Decision(Evidence.ACCEPTED, Reason.ACCEPTED)
+        case Pending(check_after=check_after):
+            due_at = situation.now + _milliseconds(check_after)
+            return Decision(Evidence.ABSENT, Reason.NEXT_STEP, action=Action.ADVANCE, due_at=due_at)
+        case Retryable(reason=detail, after=after):
+            wait = max(after or 0.0, backoff(situation.tries, situation.chance, policy))
+            return Decision(Evidence.ABSENT, Reason.NEVER_LEFT, detail, due_at=situation.now + _milliseconds(wait))
+        case Credential(reason=detail):
+            return Decision(Evidence.ABSENT, Reason.CREDENTIAL, detail, due_at=situation.now, hold=True)
+        case Rejected(reason=detail, why=why):
+            return Decision(Evidence.REJECTED, Reason.REFUSED, f"{why}: {detail}")
+        case InDoubt(reason=detail):
+            return after_doubt(detail, situation, policy)
+
+
+def after_doubt(detail: str, situation: Situation, policy: Policy) -> Decision:
+    """Decides when nobody here can know whether the attempt arrived, a sender's death in mid-request included."""
+
+    def next_step(reason: Reason, action: Action, due_at: Milliseconds) -> Decision:
+        if due_at >= situation.deliver_by and action is Action.SEND:
+            return Decision(Evidence.IN_DOUBT, Reason.TOO_LATE, detail)
+        return Decision(Evidence.IN_DOUBT, reason, detail, action, due_at)
+
+    traits = situation.traits
+    soon = situation.now + _milliseconds(backoff(situation.tries, situation.chance, policy))
+    if covered(traits, situation.first_intent_at, soon + _milliseconds(situation.deadline)):
+        return next_step(Reason.SAME_KEY, Action.SEND, soon)
+    if traits.find:
+        believable = situation.intent_at + _milliseconds(situation.deadline + traits.settling) + _MARGIN
+        return next_step(Reason.LOOK_UP, Action.FIND, max(believable, situation.now))
+    if situation.life_at_stake and not situation.public and situation.doubts <= 1:
+        reason = Reason.RECEIPT_THEN_REPEAT if traits.receipts else Reason.MARKED_REPEAT
+        return next_step(reason, Action.SEND, situation.now + _milliseconds(policy.repeat_after))
+    reason = Reason.RECEIPT if traits.receipts else Reason.OFFICER
+    return Decision(Evidence.IN_DOUBT, reason, detail)
+
+
+def after_find(answer: Accepted | Absent | InDoubt, situation: Situation, policy: Policy) -> Decision:
+    """Decides after a look-up of a doubtful attempt."""
+    wait = _milliseconds(backoff(situation.tries, situation.chance, policy))
+    match answer:
+        case Accepted():
+            return Decision(Evidence.ACCEPTED, Reason.FOUND)
+        case Absent():
+            return Decision(Evidence.ABSENT, Reason.NOT_FOUND, due_at=situation.now + wait)
+        case InDoubt(reason=detail):
+            if situation.now + wait >= situation.deliver_by:
+                return Decision(Evidence.IN_DOUBT, Reason.OFFICER, detail)
+            return Decision(Evidence.IN_DOUBT, Reason.LOOK_AGAIN, detail, Action.FIND, situation.now + wait)
+
+
+def covered(traits: Traits, first_intent_at: Milliseconds, moment: Milliseconds) -> bool:
+    """Whether the provider still drops a repeat under the same key at `moment`."""
+    if traits.idempotent is None:
+        return False
+    return moment - first_intent_at + _MARGIN < traits.idempotent.window * 1000
+
+
+def backoff(tries: int, chance: float, policy: Policy) -> float:
+    """Seconds before try `tries` + 1: doubling, capped, and spread over its upper half by `chance`."""
+    strategy = wait_exponential(multiplier=policy.backoff_first, max=policy.backoff_most)
+    whole = strategy(_Tries(max(1, min(tries, 40))))  # type: ignore[arg-type]  # it reads attempt_number alone
+    return whole * (0.5 + 0.5 * chance)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tries:
+    attempt_number: int
+
+
+def _milliseconds(seconds: float) -> Milliseconds:
+    return round(seconds * 1000)
