@@ -46,6 +46,9 @@ class Reason(enum.StrEnum):
     TOO_LATE = "in doubt, and a repeat would come too late"
     FOUND = "found on our own account"
     NOT_FOUND = "not found on our own account, tried again"
+    NOT_SENT = "not sent: stopped, too late or its sender slept; planned again if it still may go"
+    SENDER_GONE = "its sender ended in the middle of it"
+    BY_OFFICER = "settled by an officer"
     LOOK_AGAIN = "the look-up gave no clear answer, looked up again"
 
 

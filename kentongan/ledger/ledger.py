@@ -251,7 +251,7 @@ class Ledger:
         row = write.sql(
             "SELECT seq, digest FROM link WHERE chain = :chain ORDER BY seq DESC LIMIT 1", {"chain": self.chain}
         ).first()
-        seq, previous = (row[0] + 1, row[1]) if row else (1, "")
+        seq, previous = (row.seq + 1, row.digest) if row else (1, "")
         rows = []
         digests = []
         for ordinal, e in enumerate(write.events):

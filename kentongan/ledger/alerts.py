@@ -1,0 +1,403 @@
+"""Alerts in the ledger: drafting, submission, approval, dispatch and stop. Rules are decided before; here they bite.
+
+draft → submitted → approved → dispatched → stopped | ended
+prepared → dispatched            (a correction, approved with its alert)
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from kentongan.alert import Draft, Kind
+from kentongan.clock import Milliseconds, to_milliseconds
+from kentongan.errors import BadInput, Refused
+from kentongan.ledger import schema
+from kentongan.ledger.ledger import Read, Write, canonical, digest
+from kentongan.ledger.planning import plan_public
+from kentongan.plan import Plan
+from kentongan.seam import Document, Media, Mode, Rendered
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAlert:
+    """An alert as the ledger holds it."""
+
+    id: str
+    code: str
+    kind: Kind
+    mode: Mode
+    state: str
+    epoch: int
+    predecessor: str | None
+    draft: Draft
+    digest: str
+    created_at: Milliseconds
+    created_by: str
+    expires_at: Milliseconds | None
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What an officer put up for approval: `subject` is the JSON that approvals sign over."""
+
+    officer: str
+    at: Milliseconds
+    subject: Mapping[str, Any]
+    digest: str
+
+
+def insert_alert(
+    write: Write,
+    *,
+    id: str,
+    code: str,
+    kind: Kind,
+    mode: Mode,
+    draft: Draft,
+    by: str,
+    predecessor: str | None = None,
+    raw: bytes | None = None,
+    source_digest: str | None = None,
+) -> StoredAlert:
+    """Puts a new alert on record as a draft (a correction: as prepared with its alert)."""
+    row = {
+        "id": id,
+        "code": code,
+        "kind": kind.value,
+        "predecessor": predecessor,
+        "mode": mode.value,
+        "content": draft.model_dump_json(),
+        "raw": raw,
+        "source_digest": source_digest,
+        "created_at": write.now,
+        "created_by": by,
+    }
+    expires = draft.expires
+    moving = {
+        "state": "prepared" if kind is Kind.CORRECTION else "draft",
+        "epoch": 0,
+        "expires_at": to_milliseconds(expires) if expires else None,
+    }
+    fixed = alert_digest(row)
+    write.execute(insert(schema.alert).values(**row, **moving, digest=fixed))
+    write.event("alert.drafted", alert=id, kind=kind, mode=mode, digest=fixed, by=by, set=moving)
+    return get(write, id)
+
+
+def alert_digest(row: Mapping[str, Any]) -> str:
+    """Digest of the columns of an alert row that never change."""
+    raw = row["raw"]
+    fixed = [
+        row["id"],
+        row["code"],
+        row["kind"],
+        row["predecessor"],
+        row["mode"],
+        row["content"],
+        hashlib.sha256(raw).hexdigest() if raw is not None else None,
+        row["source_digest"],
+        row["created_at"],
+        row["created_by"],
+    ]
+    return digest(canonical(fixed))
+
+
+def get(read: Read, alert_id: str) -> StoredAlert:
+    """The alert with this id; raises KeyError."""
+    row = read.execute(select(schema.alert).where(schema.alert.c.id == alert_id)).mappings().first()
+    if row is None:
+        raise KeyError(alert_id)
+    return _stored(row)
+
+
+def by_handle(read: Read, handle: str) -> StoredAlert:
+    """The alert that an officer means by its code or id; raises BadInput."""
+    table = schema.alert
+    wanted = handle.strip().upper()
+    row = read.execute(select(table).where((table.c.code == wanted) | (table.c.id == handle))).mappings().first()
+    if row is None:
+        raise BadInput(f"no alert {handle!r} in this ledger; `kentongan status` lists them")
+    return _stored(row)
+
+
+def by_source(read: Read, source_digest: str) -> StoredAlert | None:
+    """The draft that the same documents made before, if any."""
+    table = schema.alert
+    row = read.execute(select(table).where(table.c.source_digest == source_digest)).mappings().first()
+    return _stored(row) if row else None
+
+
+def listing(read: Read, *, states: Sequence[str] = ()) -> list[StoredAlert]:
+    """All alerts, the newest first; only those in `states`, where given."""
+    table = schema.alert
+    statement = select(table).order_by(table.c.created_at.desc(), table.c.id.desc())
+    if states:
+        statement = statement.where(table.c.state.in_(states))
+    return [_stored(row) for row in read.execute(statement).mappings()]
+
+
+def successors(read: Read, alert_id: str) -> list[StoredAlert]:
+    """The alerts that follow this one in its thread."""
+    table = schema.alert
+    rows = read.execute(select(table).where(table.c.predecessor == alert_id).order_by(table.c.created_at)).mappings()
+    return [_stored(row) for row in rows]
+
+
+def code_is_free(read: Read, code: str) -> bool:
+    """Whether no alert has this code yet."""
+    return read.execute(select(schema.alert.c.id).where(schema.alert.c.code == code)).first() is None
+
+
+def _stored(row: Any) -> StoredAlert:
+    return StoredAlert(
+        id=row["id"],
+        code=row["code"],
+        kind=Kind(row["kind"]),
+        mode=Mode(row["mode"]),
+        state=row["state"],
+        epoch=row["epoch"],
+        predecessor=row["predecessor"],
+        draft=Draft.model_validate_json(row["content"]),
+        digest=row["digest"],
+        created_at=row["created_at"],
+        created_by=row["created_by"],
+        expires_at=row["expires_at"],
+    )
+
+
+# --- Renderings ---
+
+
+def put_renderings(write: Write, alert_id: str, messages: Sequence[Rendered]) -> None:
+    """Replaces the renderings of an alert that is not dispatched yet."""
+    table = schema.rendering
+    write.execute(table.delete().where(table.c.alert_id == alert_id))
+    digests = {}
+    for message in messages:
+        content = rendered_to_json(message)
+        place = f"{message.instance}:{message.language}"
+        digests[place] = rendering_digest(alert_id, message.instance, message.language, content)
+        write.execute(
+            insert(table).values(
+                alert_id=alert_id,
+                instance=message.instance,
+                language=message.language,
+                content=content,
+                digest=digests[place],
+            )
+        )
+    write.event("alert.rendered", alert=alert_id, digests=digests)
+
+
+def rendering_digest(alert_id: str, instance: str, language: str, content: str) -> str:
+    """Digest of one rendering row."""
+    return digest(canonical([alert_id, instance, language, content]))
+
+
+def renderings(read: Read, alert_id: str) -> list[Rendered]:
+    """The messages of an alert, by instance and language."""
+    table = schema.rendering
+    rows = read.execute(
+        select(table.c.content).where(table.c.alert_id == alert_id).order_by(table.c.instance, table.c.language)
+    )
+    return [rendered_from_json(row.content) for row in rows]
+
+
+def rendering_digests(read: Read, alert_id: str) -> dict[str, str]:
+    """The digests of an alert's renderings, by "instance:language"."""
+    table = schema.rendering
+    rows = read.execute(select(table).where(table.c.alert_id == alert_id))
+    return {f"{row.instance}:{row.language}": row.digest for row in rows}
+
+
+def rendered_to_json(message: Rendered) -> str:
+    """A rendering as the ledger keeps it."""
+
+    def plain(value: object) -> object:
+        if isinstance(value, bytes):
+            return base64.b64encode(value).decode("ascii")
+        raise TypeError(type(value).__name__)
+
+    return json.dumps(
+        dataclasses.asdict(message), default=plain, sort_keys=True, ensure_ascii=False, separators=(",", ":")
+    )
+
+
+def rendered_from_json(content: str) -> Rendered:
+    """The rendering that `rendered_to_json` wrote."""
+    fields = json.loads(content)
+    fields["mode"] = Mode(fields["mode"])
+    fields["media"] = tuple(Media(**{**m, "content": base64.b64decode(m["content"])}) for m in fields["media"])
+    fields["documents"] = tuple(Document(**d) for d in fields["documents"])
+    return Rendered(**fields)
+
+
+# --- Submission and approval ---
+
+
+def submit(write: Write, alert_id: str, *, officer: str, subject: Mapping[str, Any], id: str) -> None:
+    """Puts an alert up for approval; `subject` is what approvals will sign. Earlier approvals no longer count."""
+    _move(write, alert_id, ("draft", "submitted", "approved"), "submitted")
+    content = canonical(subject)
+    fixed = digest(canonical([id, alert_id, officer, write.now, content]))
+    write.execute(
+        insert(schema.submission).values(
+            id=id, alert_id=alert_id, officer=officer, at=write.now, subject=content, digest=fixed
+        )
+    )
+    write.event("alert.submitted", alert=alert_id, by=officer, submission=id, digest=fixed, set={"state": "submitted"})
+
+
+def submission(read: Read, alert_id: str) -> Submission | None:
+    """The latest submission of an alert."""
+    table = schema.submission
+    row = read.execute(
+        select(table).where(table.c.alert_id == alert_id).order_by(table.c.at.desc(), table.c.id.desc()).limit(1)
+    ).first()
+    return Submission(row.officer, row.at, json.loads(row.subject), row.digest) if row else None
+
+
+def approve(write: Write, alert_id: str, *, officer: str, content: Mapping[str, Any], id: str) -> None:
+    """Records one officer's signed approval."""
+    _move(write, alert_id, ("submitted", "approved"), "approved")
+    text = canonical(content)
+    fixed = digest(canonical([id, alert_id, officer, write.now, text]))
+    write.execute(
+        insert(schema.approval).values(
+            id=id, alert_id=alert_id, officer=officer, at=write.now, content=text, digest=fixed
+        )
+    )
+    write.event("alert.approved", alert=alert_id, by=officer, approval=id, digest=fixed, set={"state": "approved"})
+
+
+def approvals(read: Read, alert_id: str) -> list[Mapping[str, Any]]:
+    """The signed approvals of an alert, oldest first."""
+    table = schema.approval
+    rows = read.execute(select(table.c.content).where(table.c.alert_id == alert_id).order_by(table.c.at))
+    return [json.loads(row.content) for row in rows]
+
+
+def _move(write: Write, alert_id: str, allowed: Sequence[str], state: str) -> None:
+    """Compares and sets an alert's state; raises Refused where it is in none of `allowed`."""
+    table = schema.alert
+    moved = write.execute(
+        update(table).where(table.c.id == alert_id, table.c.state.in_(allowed)).values(state=state)
+    ).rowcount
+    if not moved:
+        now = get(write, alert_id)
+        raise Refused(f"alert {now.code} is {now.state}; it cannot become {state} any more", rule="state")
+
+
+# --- Dispatch and stop ---
+
+
+def dispatch(
+    write: Write, alert_id: str, *, plan: Plan, by: str, allowed: Sequence[str], proof: Mapping[str, Any]
+) -> None:
+    """Commits an alert to be sent: from here nothing is lost.
+
+    `allowed`: the states it may be dispatched from; `proof`: by what right, for the record. A correction stops its
+    predecessor first, in the same transaction.
+    """
+    if plan.predecessor is not None:
+        before = get(write, plan.predecessor)
+        if before.state == "dispatched":
+            stop(write, plan.predecessor, by=by, signed=True, why="withdrawn by a correction")
+    _move(write, alert_id, allowed, "dispatched")
+    content = plan.model_dump_json()
+    write.execute(insert(schema.dispatch).values(alert_id=alert_id, at=write.now, by=by, plan=content))
+    write.event(
+        "alert.dispatched",
+        alert=alert_id,
+        by=by,
+        plan=digest(content),
+        instances=[instance.name for instance in plan.instances],
+        proof=dict(proof),
+        set={"state": "dispatched"},
+    )
+    plan_public(write, alert_id, plan)
+
+
+def stop(write: Write, alert_id: str, *, by: str, signed: bool, why: str = "") -> int:
+    """Raises the alert's epoch: from this commit no intent of the old one can be written. Returns the new epoch."""
+    table = schema.alert
+    moved = write.execute(
+        update(table)
+        .where(table.c.id == alert_id, table.c.state == "dispatched")
+        .values(state="stopped", epoch=table.c.epoch + 1)
+    ).rowcount
+    stopped = get(write, alert_id)
+    if not moved:
+        raise Refused(f"alert {stopped.code} is {stopped.state}, so nothing of it is being sent", rule="state")
+    write.event(
+        "alert.stopped",
+        alert=alert_id,
+        by=by,
+        signed=signed,
+        why=why,
+        set={"state": "stopped", "epoch": stopped.epoch},
+    )
+    return stopped.epoch
+
+
+def end_expired(write: Write) -> int:
+    """Ends dispatched alerts that have expired and have nothing left to be sent."""
+    rows = write.sql(
+        "SELECT id FROM alert a WHERE state = 'dispatched' AND expires_at <= :now AND NOT EXISTS"
+        " (SELECT 1 FROM delivery d WHERE d.alert_id = a.id AND d.stage <> 'done')"
+        " AND EXISTS (SELECT 1 FROM dispatch s WHERE s.alert_id = a.id AND s.expanded = 1)",
+        {"now": write.now},
+    ).all()
+    for row in rows:
+        _move(write, row.id, ("dispatched",), "ended")
+        write.event("alert.ended", alert=row.id, why="expired", set={"state": "ended"})
+    return len(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """A dispatch as the ledger holds it."""
+
+    alert_id: str
+    at: Milliseconds
+    by: str
+    plan: Plan
+    owner: str | None
+    expanded: bool
+
+
+def get_dispatch(read: Read, alert_id: str) -> Dispatch | None:
+    """The dispatch of an alert, None where it was not dispatched."""
+    row = read.execute(select(schema.dispatch).where(schema.dispatch.c.alert_id == alert_id)).first()
+    if row is None:
+        return None
+    return Dispatch(
+        alert_id=row.alert_id,
+        at=row.at,
+        by=row.by,
+        plan=Plan.model_validate_json(row.plan),
+        owner=row.owner,
+        expanded=bool(row.expanded),
+    )
+
+
+def own(write: Write, alert_id: str, *, sender: str, gone: Sequence[str]) -> bool:
+    """Takes a dispatch over for `sender`, where it has no owner or one of those `gone`; True where it is ours."""
+    row = write.sql("SELECT owner FROM dispatch WHERE alert_id = :id", {"id": alert_id}).first()
+    if row is None:
+        return False
+    if row.owner == sender:
+        return True
+    if row.owner is not None and row.owner not in gone:
+        return False
+    write.sql("UPDATE dispatch SET owner = :sender WHERE alert_id = :id", {"sender": sender, "id": alert_id})
+    write.event("dispatch.owned", alert=alert_id, owner=sender, before=row.owner)
+    return True

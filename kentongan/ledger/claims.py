@@ -1,0 +1,159 @@
+"""Claims and intents: how a sender gets leave to send, and loses it.
+
+Intents are fenced: a sender may send only what its intent came back with.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from kentongan.clock import Milliseconds
+from kentongan.delivery import Action, Phase, Stage
+from kentongan.ledger.ledger import Write
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that this sender has reserved; `attempt` counts the attempts made so far."""
+
+    id: int
+    key: str
+    alert_id: str
+    instance: str
+    language: str
+    address_id: int | None
+    action: Action
+    attempt: int
+    doubts: int
+    doubted: bool
+    first_intent_at: Milliseconds | None
+    last_intent_at: Milliseconds | None
+    deliver_by: Milliseconds
+    follows: int | None
+    handle: Mapping[str, str] | None
+
+
+_CLAIM = """
+UPDATE delivery SET stage = 'claimed', sender = :sender,
+  epoch = (SELECT epoch FROM alert WHERE alert.id = delivery.alert_id)
+WHERE id IN (
+  SELECT d.id FROM delivery d JOIN alert a ON a.id = d.alert_id
+  WHERE d.alert_id = :alert AND d.instance = :instance AND d.stage = 'planned' AND d.due_at <= :now
+    AND (d.deliver_by > :now OR d.action IN ('find', 'edit')) AND (a.state = 'dispatched' OR d.action = 'find')
+    AND NOT EXISTS (SELECT 1 FROM hold WHERE hold.instance IN (d.instance, '*'))
+  ORDER BY d.due_at, d.id LIMIT :most)
+RETURNING id, key, alert_id, instance, language, address_id, action, attempt, doubted, first_intent_at, deliver_by,
+  follows, handle,
+  (SELECT count(*) FROM attempt t WHERE t.delivery_id = delivery.id AND t.evidence = 'in_doubt') AS doubts,
+  (SELECT max(intent_at) FROM attempt t WHERE t.delivery_id = delivery.id) AS last_intent_at
+"""
+
+
+def claim(write: Write, *, sender: str, alert_id: str, instance: str, most: int) -> list[Claimed]:
+    """Reserves up to `most` due deliveries of one instance for `sender`; none where the instance is held."""
+    rows = write.sql(
+        _CLAIM, {"sender": sender, "alert": alert_id, "instance": instance, "now": write.now, "most": most}
+    ).all()
+    return sorted(
+        (
+            Claimed(
+                id=row.id,
+                key=row.key,
+                alert_id=row.alert_id,
+                instance=row.instance,
+                language=row.language,
+                address_id=row.address_id,
+                action=Action(row.action),
+                attempt=row.attempt,
+                doubts=row.doubts,
+                doubted=bool(row.doubted),
+                first_intent_at=row.first_intent_at,
+                last_intent_at=row.last_intent_at,
+                deliver_by=row.deliver_by,
+                follows=row.follows,
+                handle=json.loads(row.handle) if row.handle else None,
+            )
+            for row in rows
+        ),
+        key=lambda claimed: claimed.id,
+    )
+
+
+_INTEND = """
+UPDATE delivery SET stage = 'sending', attempt = attempt + 1, phase = :phase,
+  first_intent_at = coalesce(first_intent_at, :now),
+  possible_duplicate = CASE WHEN doubted = 1 AND :irreversible
+    AND id NOT IN (SELECT value FROM json_each(:covered)) THEN 1 ELSE possible_duplicate END
+WHERE id IN (SELECT value FROM json_each(:ids)) AND sender = :sender AND stage = 'claimed'
+  AND epoch = (SELECT epoch FROM alert WHERE alert.id = delivery.alert_id)
+  AND (deliver_by > :now OR action = 'edit')
+RETURNING id, alert_id, attempt, first_intent_at, possible_duplicate
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """Leave to make attempt `attempt` at a delivery; `at` and `first_at` are wall time."""
+
+    delivery: int
+    attempt: int
+    at: Milliseconds
+    first_at: Milliseconds
+
+
+def intend(
+    write: Write, *, sender: str, deliveries: Sequence[int], phase: Phase, covered: Iterable[int] = ()
+) -> list[Intent]:
+    """Commits the intent to send; only what comes back may be sent.
+
+    What was claimed by another since, stopped, or is too late does not come back. A repeat after doubt is marked as
+    a possible duplicate, but for those `covered` by the provider's own idempotency.
+    """
+    rows = write.sql(
+        _INTEND,
+        {
+            "ids": json.dumps(list(deliveries)),
+            "covered": json.dumps(list(covered)),
+            "irreversible": phase is Phase.IRREVERSIBLE,
+            "sender": sender,
+            "phase": phase.value,
+            "now": write.now,
+        },
+    ).all()
+    if not rows:
+        return []
+    write.sql(
+        "INSERT INTO attempt (delivery_id, number, sender, phase, intent_at, evidence)"
+        " VALUES (:delivery, :number, :sender, :phase, :now, 'open')",
+        [
+            {"delivery": row.id, "number": row.attempt, "sender": sender, "phase": phase.value, "now": write.now}
+            for row in rows
+        ],
+    )
+    for row in rows:
+        write.event(
+            "delivery.intended",
+            alert=row.alert_id,
+            delivery=row.id,
+            attempt=row.attempt,
+            phase=phase,
+            sender=sender,
+            set={
+                "stage": Stage.SENDING,
+                "attempt": row.attempt,
+                "first_intent_at": row.first_intent_at,
+                "possible_duplicate": row.possible_duplicate,
+            },
+        )
+    return [Intent(row.id, row.attempt, write.now, row.first_intent_at) for row in rows]
+
+
+def release(write: Write, *, sender: str, deliveries: Sequence[int]) -> None:
+    """Gives claimed deliveries back, unsent."""
+    write.sql(
+        "UPDATE delivery SET stage = 'planned', sender = NULL WHERE id IN (SELECT value FROM json_each(:ids))"
+        " AND sender = :sender AND stage = 'claimed'",
+        {"ids": json.dumps(list(deliveries)), "sender": sender},
+    )

@@ -1,0 +1,219 @@
+"""Planning deliveries: the public ones at dispatch, those to people in chunks, a correction's after its predecessor."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row
+
+from kentongan.delivery import REACHED
+from kentongan.ledger.ledger import Read, Write, canonical, digest
+from kentongan.plan import PUBLIC, Plan, PlannedInstance
+from kentongan.settings import Audience
+
+STATIC = ("id", "key", "language", "person_id", "address_id", "family", "unique_by", "deliver_by", "follows")
+"""Columns of a delivery that are fixed when it is planned, in the order in which their digest is made."""
+
+_REACHED = ", ".join(f"'{result}'" for result in REACHED)
+_HEX = "lower(hex(randomblob(16)))"
+
+
+def plan_public(write: Write, alert_id: str, plan: Plan) -> None:
+    """Plans the deliveries of the public instances; part of the dispatch's own transaction."""
+    for instance in plan.instances:
+        if instance.family != PUBLIC or plan.predecessor is not None:
+            continue
+        rows = [
+            {
+                "alert": alert_id,
+                "instance": instance.name,
+                "language": language,
+                "unique_by": f"{instance.name}:{language}",
+                "deliver_by": instance.deliver_by,
+                "now": write.now,
+            }
+            for language in instance.languages
+        ]
+        before = _last_id(write)
+        write.sql(
+            "INSERT INTO delivery (key, alert_id, instance, language, family, unique_by, deliver_by, stage, action,"
+            f" due_at) VALUES ({_HEX}, :alert, :instance, :language, 'public', :unique_by, :deliver_by, 'planned',"
+            " 'send', :now)",
+            rows,
+        )
+        _record_planned(write, alert_id, instance.name, before)
+
+
+def expand(write: Write, alert_id: str, plan: Plan, size: int) -> bool:
+    """Plans the next `size` deliveries to people, or that follow a predecessor's; True while there are more."""
+    row = write.sql("SELECT cursor, expanded FROM dispatch WHERE alert_id = :id", {"id": alert_id}).one()
+    if row.expanded:
+        return False
+    cursor: dict[str, int | str] = json.loads(row.cursor)
+    for instance in plan.instances:
+        position = cursor.get(instance.name, 0)
+        if position == "done" or (instance.family == PUBLIC and plan.predecessor is None):
+            continue
+        before = _last_id(write)
+        if plan.predecessor is not None:
+            reached = _follow_chunk(write, alert_id, plan.predecessor, instance, int(position), size)
+        else:
+            reached = _people_chunk(write, alert_id, instance, int(position), size)
+        _record_planned(write, alert_id, instance.name, before)
+        cursor[instance.name] = "done" if reached is None else reached
+        write.sql(
+            "UPDATE dispatch SET cursor = :cursor WHERE alert_id = :id",
+            {"cursor": canonical(cursor), "id": alert_id},
+        )
+        return True
+    write.sql("UPDATE dispatch SET expanded = 1 WHERE alert_id = :id", {"id": alert_id})
+    write.event("dispatch.expanded", alert=alert_id)
+    return False
+
+
+def _people_chunk(write: Write, alert_id: str, instance: PlannedInstance, cursor: int, size: int) -> int | None:
+    """Plans deliveries to the people behind `cursor`; returns the new cursor, None when there are no more."""
+    upto = write.sql(
+        "SELECT max(id) AS last, count(*) AS found FROM (SELECT id FROM address"
+        " WHERE family = :family AND active = 1 AND id > :cursor ORDER BY id LIMIT :size)",
+        {"family": instance.family, "cursor": cursor, "size": size},
+    ).one()
+    if upto.last is None:
+        return None
+    assert instance.audience is not None
+    condition, parameters = audience_condition(instance.audience)
+    write.sql(
+        "INSERT INTO delivery (key, alert_id, instance, language, family, unique_by, person_id, address_id,"
+        " deliver_by, stage, action, due_at)"
+        f" SELECT {_HEX}, :alert, :instance,"
+        " CASE WHEN p.language IN (SELECT value FROM json_each(:languages)) THEN p.language ELSE :first END,"
+        " a.family, a.hash, a.person_id, a.id, :deliver_by, 'planned', 'send', :now"
+        " FROM address a JOIN person p ON p.id = a.person_id"
+        f" WHERE a.family = :family AND a.active = 1 AND a.id > :cursor AND a.id <= :upto AND {condition}"
+        " ORDER BY a.id ON CONFLICT DO NOTHING",
+        {
+            "alert": alert_id,
+            "instance": instance.name,
+            "languages": json.dumps(instance.languages),
+            "first": instance.languages[0],
+            "deliver_by": instance.deliver_by,
+            "now": write.now,
+            "family": instance.family,
+            "cursor": cursor,
+            "upto": upto.last,
+            **parameters,
+        },
+    )
+    return int(upto.last) if upto.found == size else None
+
+
+def audience_condition(audience: Audience) -> tuple[str, dict[str, str]]:
+    """The SQL condition on person `p` for an audience, with its parameters."""
+    conditions = ["p.key IS NOT NULL"]
+    parameters: dict[str, str] = {}
+    if audience.groups:
+        conditions.append(
+            "EXISTS (SELECT 1 FROM person_group g WHERE g.person_id = p.id"
+            " AND g.name IN (SELECT value FROM json_each(:groups)))"
+        )
+        parameters["groups"] = json.dumps(audience.groups)
+    if audience.regions:
+        conditions.append(
+            "EXISTS (SELECT 1 FROM person_region r JOIN json_each(:regions) wanted"
+            " WHERE r.person_id = p.id AND (r.code = wanted.value OR substr(r.code, 1, length(wanted.value) + 1)"
+            " = wanted.value || '.'))"
+        )
+        parameters["regions"] = json.dumps(audience.regions)
+    return " AND ".join(conditions), parameters
+
+
+_FOLLOW = (
+    "INSERT INTO delivery (key, alert_id, instance, language, family, unique_by, person_id, address_id, deliver_by,"
+    f" stage, action, due_at, follows) SELECT {_HEX}, :alert, d.instance, d.language, d.family, d.unique_by,"
+    " d.person_id, d.address_id, :deliver_by, 'planned', 'send', :now, d.id FROM delivery d WHERE "
+)
+
+
+def _follow_chunk(
+    write: Write, alert_id: str, predecessor: str, instance: PlannedInstance, cursor: int, size: int
+) -> int | None:
+    upto = write.sql(
+        "SELECT max(id) AS last, count(*) AS found FROM (SELECT id FROM delivery"
+        " WHERE alert_id = :predecessor AND instance = :instance AND id > :cursor ORDER BY id LIMIT :size)",
+        {"predecessor": predecessor, "instance": instance.name, "cursor": cursor, "size": size},
+    ).one()
+    if upto.last is None:
+        return None
+    write.sql(
+        f"{_FOLLOW} d.alert_id = :predecessor AND d.instance = :instance AND d.id > :cursor AND d.id <= :upto"
+        f" AND d.result IN ({_REACHED}) ORDER BY d.id ON CONFLICT DO NOTHING",
+        {
+            "alert": alert_id,
+            "predecessor": predecessor,
+            "instance": instance.name,
+            "cursor": cursor,
+            "upto": upto.last,
+            "deliver_by": instance.deliver_by,
+            "now": write.now,
+        },
+    )
+    return int(upto.last) if upto.found == size else None
+
+
+def follow_late(write: Write, delivery: Row[Any]) -> None:
+    """Lets a released correction follow a delivery whose words turned out to have gone, late."""
+    for release in write.sql(
+        "SELECT s.alert_id, s.plan FROM alert a JOIN dispatch s ON s.alert_id = a.id WHERE a.predecessor = :id"
+        " AND a.state = 'dispatched'",
+        {"id": delivery.alert_id},
+    ).all():
+        plan = Plan.model_validate_json(release.plan)
+        try:
+            instance = plan.instance(delivery.instance)
+        except KeyError:
+            continue
+        before = _last_id(write)
+        write.sql(
+            f"{_FOLLOW} d.id = :id ON CONFLICT DO NOTHING",
+            {
+                "alert": release.alert_id,
+                "id": delivery.id,
+                "deliver_by": instance.deliver_by,
+                "now": write.now,
+            },
+        )
+        _record_planned(write, release.alert_id, delivery.instance, before)
+
+
+def _last_id(write: Write) -> int:
+    return int(write.sql("SELECT coalesce(max(id), 0) FROM delivery").scalar_one())
+
+
+def _record_planned(write: Write, alert_id: str, instance: str, before: int) -> None:
+    rows = planned_rows(write, alert_id, instance, before, None)
+    if rows:
+        write.event(
+            "deliveries.planned",
+            alert=alert_id,
+            instance=instance,
+            first=rows[0][0],
+            last=rows[-1][0],
+            count=len(rows),
+            digest=static_digest(rows),
+        )
+
+
+def planned_rows(read: Read, alert_id: str, instance: str, after: int, upto: int | None) -> Sequence[Row[Any]]:
+    """The static columns of an instance's deliveries with `after` < id <= `upto`, in the order of ids."""
+    return read.sql(
+        f"SELECT {', '.join(STATIC)} FROM delivery WHERE alert_id = :alert AND instance = :instance AND id > :after"
+        " AND (:upto IS NULL OR id <= :upto) ORDER BY id",
+        {"alert": alert_id, "instance": instance, "after": after, "upto": upto},
+    ).all()
+
+
+def static_digest(rows: Sequence[Row[Any]]) -> str:
+    """Digest over the static columns of planned deliveries."""
+    return digest(canonical([list(row) for row in rows]))

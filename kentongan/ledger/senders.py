@@ -1,0 +1,103 @@
+"""Processes that send: their beats, and which of them are gone; and instances on hold."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Sequence
+
+from sqlalchemy import delete, insert, select
+
+from kentongan.clock import Clock, Milliseconds, Process
+from kentongan.ledger import schema
+from kentongan.ledger.ledger import Read, Write
+
+BEAT: Milliseconds = 2_000
+"""How often a sender says that it is there."""
+
+LEASE: Milliseconds = 10_000
+"""How long its claims and ownership last without a beat."""
+
+
+def register(write: Write, *, sender: str, role: str, process: Process, clock: Clock) -> None:
+    """Puts a sender on record; `role` tells officers what it is ("service", "send", "flow")."""
+    write.execute(
+        insert(schema.sender).values(
+            id=sender,
+            role=role,
+            host=socket.gethostname(),
+            boot_id=process.boot_id,
+            namespace=process.namespace,
+            pid=process.pid,
+            started=process.started,
+            beat=clock.boot(),
+        )
+    )
+    write.event("sender.started", sender=sender, role=role)
+
+
+def beat(write: Write, *, sender: str, clock: Clock) -> Milliseconds:
+    """Renews a sender's lease; returns the boot time at which it did."""
+    moment = clock.boot()
+    write.sql("UPDATE sender SET beat = :beat WHERE id = :id", {"beat": moment, "id": sender})
+    return moment
+
+
+def end(write: Write, *, sender: str) -> None:
+    """Records that a sender has ended of its own will; what it still holds is free at once."""
+    write.sql("UPDATE sender SET ended = 1 WHERE id = :id", {"id": sender})
+    write.event("sender.ended", sender=sender)
+
+
+def gone(read: Read, *, clock: Clock, process: Process, suspects: Sequence[str] | None = None) -> list[str]:
+    """Senders that hold something and are no more: ended, silent for a lease, or no process of this machine.
+
+    `suspects` narrows the question; without it, all that hold deliveries or dispatches are asked after.
+    """
+    if suspects is None:
+        rows = read.sql(
+            "SELECT * FROM sender WHERE id IN (SELECT sender FROM delivery WHERE sender IS NOT NULL"
+            " UNION SELECT owner FROM dispatch WHERE owner IS NOT NULL)"
+        ).all()
+    else:
+        rows = read.sql(
+            "SELECT * FROM sender WHERE id IN (SELECT value FROM json_each(:ids))", {"ids": json.dumps(list(suspects))}
+        ).all()
+    result = []
+    for row in rows:
+        there = Process(row.boot_id, row.namespace, row.pid, row.started)
+        silent = row.boot_id == process.boot_id and clock.boot() - row.beat > LEASE
+        if row.ended or silent or there.is_gone():
+            result.append(row.id)
+    return result
+
+
+def running(read: Read, *, clock: Clock, process: Process, role: str) -> list[str]:
+    """Senders of one role that are there now."""
+    ids = [row.id for row in read.execute(select(schema.sender.c.id).where(schema.sender.c.role == role))]
+    return [id for id in ids if id not in gone(read, clock=clock, process=process, suspects=ids)]
+
+
+# --- Holds ---
+
+
+def hold(write: Write, *, instance: str, reason: str) -> bool:
+    """Holds an instance ("*": the ledger): its rows wait. True where it was not held before."""
+    if write.execute(select(schema.hold).where(schema.hold.c.instance == instance)).first() is not None:
+        return False
+    write.execute(insert(schema.hold).values(instance=instance, reason=reason, since=write.now))
+    write.event("instance.held", instance=instance, reason=reason)
+    return True
+
+
+def release_hold(write: Write, *, instance: str, by: str) -> bool:
+    """Lets a held instance go on; True where it was held."""
+    if not write.execute(delete(schema.hold).where(schema.hold.c.instance == instance)).rowcount:
+        return False
+    write.event("instance.released", instance=instance, by=by)
+    return True
+
+
+def holds(read: Read) -> dict[str, str]:
+    """The held instances, with the reason of each."""
+    return {row.instance: row.reason for row in read.execute(select(schema.hold))}
