@@ -1,0 +1,331 @@
+"""People: reading an agency's list of recipients, masking addresses, and finding who belongs to an audience.
+
+No names are kept. The list is a CSV file in UTF-8 with a header row; see `read_people` for its columns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kentongan.errors import BadInput
+from kentongan.seam import Address
+from kentongan.settings import Audience
+
+FAMILIES = ("phone", "telegram")
+"""The address spaces that a list may hold, each a column of its own."""
+
+COLUMNS = ("reference", "name", *FAMILIES, "language", "groups", "regions")
+
+_DELIMITERS = (",", ";", "\t")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
+_REGION = re.compile(r"[0-9a-z]+([.-][0-9a-z]+)*")
+_CHAT = re.compile(r"-?[0-9]{1,16}")
+_REFERENCE = re.compile(r"[\w.:/-]{1,64}")
+_SPREADSHEET = re.compile(r"[0-9]+([.,][0-9]+)?e\+?[0-9]+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One person of a list; `number` counts rows as a spreadsheet does, the header being row 1.
+
+    `reference` is the agency's own id or one made from the keyed hash of an address; groups and regions are in lower
+    case, sorted and without repeats; `language` is None where the person has no choice on record.
+    """
+
+    number: int
+    reference: str
+    addresses: tuple[Address, ...]
+    language: str | None
+    groups: tuple[str, ...]
+    regions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A row that cannot be imported; the sentence names row, column and remedy and masks addresses."""
+
+    number: int
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something the officer should know that stops no row."""
+
+    sentence: str
+
+
+def read_people(
+    source: Path | Iterable[str], *, default_region: str, identify: Callable[[str, str], str]
+) -> Iterator[Row | Fault | Remark]:
+    """Reads a list of people, one person a row, in the order of the file.
+
+    Columns: `reference` (the agency's own id, optional), `phone`, `telegram` (a chat id), `language`, `groups` and
+    `regions` (several with semicolons); `name` is dropped with a remark. At least one address is needed a row.
+    Comma, semicolon and tab are told apart by the header. `default_region` is the ISO 3166 country of numbers written
+    without one. `identify(family, value)` gives the keyed hash (`StateKeys.address_hash`) that stands in for an absent
+    reference. While iterating, raises BadInput where the file as a whole cannot be read.
+    """
+    with contextlib.ExitStack() as stack:
+        place = str(source) if isinstance(source, Path) else "the list"
+        lines: Iterable[str] = stack.enter_context(_opened(source)) if isinstance(source, Path) else source
+        try:
+            yield from _read(iter(lines), place, default_region, identify)
+        except UnicodeDecodeError:
+            raise BadInput(f"{place} is not UTF-8; save it from the spreadsheet as `CSV UTF-8`") from None
+        except OSError as error:
+            raise BadInput(f"{place} cannot be read: {error.strerror}") from None
+
+
+def mask(address: Address) -> str:
+    """Returns what an officer may see of an address, such as `+62•••••789`; its length does not show."""
+    value = address.value
+    if len(value) < 8:
+        return "•••••"
+    return f"{value[:3] if value.startswith('+') else ''}•••••{value[-3:]}"
+
+
+def matches(audience: Audience, groups: Iterable[str], regions: Iterable[str]) -> bool:
+    """Whether a person of these groups and regions belongs to the audience; an empty filter lets all through.
+
+    An audience's region holds itself and all that lie in it by code: "33" holds "33.05" but not "3305".
+    """
+    own_groups = {_plain(group) for group in groups}
+    if audience.groups and not any(_plain(group) in own_groups for group in audience.groups):
+        return False
+    if not audience.regions:
+        return True
+    own_regions = [_plain(region) for region in regions]
+    return any(
+        region == wanted or region.startswith(f"{wanted}.")
+        for wanted in map(_plain, audience.regions)
+        for region in own_regions
+    )
+
+
+def choose_language(own: str | None, available: Sequence[str]) -> str:
+    """Returns the language a person gets: their own where the alert has it ("id" serves "id-ID"), else the first.
+
+    `available` are the languages that rendered, the agency's first one first; raises ValueError where there is none.
+    """
+    if not available:
+        raise ValueError("no language rendered")
+    if own is not None:
+        exact = [language for language in available if language.lower() == own.lower()]
+        alike = [language for language in available if _primary(language) == _primary(own)]
+        for language in (*exact, *alike):
+            return language
+    return available[0]
+
+
+def normalise(family: str, text: str, *, default_region: str) -> Address:
+    """Returns the one address that `text` means; raises ValueError saying what is wrong and what to write instead.
+
+    The message never holds the text.
+    """
+    if family == "phone":
+        return Address(family, _phone(text, default_region))
+    if family == "telegram":
+        if _SPREADSHEET.fullmatch(text):
+            raise ValueError("was turned into an exponent by a spreadsheet; format the column as text and fill it anew")
+        if not _CHAT.fullmatch(text) or int(text) == 0:
+            raise ValueError("is no Telegram chat id; write the whole number that the bot was given, not a name")
+        return Address(family, str(int(text)))
+    raise ValueError(f"is no address that can be used; known are {', '.join(FAMILIES)}")
+
+
+def _phone(text: str, default_region: str) -> str:
+    # Its tables of all countries' numbers are only worth loading where numbers are read.
+    import phonenumbers
+
+    if default_region not in phonenumbers.SUPPORTED_REGIONS:
+        raise BadInput(f"{default_region!r} is no country for telephone numbers; give an ISO 3166 code such as ID")
+    if _SPREADSHEET.fullmatch(text):
+        raise ValueError("was turned into an exponent by a spreadsheet; format the column as text and fill it anew")
+    wrong = ValueError(
+        f"is no valid telephone number; write it as +country and number, or as dialled in {default_region}"
+    )
+    # The library would read letters as keypad digits.
+    if any(character.isalpha() for character in text):
+        raise wrong
+    try:
+        number = phonenumbers.parse(text, default_region)
+    except phonenumbers.NumberParseException:
+        raise wrong from None
+    if number.extension or not phonenumbers.is_valid_number(number):
+        raise wrong
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def _opened(path: Path) -> io.TextIOWrapper:
+    try:
+        return path.open(encoding="utf-8-sig", errors="strict", newline="")
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}; name a CSV file") from None
+
+
+def _read(
+    lines: Iterator[str], place: str, default_region: str, identify: Callable[[str, str], str]
+) -> Iterator[Row | Fault | Remark]:
+    first = next(lines, "").removeprefix("\ufeff")
+    delimiter, columns = _header(first, place)
+    if "name" in columns:
+        yield Remark("column name is not kept: no names are stored")
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    seen = _Seen()
+    number = 1
+    while True:
+        number += 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            break
+        except csv.Error as error:
+            raise BadInput(f"{place} row {number} cannot be read as CSV ({error}); mend the quotes there") from None
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) != len(columns):
+            yield Fault(
+                number,
+                f"row {number} has {len(cells)} cells where the header has {len(columns)}; "
+                "put cells that hold a separator in quotes",
+            )
+            continue
+        by_column = {
+            column: unicodedata.normalize("NFC", cell.strip()) for column, cell in zip(columns, cells, strict=True)
+        }
+        try:
+            row = _row(number, by_column, default_region, identify)
+            seen.add(row)
+        except _Wrong as wrong:
+            yield Fault(number, f"row {number}, {wrong.column}: {wrong.sentence}")
+            continue
+        yield row
+    yield from seen.remarks()
+
+
+def _header(line: str, place: str) -> tuple[str, list[str]]:
+    """The delimiter under which most columns are known, and the columns in their order."""
+
+    def columns_by(delimiter: str) -> list[str]:
+        with contextlib.suppress(csv.Error):
+            return [cell.strip().lower() for cell in next(csv.reader([line], delimiter=delimiter), [])]
+        return []
+
+    delimiter = max(_DELIMITERS, key=lambda each: sum(column in COLUMNS for column in columns_by(each)))
+    columns = columns_by(delimiter)
+    known = ", ".join(COLUMNS)
+    if not any(family in columns for family in FAMILIES):
+        raise BadInput(f"{place} row 1 must name the columns, phone or telegram among them; known are {known}")
+    unknown = [(position, column) for position, column in enumerate(columns, 1) if column not in COLUMNS]
+    if unknown:
+        position, column = unknown[0]
+        # Where the header is not truly one, its cells may be anybody's address.
+        named = f" {column!r}" if column.isalpha() else ""
+        raise BadInput(f"{place} row 1, column {position}{named}: no such column; known are {known}")
+    repeated = sorted({column for column in columns if columns.count(column) > 1})
+    if repeated:
+        raise BadInput(f"{place} row 1 names {', '.join(repeated)} twice; keep one column of each")
+    return delimiter, columns
+
+
+class _Wrong(Exception):
+    def __init__(self, column: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.column = column
+        self.sentence = sentence
+
+
+def _row(number: int, cells: dict[str, str], default_region: str, identify: Callable[[str, str], str]) -> Row:
+    for column, cell in cells.items():
+        # Private-use characters are our slots (`kentongan.seam`); controls never belong in a list.
+        if any(unicodedata.category(character) in ("Cc", "Co", "Cs") for character in cell):
+            raise _Wrong(column, "holds characters that cannot be shown; type the cell anew")
+    addresses = []
+    for family in FAMILIES:
+        text = cells.get(family, "")
+        if text:
+            try:
+                addresses.append(normalise(family, text, default_region=default_region))
+            except ValueError as error:
+                raise _Wrong(family, f"{mask(Address(family, text))} {error}") from None
+    if not addresses:
+        raise _Wrong(" or ".join(FAMILIES), "is empty; give an address or take the row out")
+    language = cells.get("language", "").lower().replace("_", "-") or None
+    if language is not None and not _LANGUAGE.fullmatch(language):
+        raise _Wrong("language", "is no language code; write one such as id or en")
+    regions = _several(cells.get("regions", ""))
+    if not all(_REGION.fullmatch(region) for region in regions):
+        raise _Wrong("regions", "holds what is no region code; write codes such as 33.05 with semicolons between")
+    reference = _reference(cells.get("reference", ""), addresses) or f"p-{identify(*_pair(addresses[0]))[:20]}"
+    return Row(number, reference, tuple(addresses), language, _several(cells.get("groups", "")), regions)
+
+
+def _pair(address: Address) -> tuple[str, str]:
+    return address.family, address.value
+
+
+def _reference(reference: str, addresses: Sequence[Address]) -> str:
+    if not reference:
+        return ""
+    # References stand in the ledger and on the screen as they are.
+    digits = re.sub(r"\D", "", reference).lstrip("0")
+    if len(digits) >= 6 and any(each.value.endswith(digits) for each in addresses):
+        raise _Wrong("reference", "is the person's own address; use an id that says nothing, or leave it empty")
+    if not _REFERENCE.fullmatch(reference):
+        raise _Wrong("reference", "is no id; use up to 64 letters, digits and . : / - _, or leave it empty")
+    return reference
+
+
+def _several(cell: str) -> tuple[str, ...]:
+    return tuple(sorted({_plain(part) for part in cell.split(";") if part.strip()}))
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFC", text.strip()).lower()
+
+
+def _primary(language: str) -> str:
+    return language.lower().split("-")[0]
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What the rows so far hold, to find repeats and codes that a spreadsheet has cut."""
+
+    addresses: dict[Address, int] = field(default_factory=dict)
+    references: dict[str, int] = field(default_factory=dict)
+    # By depth and length of the last part of a region code: one example and its row.
+    forms: dict[int, dict[int, tuple[str, int]]] = field(default_factory=dict)
+
+    def add(self, row: Row) -> None:
+        """Takes a row in; raises _Wrong where an earlier one has its reference or an address of it."""
+        for address in row.addresses:
+            if address in self.addresses:
+                other = self.addresses[address]
+                raise _Wrong(address.family, f"{mask(address)} stands in row {other} already; keep one of the two rows")
+        if row.reference in self.references:
+            other = self.references[row.reference]
+            raise _Wrong("reference", f"{row.reference} stands in row {other} already; give each person their own")
+        self.addresses.update((address, row.number) for address in row.addresses)
+        self.references[row.reference] = row.number
+        for region in row.regions:
+            *_, last = parts = region.split(".")
+            if len(parts) > 1 and last.isdigit():
+                self.forms.setdefault(len(parts), {}).setdefault(len(last), (region, row.number))
+
+    def remarks(self) -> Iterator[Remark]:
+        """Says where region codes of one depth differ in length: a spreadsheet turns 33.10 into 33.1."""
+        for forms in self.forms.values():
+            if len(forms) > 1:
+                (short, short_row), (long, _) = forms[min(forms)], forms[max(forms)]
+                yield Remark(
+                    f"regions: {short} in row {short_row} is shorter than {long}; a spreadsheet may have cut a final 0"
+                )
