@@ -326,8 +326,11 @@ class Channel(Protocol):
     async def send(self, message: Rendered, jobs: Sequence[Job], uploaded: Uploaded | None) -> Sequence[Outcome]:
         """Makes ONE irreversible request for `jobs` and answers one outcome a job, in their order."""
 
-    async def advance(self, message: Rendered, job: Job) -> Outcome:
-        """Takes the step after `Pending`, with the handle that it gave."""
+    async def advance(self, message: Rendered, job: Job) -> Uploaded | Outcome:
+        """Takes the step after `Pending`, with the handle that it gave; `Uploaded` ends what an `upload` began.
+
+        A reversible step answers Retryable where a look would say InDoubt: nothing is published yet.
+        """
 
     async def find(self, message: Rendered, job: Job) -> Accepted | Absent | InDoubt:
         """Looks on our own account for the whole alert code in a message created since `job.since` - 60 s."""

@@ -1,0 +1,261 @@
+"""The agency's own feed: CAP files, an Atom feed and a page an alert, written into a folder that a web server shows.
+
+    <folder>/feed.xml, index.html, heads.json
+    <folder>/<code>/alert.xml, index.html, entry.json
+
+`entry.json` is written last of an alert's files and says that it is complete; `feed.xml` is made anew from all of
+them. No network is used, and the same key always means the same files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field, ValidationError, model_validator
+
+from channels import _atom, _publishing
+from channels._adapter import Adapter as BaseAdapter
+from channels._adapter import ChannelSettings
+from channels._cap_facts import BadDocument, CapFacts, cap_facts
+from channels._visible import stands_first_and_last, visible_text
+from kentongan.seam import (
+    Absent,
+    Accepted,
+    Credential,
+    Idempotent,
+    InDoubt,
+    Job,
+    Limits,
+    Mode,
+    Outcome,
+    Posted,
+    Readiness,
+    Rejected,
+    Rendered,
+    Retryable,
+    Traits,
+    Uploaded,
+    Why,
+)
+
+if TYPE_CHECKING:
+    import httpx
+
+logger = logging.getLogger(__name__)
+
+_CODE = re.compile(r"[0-9A-Z]{4}-[A-Z]{2,8}")
+_STEM = re.compile(r"[0-9A-Z]{4}(-[A-Z]{2,8})?")
+_FILES = {_atom.CAP_TYPE: "alert.xml", "text/html": "index.html"}
+_ENTRY = "entry.json"
+
+
+class Settings(ChannelSettings):
+    """One folder under a web server."""
+
+    base_url: str = Field(description="Address at which the public reads the folder.")
+    directory: Path = Field(description="Folder that the web server shows; it must be there already.")
+    title: str = Field(description="Title of the feed and of its page.")
+    author: str = Field(description="The agency's name, as author of the feed.")
+    language: str = Field(default="en", description="Language of the title, for the page that lists all alerts.")
+    entries: int = Field(default=50, ge=1, description="Most expired alerts listed; one still in force always is.")
+
+    @model_validator(mode="after")
+    def _for_all(self) -> Settings:
+        if self.audience is not None:
+            raise ValueError("audience must be absent: a feed publishes to everybody")
+        return self
+
+    def limits(self) -> Limits:
+        """A page may be as long as it needs; the bound only keeps a fault from filling the disk."""
+        return self.limited("characters", 100_000, rate=10.0, concurrency=1, deliver_within=86_400)
+
+
+class Adapter(BaseAdapter):
+    """Publishes in a thread, one process at a time."""
+
+    kind: ClassVar[str] = "cap_feed"
+    traits: ClassVar[Traits] = Traits(
+        public=True, idempotent=Idempotent(float("inf")), find=True, edit=True, delete=True, settling=0.0
+    )
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        super().__init__(name, settings, transport=transport)
+        self._settings = settings
+        self._folder = settings.directory
+        self._now = now
+
+    async def _send(self, message: Rendered, job: Job, uploaded: Uploaded | None) -> Outcome:
+        return await self._publishing(lambda: self._publish(message, job))
+
+    async def find(self, message: Rendered, job: Job) -> Accepted | Absent | InDoubt:
+        """Looks for the complete entry of this code."""
+        if not _CODE.fullmatch(message.code):
+            return Absent()
+        try:
+            entry = await asyncio.to_thread(self._entry, _stem(message))
+        except OSError:
+            return InDoubt("the folder cannot be read")
+        if entry is None:
+            return Absent()
+        return self._accepted(entry) if entry.key == _digest(job.key) else InDoubt("another message has this code")
+
+    async def _edit(self, posted: Posted, message: Rendered, job: Job) -> Outcome:
+        """Replaces page and title. The CAP file stays: one CAP identifier never gets two contents."""
+        return await self._publishing(lambda: self._replace(posted, message))
+
+    async def delete(self, posted: Posted, job: Job) -> Outcome:
+        """Takes one alert out of the feed and its files away."""
+        return await self._publishing(lambda: self._remove(posted))
+
+    async def ready(self) -> Readiness:
+        """Takes the folder's lock, which writes there and disturbs nobody."""
+        done = await self._publishing(lambda: Accepted(""))
+        if isinstance(done, Accepted):
+            return Readiness(True, "The folder can be written.")
+        return Readiness(False, f"The folder cannot be used now: {getattr(done, 'reason', 'unexpected answer')}.")
+
+    async def _publishing(self, act: Callable[[], Outcome]) -> Outcome:
+        def under_lock() -> Outcome:
+            try:
+                with _publishing.locked(self._folder, self._limits.deadline / 2):
+                    return act()
+            except _publishing.NotPublished as fault:
+                return Credential(fault.reason) if fault.misconfigured else Retryable(fault.reason)
+            except BadDocument as fault:
+                return Rejected(str(fault), Why.PAYLOAD)
+            except Exception as error:
+                logger.warning("publication broke off", extra={"fault": type(error).__name__})
+                return InDoubt("the publication broke off")
+
+        try:
+            async with asyncio.timeout(self._limits.deadline):
+                return await asyncio.to_thread(under_lock)
+        except TimeoutError:
+            return InDoubt("the disk did not answer in time")
+
+    def _publish(self, message: Rendered, job: Job) -> Outcome:
+        if not _CODE.fullmatch(message.code):
+            return Rejected("the alert code cannot be a file name", Why.PAYLOAD)
+        stem = _stem(message)
+        entry = self._entry(stem)
+        if entry is not None and entry.key != _digest(job.key):
+            return Rejected("another message has this code", Why.PAYLOAD)
+        if entry is not None:
+            self._write(entry, {})  # the same files; the lists may be missing from a crash
+            return self._accepted(entry)
+        files, facts = self._documents(message)
+        now = self._now()
+        sent = facts.sent or now
+        entry = _atom.Entry(
+            stem=stem,
+            code=message.code,
+            key=_digest(job.key),
+            title=self._title(message),
+            summary=message.text,
+            published=sent,
+            updated=sent,
+            expires=facts.expires,
+            files={media_type: f"{stem}/{_FILES[media_type]}" for media_type in files},
+        )
+        self._write(entry, files)
+        return self._accepted(entry)
+
+    def _replace(self, posted: Posted, message: Rendered) -> Outcome:
+        entry = self._entry(posted.id) if _STEM.fullmatch(posted.id) else None
+        if entry is None:
+            return Rejected("no such alert in the feed", Why.PAYLOAD)
+        files, _ = self._documents(message)
+        pages = {media_type: content for media_type, content in files.items() if media_type == "text/html"}
+        if not pages:
+            return Rejected("the message holds no page", Why.PAYLOAD)
+        changed = entry.model_copy(
+            update={"title": self._title(message), "summary": message.text, "updated": self._now()}
+        )
+        self._write(changed, pages)
+        return self._accepted(changed)
+
+    def _remove(self, posted: Posted) -> Outcome:
+        if _STEM.fullmatch(posted.id):
+            with contextlib.suppress(FileNotFoundError):
+                _publishing.withdraw(self._folder / posted.id, (_ENTRY, *_FILES.values()))
+            _publishing.publish(self._folder, self._lists(None))
+        return Accepted(posted.id)
+
+    def _write(self, entry: _atom.Entry, files: Mapping[str, bytes]) -> None:
+        _publishing.publish(
+            self._folder,
+            {
+                **{f"{entry.stem}/{_FILES[media_type]}": content for media_type, content in files.items()},
+                f"{entry.stem}/{_ENTRY}": entry.model_dump_json(indent=1).encode(),
+                **self._lists(entry),
+            },
+        )
+
+    def _lists(self, new: _atom.Entry | None) -> dict[str, bytes]:
+        present = {path.parent.name: self._entry(path.parent.name) for path in self._folder.glob(f"*/{_ENTRY}")}
+        if new is not None:
+            present[new.stem] = new
+        now = self._now()
+        entries = _atom.listed([entry for entry in present.values() if entry], now=now, most=self._settings.entries)
+        title = self._settings.title
+        return {
+            "feed.xml": _atom.feed(
+                entries, base_url=self._settings.base_url, title=title, author=self._settings.author, now=now
+            ),
+            "index.html": _atom.index(entries, title=title, language=self._settings.language),
+        }
+
+    def _entry(self, stem: str) -> _atom.Entry | None:
+        try:
+            return _atom.Entry.model_validate_json((self._folder / stem / _ENTRY).read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValidationError:
+            logger.warning("an entry of the feed cannot be read and is left out", extra={"entry": stem})
+            return None
+
+    def _documents(self, message: Rendered) -> tuple[dict[str, bytes], CapFacts]:
+        files: dict[str, bytes] = {}
+        facts = CapFacts(None, None)
+        for document in message.documents:
+            media_type = document.media_type.split(";")[0].strip().lower()
+            if media_type not in _FILES or media_type in files:
+                raise BadDocument("the message holds a file that a feed does not publish")
+            files[media_type] = document.text.encode()
+            if media_type == _atom.CAP_TYPE:
+                facts = cap_facts(files[media_type], self._mode)
+            elif self._mode is Mode.DRILL and not stands_first_and_last(message.mark, visible_text(document.text)):
+                raise BadDocument("the drill mark does not stand first and last on the page")
+        if not files:
+            raise BadDocument("the message holds no file to publish")
+        return files, facts
+
+    def _title(self, message: Rendered) -> str:
+        return message.title if message.mark in message.title else f"{message.mark} {message.title}"
+
+    def _accepted(self, entry: _atom.Entry) -> Accepted:
+        return Accepted(entry.stem, f"{self._settings.base_url}/{entry.stem}/")
+
+
+def _stem(message: Rendered) -> str:
+    # All languages stand on one page, so its address needs none; it is the one that the other channels link to.
+    return message.code.split("-")[0] if message.language == "mul" else message.code
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
