@@ -227,14 +227,14 @@ def recover(write: Write, *, gone: Sequence[str], after_doubt: Callable[[Row[Any
     return len(rows)
 
 
-def close_overdue(write: Write, *, most: int = 1000) -> int:
-    """Closes planned deliveries that are too late; those in doubt stay in doubt, without a repeat."""
+def close_overdue(write: Write, alert_id: str, instance: str, *, most: int = 1000) -> int:
+    """Closes a chunk of planned deliveries that are too late; those in doubt stay in doubt, without a repeat."""
     return _close(
         write,
         Closed.EXPIRED,
-        "SELECT id, alert_id, result FROM delivery WHERE stage = 'planned' AND deliver_by <= :now"
-        " AND action NOT IN ('find', 'edit') LIMIT :most",
-        {"now": write.now, "most": most},
+        "SELECT id, alert_id, result FROM delivery WHERE alert_id = :id AND instance = :instance AND stage = 'planned'"
+        " AND deliver_by <= :now AND action NOT IN ('find', 'edit') LIMIT :most",
+        {"id": alert_id, "instance": instance, "now": write.now, "most": most},
     )
 
 

@@ -130,6 +130,7 @@ delivery = Table(
     Column("handle", Text),
     UniqueConstraint("alert_id", "family", "unique_by"),
     Index("delivery_due", "alert_id", "instance", "stage", "due_at"),
+    Index("delivery_open", "alert_id", "instance", "due_at", sqlite_where=text("stage <> 'done'")),
     Index("delivery_sender", "sender", sqlite_where=text("sender IS NOT NULL")),
     Index("delivery_provider", "instance", "provider_id", sqlite_where=text("provider_id IS NOT NULL")),
     Index("delivery_follows", "follows", sqlite_where=text("follows IS NOT NULL")),

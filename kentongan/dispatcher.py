@@ -1,0 +1,424 @@
+"""The dispatcher: one sender of this process, which takes dispatches over, runs their instances, and sweeps.
+
+Its sweep is a plain loop. It does all that must not wait for anybody: beats, rows of senders that are gone, what has
+become due, what is too late, what was stopped, receipts that came early, and probes of held instances.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Row
+
+from kentongan.clock import Clock, Milliseconds, Process
+from kentongan.delivery import Evidence
+from kentongan.errors import KentonganError
+from kentongan.ledger import Ledger, Read, Write, alerts, outcomes, planning, receipts, senders, views, work
+from kentongan.ledger.work import OpenDispatch
+from kentongan.pace import Pace
+from kentongan.plan import PUBLIC, Plan
+from kentongan.policy import Decision, Reason, Situation, after_doubt
+from kentongan.run import Gate, InstanceRun
+from kentongan.seam import Address, Channel, Rendered
+from kentongan.settings import Policy
+
+_log = logging.getLogger(__name__)
+
+BUDGET: Milliseconds = 1_000
+"""How long after the dispatch row an instance may wait for its task in Prefect before it is started without."""
+
+_SWEEP = 0.25
+_CHUNK = 1000
+_ORPHAN: Milliseconds = 500
+"""How long a dispatch may be without an owner before any sender takes it."""
+
+
+@dataclass(slots=True)
+class _Alert:
+    """A dispatch that this sender owns."""
+
+    alert_id: str
+    at: Milliseconds
+    epoch: int
+    plan: Plan
+    messages: Mapping[str, Mapping[str, Rendered]]
+    expanded: bool
+    runs: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    live: dict[str, InstanceRun] = field(default_factory=dict)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Dispatcher:
+    """Sends what the ledger holds as dispatched. Start it with `start`, end it with `close`.
+
+    `role` names the process in the record. `only`: the alerts it takes; None takes all. `vouch` answers why an alert
+    must not be sent, None when it may. `orchestrate` shows the dispatch in Prefect; whatever it does, every instance
+    is started within BUDGET. `chance` gives numbers from 0 to 1.
+    """
+
+    ledger: Ledger
+    clock: Clock
+    channels: Mapping[str, Channel]
+    policy: Policy
+    open_addresses: Callable[[Sequence[int]], Mapping[int, Address]]
+    vouch: Callable[[Read, str], str | None]
+    chance: Callable[[], float]
+    role: str
+    only: frozenset[str] | None = None
+    orchestrate: Callable[[str], Awaitable[None]] | None = None
+    sender: str = field(default_factory=lambda: secrets.token_hex(8))
+    process: Process = field(default_factory=Process.current)
+    _alerts: dict[str, _Alert] = field(default_factory=dict)
+    _refused: set[str] = field(default_factory=set)
+    _paces: dict[str, Pace] = field(default_factory=dict)
+    _gate: Gate = field(init=False)
+    _loop: asyncio.Task[None] | None = None
+    _closing: asyncio.Event = field(default_factory=asyncio.Event)
+    _probed: dict[str, Milliseconds] = field(default_factory=dict)
+
+    async def start(self) -> None:
+        """Registers this sender and begins to sweep; raises LedgerUnavailable."""
+        self._gate = Gate(self.ledger, self.clock)
+        await self.ledger.write_soon(
+            lambda write: senders.register(
+                write, sender=self.sender, role=self.role, process=self.process, clock=self.clock
+            )
+        )
+        self._loop = asyncio.create_task(self._sweep_for_ever(), name="sweep")
+
+    async def close(self) -> None:
+        """Starts nothing more, lets every request in flight end and records its outcome, then signs off."""
+        self._closing.set()
+        runs: list[asyncio.Task[None]] = []
+        for owned in self._alerts.values():
+            for run in owned.live.values():
+                run.halt.set()
+            for task in owned.tasks:
+                task.cancel()
+            runs.extend(owned.runs.values())
+        await asyncio.gather(*runs, return_exceptions=True)
+        if self._loop is not None:
+            self._loop.cancel()
+            await asyncio.gather(self._loop, return_exceptions=True)
+        await self.ledger.write_soon(lambda write: senders.end(write, sender=self.sender))
+
+    # --- What others ask of it ---
+
+    async def nudge(self, alert_id: str) -> bool:
+        """Takes a dispatch over now, if it is free; True where it is ours."""
+        return await self._take(alert_id)
+
+    async def channel(self, alert_id: str, instance: str, through: str) -> Mapping[str, int]:
+        """Starts or joins the one run of an instance and returns its counts by word when it is done.
+
+        `through` says for the record by what way it was begun. Raises Refused for an alert the ledger does not hold
+        as approved and dispatched.
+        """
+        if not await self._take(alert_id, orchestrated=True):
+            dispatched = self.ledger.read(lambda read: alerts.get_dispatch(read, alert_id))
+            if dispatched is None:
+                raise KentonganError(f"alert {alert_id} is not dispatched; send it with `kentongan send`")
+        else:
+            owned = self._alerts[alert_id]
+            self._begin(owned, instance, through)
+            if instance in owned.runs:
+                await asyncio.shield(owned.runs[instance])
+        return self.ledger.read(lambda read: views.words(read, alert_id, instance))
+
+    async def finished(self, alert_id: str) -> None:
+        """Returns when nothing of this alert is planned, claimed or sending."""
+        while not self._closing.is_set():
+            owned = self._alerts.get(alert_id)
+            running = [task for task in owned.runs.values() if not task.done()] if owned else []
+            if running:
+                await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                continue
+            if not self.ledger.read(lambda read: views.is_open(read, alert_id)):
+                return
+            await asyncio.sleep(_SWEEP)
+
+    def wake(self, alert_id: str | None = None) -> None:
+        """Lets waiting runs look at the ledger at once, after a receipt, a release or a stop."""
+        for owned in self._alerts.values():
+            if alert_id is None or owned.alert_id == alert_id:
+                for run in owned.live.values():
+                    run.woken.set()
+
+    # --- Taking over ---
+
+    async def _take(self, alert_id: str, *, orchestrated: bool = False) -> bool:
+        if alert_id in self._alerts:
+            return True
+        if alert_id in self._refused or self._closing.is_set():
+            return False
+
+        def own(write: Write) -> tuple[bool, str | None]:
+            refusal = self.vouch(write, alert_id)
+            if refusal is not None:
+                write.event("dispatch.refused", alert=alert_id, why=refusal)
+                return False, refusal
+            found = alerts.get_dispatch(write, alert_id)
+            suspects = [found.owner] if found is not None and found.owner is not None else []
+            gone = senders.gone(write, clock=self.clock, process=self.process, suspects=suspects)
+            return alerts.own(write, alert_id, sender=self.sender, gone=gone), None
+
+        ours, refusal = await self.ledger.write_soon(own)
+        if refusal is not None:
+            self._refused.add(alert_id)
+        if not ours:
+            return False
+        if alert_id not in self._alerts:
+            owned = self._alerts[alert_id] = self.ledger.read(lambda read: _load(read, alert_id))
+            self._spawn(owned, self._expand(owned))
+            self._spawn(owned, self._start_all(owned, orchestrated=orchestrated))
+        return True
+
+    def _spawn(self, owned: _Alert, work_: Any) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.create_task(work_)
+        owned.tasks.add(task)
+        task.add_done_callback(owned.tasks.discard)
+        return task
+
+    async def _start_all(self, owned: _Alert, *, orchestrated: bool) -> None:
+        """Shows the dispatch in Prefect and, when the budget is spent or Prefect fails, starts what has not begun."""
+        if self.orchestrate is not None and not orchestrated:
+            shown = self._spawn(owned, self._orchestrate(owned.alert_id, self.orchestrate))
+            await asyncio.wait([shown], timeout=self._left(owned))
+            through = "direct, the orchestration took too long" if not shown.done() else "direct"
+        elif orchestrated:
+            await asyncio.sleep(self._left(owned))
+            through = "direct, the orchestration took too long"
+        else:
+            through = "direct, without orchestration"
+        for instance in owned.plan.instances:
+            self._begin(owned, instance.name, through)
+
+    def _left(self, owned: _Alert) -> float:
+        return max(0.0, min(BUDGET, owned.at + BUDGET - self.clock.wall()) / 1000)
+
+    async def _orchestrate(self, alert_id: str, orchestrate: Callable[[str], Awaitable[None]]) -> None:
+        try:
+            await orchestrate(alert_id)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            name = type(error).__name__
+            _log.warning("orchestration lost", extra={"alert": alert_id, "error": name})
+            await self.ledger.write_soon(
+                lambda write: write.event("orchestration.lost", alert=alert_id, error=name), must=True
+            )
+
+    def _begin(self, owned: _Alert, instance: str, through: str) -> None:
+        running = owned.runs.get(instance)
+        if (running is not None and not running.done()) or self._closing.is_set():
+            return
+        owned.runs[instance] = asyncio.create_task(self._run(owned, instance, through, first=running is None))
+
+    async def _run(self, owned: _Alert, instance: str, through: str, *, first: bool) -> None:
+        channel = self.channels.get(instance)
+        if channel is None:
+            reason = "it is not in the config of this process; add it there, or see `kentongan channels`"
+            await self.ledger.write_soon(lambda write: senders.hold(write, instance=instance, reason=reason))
+            return
+        if first:
+            await self.ledger.write_soon(
+                lambda write: write.event("instance.started", alert=owned.alert_id, instance=instance, through=through)
+            )
+        run = owned.live[instance] = InstanceRun(
+            ledger=self.ledger,
+            clock=self.clock,
+            gate=self._gate,
+            pace=self._pace(channel),
+            channel=channel,
+            sender=self.sender,
+            alert_id=owned.alert_id,
+            epoch=owned.epoch,
+            plan=owned.plan,
+            messages=owned.messages.get(instance, {}),
+            policy=self.policy,
+            open_addresses=self.open_addresses,
+            chance=self.chance,
+        )
+        try:
+            await run.run(lambda: owned.expanded)
+        except KentonganError:
+            # The sweep begins it again as soon as the ledger answers.
+            _log.warning("run waits for the ledger", extra={"alert": owned.alert_id, "instance": instance})
+        finally:
+            owned.live.pop(instance, None)
+
+    def _pace(self, channel: Channel) -> Pace:
+        if channel.name not in self._paces:
+            self._paces[channel.name] = Pace(channel.limits.rate, lambda: self.clock.boot() / 1000)
+        return self._paces[channel.name]
+
+    async def _expand(self, owned: _Alert) -> None:
+        """Plans the deliveries to people in chunks, while the first of them are already being sent."""
+        while not owned.expanded:
+            try:
+                more = await self.ledger.write_soon(
+                    lambda write: (
+                        _is_running(write, owned.alert_id)
+                        and planning.expand(write, owned.alert_id, owned.plan, _CHUNK)
+                    )
+                )
+            except KentonganError:
+                _log.warning("expansion waits for the ledger", extra={"alert": owned.alert_id})
+                await asyncio.sleep(_SWEEP)
+                continue
+            owned.expanded = not more
+            self.wake(owned.alert_id)
+
+    # --- Sweep ---
+
+    async def _sweep_for_ever(self) -> None:
+        beat_at: Milliseconds = 0
+        while True:
+            try:
+                if self.clock.boot() - beat_at >= senders.BEAT:
+                    beat_at = await self.ledger.write_soon(
+                        lambda write: senders.beat(write, sender=self.sender, clock=self.clock)
+                    )
+                    self._gate.beat_at = beat_at
+                await self.sweep()
+            except KentonganError:
+                _log.warning("sweep waits for the ledger")
+            except Exception:
+                _log.exception("sweep failed")
+            await asyncio.sleep(_SWEEP)
+
+    async def sweep(self) -> None:
+        """One round over the ledger; also called by hand in tests."""
+        gone = self.ledger.read(lambda read: senders.gone(read, clock=self.clock, process=self.process))
+        gone = [sender for sender in gone if sender != self.sender]
+        if gone:
+            while await self.ledger.write_soon(
+                lambda write: outcomes.recover(write, gone=gone, after_doubt=lambda row: self._after_doubt(write, row))
+            ):
+                pass
+        open_ = self.ledger.read(work.open_dispatches)
+        for dispatch in open_:
+            if self.only is not None and dispatch.alert_id not in self.only:
+                continue
+            await self._tend(dispatch, gone)
+        for alert_id in [id for id in self._alerts if id not in {d.alert_id for d in open_}]:
+            if not any(not task.done() for task in self._alerts[alert_id].runs.values()):
+                self._forget(alert_id)
+        await self._tidy()
+        await self._probe({instance.name for d in open_ for instance in d.plan.instances})
+
+    def _forget(self, alert_id: str) -> None:
+        for task in self._alerts.pop(alert_id).tasks:
+            task.cancel()
+
+    async def _tend(self, dispatch: OpenDispatch, gone: Sequence[str | None]) -> None:
+        alert_id = dispatch.alert_id
+        owned = self._alerts.get(alert_id)
+        if owned is not None and dispatch.owner not in (self.sender, None):
+            # Another took it over while this process slept.
+            for run in owned.live.values():
+                run.halt.set()
+            return
+        if owned is None:
+            orphan = dispatch.owner is None and self.clock.wall() - dispatch.at > _ORPHAN
+            if not (orphan or dispatch.owner in gone or dispatch.owner == self.sender):
+                return
+            if not await self._take(alert_id):
+                return
+            owned = self._alerts[alert_id]
+        if dispatch.state != "dispatched":
+            owned.expanded = True
+            while await self.ledger.write_soon(lambda write: outcomes.cancel_stopped(write, alert_id)):
+                self.wake(alert_id)
+        for instance in dispatch.plan.instances:
+            if instance.deliver_by <= self.clock.wall():
+                await self._close_overdue(alert_id, instance.name)
+            running = owned.runs.get(instance.name)
+            if running is not None and running.done() and self._is_due(alert_id, instance.name):
+                self._begin(owned, instance.name, "sweep")
+
+    def _is_due(self, alert_id: str, instance: str) -> bool:
+        return self.ledger.read(lambda read: work.is_due(read, alert_id, instance))
+
+    async def _close_overdue(self, alert_id: str, instance: str) -> None:
+        while await self.ledger.write_soon(lambda write: outcomes.close_overdue(write, alert_id, instance)):
+            self.wake(alert_id)
+
+    async def _tidy(self) -> None:
+        if self.ledger.read(views.has_kept_receipts):
+            await self.ledger.write_soon(receipts.match_kept)
+        if self.ledger.read(views.has_expired):
+            await self.ledger.write_soon(alerts.end_expired)
+
+    async def _probe(self, wanted: set[str]) -> None:
+        """Asks held instances that an open dispatch needs whether they would pass again."""
+        for instance in self.ledger.read(senders.holds):
+            channel = self.channels.get(instance)
+            due = self._probed.get(instance, self.clock.boot()) + round(self.policy.probe_every * 1000)
+            if channel is None or instance not in wanted:
+                continue
+            self._probed.setdefault(instance, self.clock.boot())
+            if self.clock.boot() < due:
+                continue
+            self._probed[instance] = self.clock.boot()
+            try:
+                async with asyncio.timeout(channel.limits.deadline):
+                    readiness = await channel.ready()
+            except Exception:
+                _log.warning("probe failed", extra={"instance": instance})
+                continue
+            if readiness.ready:
+                self._probed.pop(instance, None)
+                await self.ledger.write_soon(
+                    lambda write, name=instance: senders.release_hold(write, instance=name, by="probe")  # type: ignore[misc]
+                )
+                self.wake()
+
+    def _after_doubt(self, read: Read, row: Row[Any]) -> Decision:
+        """Decides for a row whose sender ended in mid-request."""
+        found = alerts.get_dispatch(read, row.alert_id)
+        channel = self.channels.get(row.instance)
+        if found is None or channel is None:
+            return Decision(Evidence.IN_DOUBT, Reason.OFFICER, "its channel is not in the config of this process")
+        attempts = views.attempts(read, row.id)
+        situation = Situation(
+            traits=channel.traits,
+            public=row.family == PUBLIC,
+            life_at_stake=found.plan.life_at_stake,
+            tries=row.attempt,
+            doubts=1 + sum(attempt.evidence == Evidence.IN_DOUBT for attempt in attempts),
+            intent_at=attempts[-1].intent_at if attempts else read.now,
+            first_intent_at=row.first_intent_at or read.now,
+            deadline=channel.limits.deadline,
+            deliver_by=row.deliver_by,
+            now=read.now,
+            chance=self.chance(),
+        )
+        return after_doubt(Reason.SENDER_GONE, situation, self.policy)
+
+
+def _is_running(read: Read, alert_id: str) -> bool:
+    return work.epochs(read, [alert_id])[alert_id][0] == "dispatched"
+
+
+def _load(read: Read, alert_id: str) -> _Alert:
+    stored = alerts.get(read, alert_id)
+    found = alerts.get_dispatch(read, alert_id)
+    assert found is not None
+    messages: dict[str, dict[str, Rendered]] = {}
+    for message in alerts.renderings(read, alert_id):
+        messages.setdefault(message.instance, {})[message.language] = message
+    return _Alert(
+        alert_id=alert_id,
+        at=found.at,
+        epoch=stored.epoch,
+        plan=found.plan,
+        messages=messages,
+        expanded=found.expanded or stored.state != "dispatched",
+    )

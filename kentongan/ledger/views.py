@@ -1,0 +1,235 @@
+"""What people look at: counts, deliveries, attempts and events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row
+
+from kentongan.clock import Milliseconds
+from kentongan.delivery import word
+from kentongan.ledger.ledger import Read
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceSummary:
+    """One instance's part of an alert, as the live table and the report show it.
+
+    `words`: deliveries by the one word that officers see. `first_accepted`, `last_accepted`: wall time.
+    `retries`: attempts beyond the first of each delivery; `duplicates`: deliveries marked as possible duplicates.
+    """
+
+    instance: str
+    total: int
+    words: Mapping[str, int]
+    first_accepted: Milliseconds | None
+    last_accepted: Milliseconds | None
+    retries: int
+    duplicates: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt at a delivery."""
+
+    delivery: int
+    number: int
+    phase: str
+    intent_at: Milliseconds
+    evidence: str
+    reason: str
+    outcome_at: Milliseconds | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One delivery in an officer's words; `address_id` names its address, None on public channels."""
+
+    id: int
+    key: str
+    alert_id: str
+    instance: str
+    language: str
+    family: str
+    person_id: str | None
+    address_id: int | None
+    word: str
+    stage: str
+    action: str
+    due_at: Milliseconds
+    attempt: int
+    possible_duplicate: bool
+    first_intent_at: Milliseconds | None
+    accepted_at: Milliseconds | None
+    provider_id: str | None
+    url: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened; `data` is what its writer put there."""
+
+    chain: str
+    seq: int
+    ordinal: int
+    at: Milliseconds
+    type: str
+    alert_id: str | None
+    delivery_id: int | None
+    data: Mapping[str, Any]
+
+
+def words(read: Read, alert_id: str, instance: str) -> dict[str, int]:
+    """Deliveries of one instance by word."""
+    for summary in summaries(read, alert_id):
+        if summary.instance == instance:
+            return dict(summary.words)
+    return {}
+
+
+def summaries(read: Read, alert_id: str) -> list[InstanceSummary]:
+    """All instances of an alert, by name."""
+    rows = read.sql(
+        "SELECT instance, stage, result, closed, count(*) AS n, min(accepted_at) AS first, max(accepted_at) AS last,"
+        " sum(max(attempt - 1, 0)) AS retries, sum(possible_duplicate) AS duplicates FROM delivery"
+        " WHERE alert_id = :id GROUP BY instance, stage, result, closed ORDER BY instance",
+        {"id": alert_id},
+    ).all()
+    grouped: dict[str, list[Row[Any]]] = {}
+    for row in rows:
+        grouped.setdefault(row.instance, []).append(row)
+    result = []
+    for instance, parts in grouped.items():
+        counted: dict[str, int] = {}
+        for part in parts:
+            name = word(part.stage, part.result, part.closed)
+            counted[name] = counted.get(name, 0) + part.n
+        result.append(
+            InstanceSummary(
+                instance=instance,
+                total=sum(part.n for part in parts),
+                words=counted,
+                first_accepted=min((p.first for p in parts if p.first is not None), default=None),
+                last_accepted=max((p.last for p in parts if p.last is not None), default=None),
+                retries=sum(part.retries for part in parts),
+                duplicates=sum(part.duplicates for part in parts),
+            )
+        )
+    return result
+
+
+def is_open(read: Read, alert_id: str) -> bool:
+    """Whether anything of this alert is planned, claimed or sending, or still to be planned."""
+    return (
+        read.sql(
+            "SELECT 1 FROM dispatch s JOIN alert a ON a.id = s.alert_id WHERE s.alert_id = :id"
+            " AND ((a.state = 'dispatched' AND s.expanded = 0) OR EXISTS"
+            " (SELECT 1 FROM delivery d WHERE d.alert_id = s.alert_id AND d.stage <> 'done'))",
+            {"id": alert_id},
+        ).first()
+        is not None
+    )
+
+
+def has_kept_receipts(read: Read) -> bool:
+    """Whether a receipt waits that now names a delivery."""
+    return (
+        read.sql(
+            "SELECT 1 FROM receipt r JOIN delivery d ON d.instance = r.instance AND d.provider_id = r.provider_id"
+            " WHERE r.delivery_id IS NULL AND r.provider_id <> '' LIMIT 1"
+        ).first()
+        is not None
+    )
+
+
+def has_expired(read: Read) -> bool:
+    """Whether a dispatched alert has expired."""
+    return (
+        read.sql(
+            "SELECT 1 FROM alert WHERE state = 'dispatched' AND expires_at <= :now LIMIT 1", {"now": read.now}
+        ).first()
+        is not None
+    )
+
+
+def attempts(read: Read, delivery: int) -> list[Attempt]:
+    """The attempts at a delivery, in order."""
+    return [_attempt(row) for row in _attempt_rows(read, "delivery_id = :id", {"id": delivery})]
+
+
+def attempts_of(read: Read, alert_id: str) -> list[Attempt]:
+    """The attempts at all deliveries of an alert."""
+    condition = "delivery_id IN (SELECT id FROM delivery WHERE alert_id = :id)"
+    return [_attempt(row) for row in _attempt_rows(read, condition, {"id": alert_id})]
+
+
+def _attempt_rows(read: Read, condition: str, parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
+    return read.sql(f"SELECT * FROM attempt WHERE {condition} ORDER BY delivery_id, number", parameters).all()
+
+
+def _attempt(row: Row[Any]) -> Attempt:
+    return Attempt(
+        row.delivery_id, row.number, row.phase, row.intent_at, row.evidence, row.reason or "", row.outcome_at
+    )
+
+
+def deliveries(
+    read: Read, alert_id: str, *, words: Sequence[str] = (), instance: str | None = None, most: int | None = None
+) -> list[Delivery]:
+    """Deliveries of an alert; only those that officers see as one of `words`, or of one instance, where given."""
+    rows = read.sql(
+        "SELECT d.*, coalesce((SELECT reason FROM attempt t WHERE t.delivery_id = d.id ORDER BY number DESC LIMIT 1),"
+        " '') AS reason FROM delivery d WHERE d.alert_id = :id AND (:instance IS NULL OR d.instance = :instance)"
+        " AND (:all OR CASE WHEN d.result <> 'none' THEN d.result ELSE coalesce(d.closed, d.stage) END IN"
+        " (SELECT value FROM json_each(:words))) ORDER BY d.id LIMIT :most",
+        {
+            "id": alert_id,
+            "instance": instance,
+            "all": not words,
+            "words": json.dumps(list(words)),
+            "most": -1 if most is None else most,
+        },
+    ).all()
+    return [
+        Delivery(
+            id=row.id,
+            key=row.key,
+            alert_id=row.alert_id,
+            instance=row.instance,
+            language=row.language,
+            family=row.family,
+            person_id=row.person_id,
+            address_id=row.address_id,
+            word=word(row.stage, row.result, row.closed),
+            stage=row.stage,
+            action=row.action,
+            due_at=row.due_at,
+            attempt=row.attempt,
+            possible_duplicate=bool(row.possible_duplicate),
+            first_intent_at=row.first_intent_at,
+            accepted_at=row.accepted_at,
+            provider_id=row.provider_id,
+            url=row.url,
+            reason=row.reason,
+        )
+        for row in rows
+    ]
+
+
+def events(
+    read: Read, *, alert_id: str | None = None, types: Sequence[str] = (), after: Milliseconds = 0
+) -> list[Event]:
+    """What happened, oldest first; only to one alert, of some types, or after a moment, where given."""
+    rows = read.sql(
+        "SELECT * FROM event WHERE (:alert IS NULL OR alert_id = :alert) AND (:all OR type IN"
+        " (SELECT value FROM json_each(:types))) AND at > :after ORDER BY at, chain, seq, ordinal",
+        {"alert": alert_id, "all": not types, "types": json.dumps(list(types)), "after": after},
+    ).all()
+    return [
+        Event(row.chain, row.seq, row.ordinal, row.at, row.type, row.alert_id, row.delivery_id, json.loads(row.data))
+        for row in rows
+    ]
