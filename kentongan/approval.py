@@ -10,13 +10,14 @@ import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
-from pydantic import JsonValue
+from pydantic import AwareDatetime, ConfigDict, JsonValue
 
 from kentongan.alert import Kind
 from kentongan.cap.model import Severity
 from kentongan.keys import verify_signature
-from kentongan.officers import CLOCK_SKEW, Officer, Refusal, SigningKey, statement
+from kentongan.officers import CLOCK_SKEW, STORED, Officer, Refusal, SigningKey, statement
 from kentongan.settings import Policy
 from kentongan.subject import Prepared, Subject, subject_digest
 
@@ -43,11 +44,13 @@ class Approval:
     `at` is in whole seconds, UTC. `reason` is what was typed to break the glass, else "".
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = STORED
+
     officer: str
     act: Act
     digest: str
     people: int
-    at: datetime
+    at: AwareDatetime
     reason: str
     signature: bytes = field(repr=False)
 

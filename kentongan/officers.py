@@ -10,12 +10,13 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
-from pydantic import JsonValue, SecretStr
+from pydantic import AwareDatetime, ConfigDict, JsonValue, SecretStr
 
 from kentongan.errors import BadInput, Refused
 from kentongan.keys import KEY_LENGTH, NONCE_LENGTH, Random, canonical_json, verify_signature
@@ -28,6 +29,9 @@ CLOCK_SKEW = timedelta(seconds=60)
 _SCRYPT_N, _SCRYPT_R, _SCRYPT_P = 2**16, 8, 1
 # A sealed key read back may ask for no less than this, and for no more than a small machine has.
 _SCRYPT_N_LEAST, _SCRYPT_N_MOST = 2**14, 2**18
+STORED = ConfigDict(extra="forbid", ser_json_bytes="base64", val_json_bytes="base64")
+"""How values of this package that the ledger keeps are written as JSON (`kentongan.stored`)."""
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,31}")
 
 
@@ -39,11 +43,13 @@ class Officer:
     `active_from` (UTC) until `revoked_at`.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = STORED
+
     name: str
     public_key: bytes
     sealed_key: str = field(repr=False)
-    active_from: datetime
-    revoked_at: datetime | None = None
+    active_from: AwareDatetime
+    revoked_at: AwareDatetime | None = None
 
     def active(self, now: datetime) -> bool:
         """Whether this officer's signature counts at `now`."""
@@ -162,6 +168,8 @@ def _normalised(secret: SecretStr) -> str:
 @dataclass(frozen=True, slots=True)
 class Signed:
     """A statement's exact bytes with one officer's signature over them."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STORED
 
     statement: bytes
     officer: str

@@ -255,7 +255,8 @@ def _row(number: int, cells: dict[str, str], default_region: str, identify: Call
             try:
                 addresses.append(normalise(family, text, default_region=default_region))
             except ValueError as error:
-                raise _Wrong(family, f"{mask(Address(family, text))} {error}") from None
+                shown = mask(Address(family, "".join(filter(str.isprintable, text))))
+                raise _Wrong(family, f"{shown} {error}") from None
     if not addresses:
         raise _Wrong(" or ".join(FAMILIES), "is empty; give an address or take the row out")
     language = cells.get("language", "").lower().replace("_", "-") or None

@@ -5,6 +5,7 @@ import json
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -189,7 +190,7 @@ def test_only_an_officer_of_this_ledger_acts(
     login = place.write(siti[1], now=NOW)
     officer = siti[0]
     assert logged_in(login, {"siti": officer}, now=NOW) is officer
-    refused = (
+    refused: tuple[tuple[Any, dict[str, Officer], str], ...] = (
         (None, {"siti": officer}, "nobody is logged in"),
         (login, {}, "not on this ledger"),
         (login, {"siti": dataclasses.replace(officer, public_key=budi[0].public_key)}, "not on this ledger"),

@@ -180,5 +180,5 @@ def test_one_officer_alone_never_gains_a_second_voice_within_a_day() -> None:
             verdict = check_revocation(sign(revocation(f"o{other}", NOW), person("oa")[1]), officers=officers, now=NOW)
             assert isinstance(verdict, Revoked)
             officers[f"o{other}"] = dataclasses.replace(officers[f"o{other}"], revoked_at=verdict.at)
-        verdict = add("na", officers)
-        assert isinstance(verdict, Refusal) or verdict.active_from >= NOW + RECOVERY_WAITS
+        added = add("na", officers)
+        assert isinstance(added, Refusal) or added.active_from >= NOW + RECOVERY_WAITS
