@@ -42,7 +42,7 @@ _DERIVED = {"string": ("normalizedString", "token", "language"), "decimal": ("in
 
 
 MOST_FAULTS = 50
-"""Enough for a person to see what a sender's generator does wrong, few enough for a hostile document to cost nothing."""
+"""Enough to see what a sender's generator does wrong, few enough for a hostile document to cost nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,8 @@ class Fault:
 def faults(tree: Element | etree._ElementTree[Element], version: str) -> list[Fault]:
     """Returns what keeps a parsed document from being valid CAP of `version` ("1.0", "1.1", "1.2"); [] when it is.
 
-    At most `MOST_FAULTS` are told. Within one element the check of the order stops at the first thing out of place; all other elements are checked.
+    At most `MOST_FAULTS` are told. Within one element the check of the order stops at the first thing out of place;
+    all other elements are checked.
     """
     root = tree if isinstance(tree, etree._Element) else tree.getroot()
     check = _Check(version)

@@ -1,0 +1,230 @@
+"""The gates that an alert passes at submit, at approval and again at send; never at import. All pure.
+
+| gate         | rule         | blocks when                                                                      |
+| ------------ | ------------ | -------------------------------------------------------------------------------- |
+| mode         | mode         | CAP status and the instance's mode differ, or the status never leaves            |
+| scope        | scope        | the text is Restricted or Private and the instance is public                     |
+| time         | observed     | a time that was observed lies more than 5 min ahead                              |
+|              | expired      | the alert has ended                                                              |
+|              | clock        | (warns) our clock is unknown or over 60 s off; an override turns the two above   |
+|              |              | into warnings                                                                    |
+| completeness | completeness | source, hazard, place, action or time is missing                                 |
+| area         | area         | nothing says where                                                               |
+| routing      | route        | no instance is left that it may go to                                            |
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from kentongan import cap
+from kentongan.alert import Draft, mode_of
+from kentongan.cap.model import ResponseType, Scope, Status
+from kentongan.errors import Refused
+from kentongan.seam import Mode
+from kentongan.settings import InstanceSettings
+
+FURTHEST_AHEAD = timedelta(minutes=5)
+"""How far ahead of us an observed time may lie: clocks differ, but nobody observes the future."""
+
+CLOCK_TRUSTED_WITHIN = 60.0
+"""Seconds off network time up to which our clock is trusted."""
+
+
+class Weight(enum.StrEnum):
+    """What a finding does: refuse the act, or be shown to the officer."""
+
+    BLOCK = "block"
+    WARN = "warn"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one gate says: the `rule` as it stands in the log, and a sentence with the remedy."""
+
+    rule: str
+    sentence: str
+    severity: Weight
+
+
+def mode(status: Status, instance_mode: Mode) -> list[Finding]:
+    """Actual goes to live instances only, Exercise and Test to drill instances only, System and Draft nowhere."""
+    try:
+        wanted = mode_of(status)
+    except Refused as refused:
+        return [_block(refused.rule, str(refused))]
+    if wanted is instance_mode:
+        return []
+    return [_block("mode", f"an alert of status {status} may not go to a {instance_mode} channel; use a {wanted} one")]
+
+
+def scope(scope: Scope, *, public: bool) -> list[Finding]:
+    """What is Restricted or Private never reaches a public instance."""
+    if scope is Scope.PUBLIC or not public:
+        return []
+    return [_block("scope", f"an alert of scope {scope} may not go to a public channel; use one with an audience")]
+
+
+def fits(status: Status, scope_: Scope, instance: InstanceSettings) -> Finding | None:
+    """Why an alert may not go to `instance`, None where it may; the last check before every send."""
+    findings = [*mode(status, instance.mode), *scope(scope_, public=instance.audience is None)]
+    return findings[0] if findings else None
+
+
+def route(draft: Draft, instances: Mapping[str, InstanceSettings]) -> tuple[str, ...]:
+    """Names of the instances that `draft` goes to, in their order: all whose mode and scope fit."""
+    alert = draft.cap
+    return tuple(name for name, instance in instances.items() if fits(alert.status, alert.scope, instance) is None)
+
+
+def time(
+    draft: Draft,
+    *,
+    observed: Mapping[str, datetime],
+    now: datetime,
+    clock_offset: float | None,
+    override: str | None = None,
+) -> list[Finding]:
+    """Judges the times of an alert by our clock.
+
+    `observed` are the times, by field name, that somebody or something has seen (a quake's origin, a gauge's reading);
+    onset and arrival may lie ahead and do not belong here. `clock_offset` is ours from network time in seconds, None
+    if unknown. `override` is an officer's reason to go on although the clock cannot be trusted; where it can, a reason
+    changes nothing.
+    """
+    trusted = clock_offset is not None and abs(clock_offset) <= CLOCK_TRUSTED_WITHIN
+    excused = not trusted and bool(override and override.strip())
+    findings = [] if trusted else [_untrusted(clock_offset, override if excused else None)]
+    weight = Weight.WARN if excused else Weight.BLOCK
+    doubt = "" if trusted else "; if our clock is wrong, give --clock-override with a reason"
+    for field, seen in observed.items():
+        if seen - now > FURTHEST_AHEAD:
+            sentence = f"{field} {seen.isoformat()} lies in the future, yet it was observed; correct it{doubt}"
+            findings.append(Finding("observed", sentence, weight))
+    expires = draft.expires
+    if expires is not None and expires <= now:
+        sentence = f"the alert ended at {expires.isoformat()}; draft it again with a later end{doubt}"
+        findings.append(Finding("expired", sentence, weight))
+    else:
+        ended = [info.language for info in draft.cap.infos if info.expires is not None and info.expires <= now]
+        findings += [_warn("expired", f"the info of language {language} has ended already") for language in ended]
+    return findings
+
+
+def completeness(draft: Draft, *, action_rendered: bool = False) -> list[Finding]:
+    """What research and law want in every warning must be there: source, hazard, place, action, time.
+
+    `action_rendered` tells that the hazard's own template says what to do; a draft with facts of a hazard always has
+    such a template, an imported alert brings its own instruction.
+    """
+    alert = draft.cap
+    if not alert.infos:
+        return [_incomplete("there is no info, so there is nothing to tell the public; draft it with one")]
+    findings = [finding for info in alert.infos for finding in _gaps(info)]
+    if not alert.sender.strip():
+        findings.append(_incomplete("the source is missing: sender is empty; name who warns"))
+    if not (draft.facts or action_rendered):
+        findings += [finding for info in alert.infos for finding in _action(info)]
+    return findings
+
+
+def area(alert: cap.Alert) -> list[Finding]:
+    """Every info must say where, by polygon, circle, geocode or the name of an area; without any it stays closed."""
+    lost = [info.language for info in alert.infos if not any(_says_where(area) for area in info.areas)]
+    if not alert.infos:
+        return [_block("area", "nothing says where: there is no info; draft it with an area")]
+    return [
+        _block(
+            "area", f"nothing says where in the info of language {language}; add an area, polygon, circle or geocode"
+        )
+        for language in lost
+    ]
+
+
+def at_submit(
+    draft: Draft,
+    *,
+    instances: Mapping[str, InstanceSettings],
+    observed: Mapping[str, datetime],
+    now: datetime,
+    clock_offset: float | None,
+    override: str | None = None,
+    action_rendered: bool = False,
+) -> list[Finding]:
+    """All gates together, blocks first; call it at submit, and again at approval and send, since time goes on."""
+    findings = [
+        *time(draft, observed=observed, now=now, clock_offset=clock_offset, override=override),
+        *completeness(draft, action_rendered=action_rendered),
+        *area(draft.cap),
+        *_routing(draft, instances),
+    ]
+    return sorted(findings, key=lambda finding: finding.severity is Weight.WARN)
+
+
+def refuse(findings: Sequence[Finding]) -> None:
+    """Raises Refused for the first finding that blocks, with the number of the others; returns where none does."""
+    blocks = [finding for finding in findings if finding.severity is Weight.BLOCK]
+    if blocks:
+        more = f" (and {len(blocks) - 1} more)" if len(blocks) > 1 else ""
+        raise Refused(blocks[0].sentence + more, rule=blocks[0].rule)
+
+
+def _routing(draft: Draft, instances: Mapping[str, InstanceSettings]) -> Iterator[Finding]:
+    if route(draft, instances):
+        return
+    alert = draft.cap
+    reasons = [fits(alert.status, alert.scope, instance) for instance in instances.values()]
+    if alert.status in (Status.SYSTEM, Status.DRAFT):
+        yield from mode(alert.status, Mode.LIVE)
+    elif not reasons:
+        yield _block("route", "the config has no channel; add one to channels.yaml")
+    else:
+        kind = f"status {alert.status} and scope {alert.scope}"
+        yield _block("route", f"no channel fits an alert of {kind}; add one of its mode to channels.yaml")
+
+
+def _untrusted(clock_offset: float | None, override: str | None) -> Finding:
+    known = "is unknown" if clock_offset is None else f"is {clock_offset:+.0f} s"
+    remedy = f"overridden: {' '.join(override.split())}" if override else "set the clock, or give --clock-override"
+    return _warn("clock", f"the offset of our clock from network time {known}; {remedy}")
+
+
+def _gaps(info: cap.Info) -> Iterator[Finding]:
+    place = f"in the info of language {info.language}"
+    if not info.event.strip():
+        yield _incomplete(f"the hazard is missing: event is empty {place}; name it")
+    if not any(area.area_desc.strip() for area in info.areas):
+        yield _incomplete(f"the place has no name {place}; add areaDesc")
+    if info.expires is None and info.onset is None and info.effective is None:
+        yield _incomplete(f"the time is missing {place}; add when it begins (onset) or ends (expires)")
+    elif info.expires is None:
+        yield _warn("completeness", f"there is no end {place}: it stands until it is withdrawn; better add expires")
+
+
+def _action(info: cap.Info) -> Iterator[Finding]:
+    place = f"in the info of language {info.language}"
+    if info.instruction and info.instruction.strip():
+        return
+    if any(response is not ResponseType.NONE for response in info.response_types):
+        yield _warn("completeness", f"there is no instruction {place}, only a response type; better say what to do")
+    else:
+        yield _incomplete(f"the action is missing {place}; add an instruction that says what to do")
+
+
+def _says_where(area: cap.Area) -> bool:
+    return bool(area.polygons or area.circles or area.geocodes or area.area_desc.strip())
+
+
+def _incomplete(sentence: str) -> Finding:
+    return _block("completeness", sentence)
+
+
+def _block(rule: str, sentence: str) -> Finding:
+    return Finding(rule, sentence, Weight.BLOCK)
+
+
+def _warn(rule: str, sentence: str) -> Finding:
+    return Finding(rule, sentence, Weight.WARN)
