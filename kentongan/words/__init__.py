@@ -1,0 +1,1 @@
+"""What an alert says: hazards, their templates, layouts per channel, and the rules by which texts are counted."""

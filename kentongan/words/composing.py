@@ -1,0 +1,172 @@
+"""Templates at work: the blocks of a hazard and the layouts of a channel, each fault with its file and line."""
+
+from __future__ import annotations
+
+import html
+import re
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from jinja2 import (
+    FileSystemLoader,
+    StrictUndefined,
+    Template,
+    TemplateError,
+    TemplateNotFound,
+    TemplateSyntaxError,
+    nodes,
+)
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from kentongan.words.cleaning import PARAGRAPH, clean
+
+BLOCKS = ("headline", "short", "standard", "long", "spoken")
+"""The five blocks of every hazard file, each complete in itself."""
+
+
+class TemplateFault(Exception):
+    """A template cannot be used; `str()` is a sentence with file and line, `remedy` what to do."""
+
+    def __init__(self, sentence: str, remedy: str) -> None:
+        super().__init__(sentence)
+        self.remedy = remedy
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a kind of channel dresses a message, as its layout declares it.
+
+    `forms`: the blocks to try, longest first. `mark`: which form of the drill mark fits. `alphabet`: "gsm7" where
+    typographic signs are put into plain ones. `languages`: "together" where one message holds all of them.
+    """
+
+    name: str
+    markup: bool
+    forms: tuple[str, ...]
+    mark: Literal["long", "short"]
+    alphabet: Literal["any", "gsm7"]
+    languages: Literal["apart", "together"]
+
+
+class Composer:
+    """The template environment of one templates folder: sandboxed, and every unknown name an error."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @cached_property
+    def _environment(self) -> ImmutableSandboxedEnvironment:
+        return ImmutableSandboxedEnvironment(
+            loader=FileSystemLoader(self._root),
+            undefined=StrictUndefined,
+            autoescape=lambda name: name is not None and name.endswith(".html.j2"),
+            lstrip_blocks=True,
+        )
+
+    def block(self, template: str, block: str, names: Mapping[str, Any]) -> tuple[str, ...]:
+        """Returns the paragraphs of one block of a hazard's words; raises TemplateFault."""
+        with self._faults(template):
+            loaded = self._environment.get_template(template)
+            if block not in loaded.blocks:
+                raise TemplateFault(f"templates/{template} has no block {block}", "add the block, complete in itself")
+            text = "".join(loaded.blocks[block](loaded.new_context(dict(names))))
+            paragraphs = tuple(_tidy(part) for part in text.split(PARAGRAPH))
+            return tuple(part for part in paragraphs if part)
+        raise AssertionError  # pragma: no cover - the block above returns or raises
+
+    def layout(self, kind: str) -> Layout:
+        """Reads what the layout of a kind of channel declares; raises TemplateFault where there is none."""
+        for suffix in ("txt", "html"):
+            name = f"channels/{kind}.{suffix}.j2"
+            if (self._root / name).is_file():
+                with self._faults(name):
+                    source = (self._root / name).read_text("utf-8")
+                    tree = self._environment.parse(source, name)
+                    return _declared(name, suffix == "html", tree)
+        raise TemplateFault(f"templates/channels/{kind}.txt.j2 is missing", "add a layout for this kind of channel")
+
+    def page(self, kind: str) -> str | None:
+        """Name of the page that a kind of channel publishes beside its message, or None."""
+        name = f"channels/{kind}.page.html.j2"
+        return name if (self._root / name).is_file() else None
+
+    def dress(self, name: str, names: Mapping[str, Any]) -> str:
+        """Renders a layout or page; raises TemplateFault."""
+        with self._faults(name):
+            template: Template = self._environment.get_template(name)
+            return template.render(dict(names))
+        raise AssertionError  # pragma: no cover
+
+    @contextmanager
+    def _faults(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except TemplateFault:
+            raise
+        except TemplateNotFound as error:
+            raise TemplateFault(f"templates/{error.name} is missing", "add it, or restore it") from None
+        except TemplateSyntaxError as error:
+            place = f"templates/{error.name or name}, line {error.lineno}"
+            raise TemplateFault(f"{place}: {clean(error.message or 'cannot be read')}", "mend that line") from None
+        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, OSError) as error:
+            lines = [
+                frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".j2")
+            ]
+            place = f"templates/{name}" + (f", line {lines[-1]}" if lines else "")
+            raise TemplateFault(
+                f"{place}: {clean(str(error))[:200]}", "mend that line, or give the missing fact"
+            ) from None
+
+
+def _declared(name: str, markup: bool, tree: nodes.Template) -> Layout:
+    declared: dict[str, Any] = {}
+    for assignment in tree.find_all(nodes.Assign):
+        if isinstance(assignment.target, nodes.Name):
+            try:
+                declared[assignment.target.name] = assignment.node.as_const()  # type: ignore[attr-defined]
+            except nodes.Impossible:
+                continue
+    forms = tuple(declared.get("forms") or ())
+    if not forms or any(form not in BLOCKS for form in forms):
+        raise TemplateFault(f"templates/{name} declares no forms", f"set forms to a list of {', '.join(BLOCKS)}")
+
+    def one_of(option: str, default: str, other: str) -> Any:
+        value = declared.get(option, default)
+        if value not in (default, other):
+            raise TemplateFault(f"templates/{name}: {option} is {value!r}", f"set it to {default} or {other}")
+        return value
+
+    return Layout(
+        name=name,
+        markup=markup,
+        forms=forms,
+        mark=one_of("mark_form", "long", "short"),
+        alphabet=one_of("alphabet", "any", "gsm7"),
+        languages=one_of("languages", "apart", "together"),
+    )
+
+
+def _tidy(text: str) -> str:
+    return re.sub(r" +([.,;:!?])(?= |$)", r"\1", " ".join(text.split()))
+
+
+def message(text: str) -> str:
+    """Returns a dressed message without trailing spaces and with at most one empty line in a row."""
+    lines = [line.strip(" \t") for line in text.split("\n")]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+
+
+def visible(markup: str) -> str:
+    """What a reader sees of escaped markup: its text."""
+    return html.unescape(re.sub(r"<[^<>]*>", "", markup))
+
+
+def visible_page(page: str) -> str:
+    """What a reader sees of a whole page: the text of its body, on one line."""
+    body = re.search(r"<body\b[^>]*>(.*)</body>", page, re.DOTALL)
+    return " ".join(visible(body.group(1) if body else page).split())

@@ -1,0 +1,202 @@
+"""What the words of a hazard see: its facts, the message's own facts, and how to say them in the language."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from kentongan import cap
+from kentongan.alert import Draft
+from kentongan.cap.model import Severity
+from kentongan.seam import slot
+from kentongan.settings import Agency
+from kentongan.words.cleaning import (
+    PARAGRAPH,
+    clean,
+    clean_paragraphs,
+    lists_title_cased,
+    split_names,
+    title_cased,
+)
+from kentongan.words.drafting import stated
+from kentongan.words.hazards import Hazard
+from kentongan.words.languages import Language
+from kentongan.words.late import SLOTS
+from kentongan.words.shortening import Shortener
+from kentongan.words.times import local_time
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The message that a correction withdraws; `sent` is None where it is not out yet and becomes a slot."""
+
+    code: str
+    sent: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A piece of a message and what it answers, as its template declares it."""
+
+    answers: frozenset[str]
+    text: str
+
+
+@dataclass(slots=True)
+class Telling:
+    """Gathers what the pieces of one block answer, while the block is rendered."""
+
+    pieces: list[Told] = field(default_factory=list)
+
+    def tells(self, *answers: str, caller: Callable[[], str]) -> str:
+        """Marks a piece of running text: `{% call tells("action") %}...{% endcall %}`."""
+        text = clean(caller())
+        if text:
+            self.pieces.append(Told(frozenset(answers), text))
+        return text
+
+    def paragraph(self, *answers: str, caller: Callable[[], str]) -> str:
+        """The same, as a paragraph of its own."""
+        text = caller()
+        for part in text.split(PARAGRAPH):
+            if clean(part):
+                self.pieces.append(Told(frozenset(answers), clean(part)))
+        return f"{PARAGRAPH}{text}{PARAGRAPH}"
+
+
+def context(
+    draft: Draft,
+    hazard: Hazard,
+    language: Language,
+    *,
+    drafted: Hazard,
+    agency: Agency,
+    code: str,
+    link: str,
+    earlier: Earlier | None,
+    shortener: Shortener,
+    telling: Telling,
+    together: bool,
+) -> dict[str, Any]:
+    """Returns all names that a template of `hazard` may use.
+
+    `drafted` is the hazard that the facts are of; it is another where the general one stands in for it.
+    `together`: the message holds several languages, so that its slots carry the language behind their names.
+    """
+    zone = ZoneInfo(agency.timezone)
+    infos = _infos(draft.cap, language.code)
+    info = infos[0] if infos else None
+    late = {name: slot(f"{name}_{language.code}" if together else name) for name in SLOTS}
+    if earlier is not None and earlier.sent is not None:
+        late["earlier_sent"] = local_time(earlier.sent, zone, language, short=True)
+    origin = draft.origin.sender_name if draft.origin else None
+    name = clean(agency.names.get(language.code) or agency.name)
+    default_event = hazard.event.get(language.code) or next(iter(hazard.event.values()))
+
+    def text(of: str | None) -> str:
+        return PARAGRAPH.join(lists_title_cased(part, language.keep_capitals) for part in clean_paragraphs(of or ""))
+
+    facts = {key: _value(draft, declared.type, key, language, agency) for key, declared in hazard.own_fields.items()}
+    return {
+        **facts,
+        **late,
+        "language": language.code,
+        "agency": name,
+        "contact": clean(agency.contact),
+        "origin": clean(origin) if origin else None,
+        "source": facts.get("source") or (clean(origin) if origin else name),
+        "status": draft.cap.status.value,
+        "msg_type": draft.cap.msg_type.value,
+        "severity": (info.severity if info else Severity.UNKNOWN).value,
+        "event": clean(info.event if info else "") or default_event,
+        "events": tuple(dict.fromkeys(clean(other.event) for other in infos)),
+        "places": _places(draft, infos, language, drafted.place_field, standing_in=hazard.name != drafted.name),
+        "onset": info.onset if info else None,
+        "expires": max((other.expires for other in infos if other.expires), default=None),
+        "said": {
+            "headline": text(info.headline if info else None).replace(PARAGRAPH, " "),
+            "description": text("\n\n".join(dict.fromkeys(other.description or "" for other in infos))),
+            "instruction": text("\n\n".join(dict.fromkeys(other.instruction or "" for other in infos))),
+            "contact": clean(info.contact or "") if info else "",
+        },
+        "code": code,
+        "link": link,
+        "listed": shortener.listed,
+        "clip": shortener.clip,
+        "tells": telling.tells,
+        "paragraph": telling.paragraph,
+        "at": lambda moment: local_time(moment, zone, language),
+        "at_short": lambda moment: local_time(moment, zone, language, short=True),
+        "number": lambda value, digits=0: f"{value:.{digits}f}".replace(".", language.decimal),
+        "position": lambda latitude, longitude: _position(latitude, longitude, language),
+        "place_words": lambda of: _place_words(of, language),
+        "felt_places": lambda felt, scale=False: _felt(felt, language, scale=scale),
+    }
+
+
+def _infos(alert: cap.Alert, language: str) -> tuple[cap.Info, ...]:
+    order = tuple(Severity)
+    own = [info for info in alert.infos if info.language.split("-")[0].lower() == language]
+    return tuple(sorted(own, key=lambda info: order.index(info.severity)))
+
+
+def _value(draft: Draft, kind: str, name: str, language: Language, agency: Agency) -> Any:
+    given = draft.facts.get(name)
+    if kind == "text":
+        said = stated(draft.facts, name, language.code, first=agency.languages[0].split("-")[0].lower())
+        said = said or (given if isinstance(given, str) else None)
+        return PARAGRAPH.join(clean_paragraphs(said)) if said else None
+    if kind == "time" and isinstance(given, str):
+        return datetime.fromisoformat(given)
+    if kind == "places" and isinstance(given, list):
+        return tuple(title_cased(clean(str(item)), language.keep_capitals) for item in given)
+    return clean(given) if isinstance(given, str) else given
+
+
+def _places(
+    draft: Draft, infos: Iterable[cap.Info], language: Language, place_field: str, *, standing_in: bool
+) -> tuple[str, ...]:
+    stated_names, place = draft.facts.get("area"), draft.facts.get(place_field)
+    if isinstance(stated_names, list):
+        names = [clean(str(name)) for name in stated_names]
+    elif isinstance(place, str):
+        # The hazard's own words say it already.
+        names = [clean(place)] if standing_in else []
+    else:
+        areas = dict.fromkeys(area.area_desc for info in infos for area in info.areas)
+        names = [name for area in areas for name in split_names(area)]
+    cased = (_place_words(title_cased(name, language.keep_capitals), language) for name in names)
+    return tuple(dict.fromkeys(filter(None, cased)))
+
+
+def _position(latitude: float, longitude: float, language: Language) -> str:
+    def side(patterns: tuple[str, str], degrees: float) -> str:
+        return patterns[degrees < 0].format(degrees=f"{abs(degrees):.2f}".replace(".", language.decimal))
+
+    return f"{side(language.latitude, latitude)}, {side(language.longitude, longitude)}"
+
+
+def _place_words(text: str | None, language: Language) -> str:
+    if not text or not language.place_phrases:
+        return text or ""
+    phrases: Mapping[str, str] = language.place_phrases
+    alternatives = "|".join(re.escape(phrase) for phrase in sorted(phrases, key=len, reverse=True))
+    lowered = text[0].lower() + text[1:] if any(text.casefold().startswith(p) for p in phrases) else text
+    return re.sub(rf"(?<!\w)(?:{alternatives})(?!\w)", lambda match: phrases[match.group(0)], lowered)
+
+
+_SCALED = re.compile(r"((?:I{1,3}|IV|VI{0,3}|IX|XI{0,2}|X)(?:\s*-\s*(?:I{1,3}|IV|VI{0,3}|IX|XI{0,2}|X))?)\s+(.+)")
+
+
+def _felt(felt: Iterable[str] | None, language: Language, *, scale: bool) -> tuple[str, ...]:
+    """Names of places where a quake was felt, from reports such as "III-IV Manna"; with the scale if asked."""
+    result = []
+    for report in felt or ():
+        match = _SCALED.fullmatch(report)
+        place = title_cased(match.group(2), language.keep_capitals) if match else report
+        result.append(f"{place} ({match.group(1)} MMI)" if match and scale else place)
+    return tuple(result)

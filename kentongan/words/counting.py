@@ -1,0 +1,157 @@
+"""How long a text is, by the rule of the network that carries it.
+
+rule        unit
+characters  Unicode code points
+mastodon    code points; a link counts 23, a remote mention only its local part
+telegram    UTF-16 code units of the text after entity parsing
+sms         segments of a (concatenated) short message, 3GPP TS 23.038 and 23.040
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+# 3GPP TS 23.038 section 6.2.1: the default alphabet and its extension table (each of those costs two septets).
+_GSM_BASIC = frozenset(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+_GSM_EXTENDED = frozenset("\f^{}\\[~]|€")
+
+_GSM_SINGLE, _GSM_PART = 160, 153
+_UCS2_SINGLE, _UCS2_PART = 70, 67
+
+_MASTODON_LINK = 23
+
+
+class Encoding(enum.StrEnum):
+    """The alphabet in which a short message travels."""
+
+    GSM7 = "gsm7"
+    UCS2 = "ucs2"
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """A short message as the network bills it; `units` are septets (GSM-7) or UTF-16 units (UCS-2)."""
+
+    encoding: Encoding
+    parts: int
+    units: int
+
+
+def is_gsm7(text: str) -> bool:
+    """Whether every character stands in the GSM-7 default alphabet or its extension table."""
+    return all(character in _GSM_BASIC or character in _GSM_EXTENDED for character in text)
+
+
+def segments(text: str) -> Segments:
+    """Splits `text` as a handset's network does; a two-unit character never straddles two parts."""
+    if is_gsm7(text):
+        widths = [2 if character in _GSM_EXTENDED else 1 for character in text]
+        return Segments(Encoding.GSM7, parts(widths, single=_GSM_SINGLE, part=_GSM_PART), sum(widths))
+    widths = [2 if ord(character) > 0xFFFF else 1 for character in text]
+    return Segments(Encoding.UCS2, parts(widths, single=_UCS2_SINGLE, part=_UCS2_PART), sum(widths))
+
+
+def parts(widths: Iterable[int], *, single: int, part: int) -> int:
+    """Number of parts for characters of these widths: one up to `single` units, else parts of at most `part`."""
+    total, used, count = 0, 0, 1
+    for width in widths:
+        total += width
+        if used + width > part:
+            count, used = count + 1, 0
+        used += width
+    return 1 if total <= single else count
+
+
+# What GSM-7 lacks and can be said in it without loss of meaning.
+_PLAIN: Mapping[str, str] = {
+    **dict.fromkeys("‘’‚‛‹›´`′", "'"),
+    **dict.fromkeys("“”„‟«»″", '"'),
+    **dict.fromkeys("‐‑‒–—―−", "-"),
+    **dict.fromkeys(
+        "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000\t", " "
+    ),
+    **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\u00ad", ""),
+    "…": "...",
+    "•": "-",
+    "·": "-",
+    "→": "->",
+    "×": "x",
+    "≥": ">=",
+    "≤": "<=",
+    "°": "",
+    "½": "1/2",
+    "¼": "1/4",
+    "¾": "3/4",
+    "²": "2",
+    "³": "3",
+    "№": "No.",
+    "ç": "c",
+    "đ": "d",
+    "Đ": "D",
+    "ł": "l",
+    "Ł": "L",
+    "ı": "i",
+}
+
+
+def to_gsm7(text: str) -> str:
+    """Returns `text` in GSM-7 where that loses nothing a reader needs: typographic signs and accents only.
+
+    Where one character cannot be said in GSM-7 the text comes back in its own letters (composed), because the
+    whole message then travels as UCS-2 and spoiling the rest would gain nothing.
+    """
+    composed = unicodedata.normalize("NFC", text)
+    result = []
+    for character in composed:
+        if character in _GSM_BASIC or character in _GSM_EXTENDED:
+            result.append(character)
+            continue
+        plain = _PLAIN.get(character)
+        if plain is None:
+            plain = "".join(c for c in unicodedata.normalize("NFD", character) if not unicodedata.combining(c))
+            if not plain.isascii() or not is_gsm7(plain):
+                return composed
+        result.append(plain)
+    return "".join(result)
+
+
+# Deliberately narrower than what Mastodon links (its own `config/initializers/twitter_regex.rb`): what is not surely
+# a link is counted in full, so that a text never turns out longer there than here.
+_LINK = re.compile(
+    r"(?<![@$#\w])https?://(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::\d+)?"
+    r"(?:[/?](?:[A-Za-z0-9!*';:=+,.$/%#\[\]_~|&@?-]*[A-Za-z0-9=_#/+-])?)?"
+)
+_PUBLIC_HOST = re.compile(r"[A-Za-z0-9.-]+\.[A-Za-z]{2,}")
+_REMOTE_MENTION = re.compile(r"(?<![=/\w])(@[A-Za-z0-9_]+(?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?)@\w+(?:[.-]+\w+)*")
+
+
+def _mastodon(text: str) -> int:
+    def link(match: re.Match[str]) -> str:
+        found = match.group(0)
+        public = _PUBLIC_HOST.fullmatch(match.group("host")) is not None
+        return "x" * (_MASTODON_LINK if public else max(_MASTODON_LINK, len(found)))
+
+    return len(_REMOTE_MENTION.sub(r"\1", _LINK.sub(link, text)))
+
+
+_RULES: Mapping[str, Callable[[str], int]] = {
+    "characters": len,
+    "mastodon": _mastodon,
+    "telegram": lambda text: len(text.encode("utf-16-le", "surrogatepass")) // 2,
+    "sms": lambda text: segments(text).parts,
+}
+
+RULES = frozenset(_RULES)
+"""Names of the counting rules, as they stand in `seam.Limits.counting`."""
+
+
+def count(text: str, rule: str) -> int:
+    """Length of `text` by the rule of that name; raises KeyError for a rule that is not in `RULES`."""
+    return _RULES[rule](text)

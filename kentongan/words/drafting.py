@@ -1,0 +1,197 @@
+"""Drafts: from the facts of a hazard, from another sender's alert, lowered to a drill, or as a correction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from pydantic import JsonValue
+
+from kentongan import cap
+from kentongan.alert import Draft, Kind, Origin
+from kentongan.cap.model import Certainty, MsgType, Scope, Severity, Status, Urgency
+from kentongan.errors import BadInput, Refused
+from kentongan.settings import Agency
+from kentongan.words import fields
+from kentongan.words.cleaning import clean
+from kentongan.words.hazards import GENERAL, Hazard
+
+_SAID = ("headline", "description", "instruction")
+
+
+def from_facts(
+    hazard: Hazard,
+    facts: Mapping[str, JsonValue],
+    *,
+    agency: Agency,
+    status: Status,
+    identifier: str,
+    now: datetime,
+) -> Draft:
+    """Builds the alert that these facts make, with an info block for each of the agency's languages it can speak.
+
+    Facts are as `Hazard.read` gives them. Headline and description stay open: rendering fills them. Raises BadInput.
+    """
+    zone = ZoneInfo(agency.timezone)
+    facts = hazard.read(facts, zone=zone)
+    sent = now.astimezone(zone).replace(microsecond=0)
+    written = set(hazard.languages(Kind.ALERT))
+    published = tuple(dict.fromkeys(language.split("-")[0].lower() for language in agency.languages))
+    languages = tuple(
+        language
+        for language in published
+        if language in written and _said_in(hazard, facts, language, first=published[0])
+    )
+    if not languages:
+        raise BadInput(
+            f"{hazard.name}: has no words in {', '.join(published)}; give its texts in one of them, "
+            f"or add templates/{hazard.template(Kind.ALERT, published[0])}"
+        )
+    infos = tuple(
+        _info(hazard, facts, language, agency=agency, sent=sent, first=published[0]) for language in languages
+    )
+    alert = cap.Alert(
+        identifier=identifier,
+        sender=agency.sender,
+        sent=sent,
+        status=status,
+        msg_type=MsgType.ALERT,
+        scope=Scope.PUBLIC,
+        source=_text(facts.get("source")),
+        infos=infos,
+    )
+    return Draft(hazard=hazard.name, cap=alert, facts=facts, languages=languages)
+
+
+def relay(alert: cap.Alert, *, agency: Agency, identifier: str, now: datetime) -> Draft:
+    """Makes another sender's alert ours to pass on: our sender and identifier, its words, its references.
+
+    The draft speaks the languages of its info blocks, or the agency's where it has none.
+    """
+    zone = ZoneInfo(agency.timezone)
+    name = next((clean(info.sender_name) for info in alert.infos if info.sender_name), "")
+    spoken = [info.language for info in alert.infos] or list(agency.languages)
+    return Draft(
+        hazard=GENERAL,
+        cap=alert.model_copy(
+            update={
+                "identifier": identifier,
+                "sender": agency.sender,
+                "sent": now.astimezone(zone).replace(microsecond=0),
+                "source": alert.source or name or alert.sender,
+            }
+        ),
+        languages=tuple(dict.fromkeys(language.split("-")[0].lower() for language in spoken)),
+        origin=Origin(
+            sender=alert.sender,
+            sender_name=name or clean(alert.sender),
+            identifier=alert.identifier,
+            sent=alert.sent,
+        ),
+    )
+
+
+def lowered(draft: Draft, status: Status) -> Draft:
+    """Returns the draft as an exercise or a test; raises Refused for a status that would make more of it."""
+    current = draft.cap.status
+    if status is current:
+        return draft
+    if status not in (Status.EXERCISE, Status.TEST):
+        raise Refused(
+            f"a draft of status {current} cannot become {status}: status is only ever lowered; draft it anew",
+            rule="mode",
+        )
+    return draft.model_copy(update={"cap": draft.cap.model_copy(update={"status": status})})
+
+
+def correction(draft: Draft, *, identifier: str, now: datetime) -> Draft:
+    """Returns the ready-made withdrawal of `draft`: a CAP Cancel that references it.
+
+    It has no end of its own, because it may be released after the alert has ended, and no response type: it takes
+    our message back and says nothing of the hazard.
+    """
+    reference = cap.Reference(sender=draft.cap.sender, identifier=draft.cap.identifier, sent=draft.cap.sent)
+    infos = tuple(
+        info.model_copy(
+            update={"response_types": (), "expires": None, "onset": None, **dict.fromkeys(_SAID), "resources": ()}
+        )
+        for info in draft.cap.infos
+    )
+    return draft.model_copy(
+        update={
+            "cap": draft.cap.model_copy(
+                update={
+                    "identifier": identifier,
+                    "sent": now.astimezone(draft.cap.sent.tzinfo).replace(microsecond=0),
+                    "msg_type": MsgType.CANCEL,
+                    "references": (reference,),
+                    "infos": infos,
+                }
+            ),
+        }
+    )
+
+
+def _text(value: JsonValue) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def stated(facts: Mapping[str, JsonValue], name: str, language: str, *, first: str) -> str | None:
+    """What a translated field says in `language`; the plain name speaks the agency's first language."""
+    given = facts.get(f"{name}.{language}")
+    return _text(given if given is not None or language != first else facts.get(name))
+
+
+def _said_in(hazard: Hazard, facts: Mapping[str, JsonValue], language: str, *, first: str) -> bool:
+    return all(
+        stated(facts, name, language, first=first)
+        for name, field in hazard.own_fields.items()
+        if field.translated and field.required
+    )
+
+
+def _info(
+    hazard: Hazard, facts: Mapping[str, JsonValue], language: str, *, agency: Agency, sent: datetime, first: str
+) -> cap.Info:
+    said = {name: stated(facts, name, language, first=first) for name in (*_SAID, "hazard")}
+    default_event = hazard.event.get(language) or next(iter(hazard.event.values()))
+    onset = _text(facts.get("onset"))
+    end = _text(facts.get("expires"))
+    lasts = fields.duration(end) if end else hazard.lasts
+    expires = sent + lasts if lasts else datetime.fromisoformat(str(end))
+    return cap.Info(
+        language=language,
+        categories=hazard.categories,
+        event=said["hazard"] or default_event,
+        response_types=hazard.response_types(facts),
+        urgency=Urgency(_text(facts.get("urgency")) or hazard.urgency),
+        severity=Severity(_text(facts.get("severity")) or hazard.severity),
+        certainty=Certainty(_text(facts.get("certainty")) or hazard.certainty),
+        onset=datetime.fromisoformat(onset) if onset else None,
+        expires=expires,
+        sender_name=agency.names.get(language) or agency.name,
+        headline=said["headline"],
+        description=said["description"],
+        instruction=said["instruction"],
+        contact=agency.contact or None,
+        areas=_areas(hazard, facts),
+    )
+
+
+def _areas(hazard: Hazard, facts: Mapping[str, JsonValue]) -> tuple[cap.Area, ...]:
+    names = facts.get("area")
+    description = "; ".join(map(str, names)) if isinstance(names, list) else _text(facts.get(hazard.place_field))
+    polygons = fields.polygons(facts["polygon"]) if "polygon" in facts else ()
+    circles = fields.circles(facts["circle"]) if "circle" in facts else ()
+    geocodes = fields.geocodes(facts["geocode"]) if "geocode" in facts else ()
+    if not (names or polygons or circles or geocodes):
+        return ()
+    return (
+        cap.Area(
+            area_desc=description or hazard.name,
+            polygons=polygons,
+            circles=circles,
+            geocodes=tuple(cap.NamedValue(value_name=name, value=value) for name, value in geocodes),
+        ),
+    )

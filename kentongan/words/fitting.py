@@ -1,0 +1,79 @@
+"""The search for the fullest message that still fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+from kentongan.words.shortening import Budget
+
+_LEAST_CHARACTERS = 60
+_LAST_CHARACTERS = 20
+_SOME_NAMES = 3
+
+
+class Measured(Protocol):
+    """A message made within a budget, with the longest list and quoted text that it could have said."""
+
+    @property
+    def most_names(self) -> int: ...  # noqa: D102
+    @property
+    def most_characters(self) -> int: ...  # noqa: D102
+    @property
+    def fits(self) -> bool: ...  # noqa: D102
+
+
+_M = TypeVar("_M", bound=Measured)
+
+
+def fullest(make: Callable[[str, Budget], _M], forms: Sequence[str], *, last_resort: bool = False) -> _M | None:
+    """Returns the fullest message that fits: in the first form that can be made to fit, with the most names, then
+    the longest quoted texts; None where nothing fits.
+
+    A form is left for the next shorter one when not even one name of a list and a sentence of a quoted text fit.
+    `last_resort` goes further down: a list is only counted, a text cut to a few words.
+    """
+    for form in forms:
+        full = make(form, Budget())
+        if full.fits:
+            return full
+        best = _fewer_names(make, form, full.most_names)
+        if best is not None:
+            return best
+        floors = [(_SOME_NAMES, _LEAST_CHARACTERS), (1, _LEAST_CHARACTERS)]
+        if last_resort and form == forms[-1]:
+            floors += [(1, _LAST_CHARACTERS), (0, _LAST_CHARACTERS)]
+        for names, floor in floors:
+            best = _shorter_texts(make, form, names, floor, full.most_characters)
+            if best is not None:
+                return best
+    return None
+
+
+def _fewer_names(make: Callable[[str, Budget], _M], form: str, longest: int) -> _M | None:
+    def with_names(names: int) -> _M:
+        return make(form, Budget(names=names))
+
+    return _most(with_names, 1, longest - 1) if longest > 1 else None
+
+
+def _shorter_texts(make: Callable[[str, Budget], _M], form: str, names: int, floor: int, longest: int) -> _M | None:
+    def with_characters(characters: int) -> _M:
+        return make(form, Budget(names, characters))
+
+    return _most(with_characters, floor, max(floor, longest))
+
+
+def _most(make: Callable[[int], _M], least: int, most: int) -> _M | None:
+    """The message of the greatest number from `least` to `most` that fits; more is taken to be longer."""
+    best = make(least)
+    if not best.fits:
+        return None
+    while least < most:
+        middle = (least + most + 1) // 2
+        tried = make(middle)
+        if tried.fits:
+            least, best = middle, tried
+        else:
+            most = middle - 1
+    return best

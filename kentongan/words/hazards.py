@@ -1,0 +1,197 @@
+"""The hazards an agency can speak of, each a folder under templates/hazards.
+
+templates/hazards/<hazard>/hazard.yaml            fields and CAP defaults
+templates/hazards/<hazard>/<kind>.<language>.j2   the words, in five blocks
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, field_validator
+from pydantic import Field as _Field
+
+from kentongan.alert import Kind
+from kentongan.cap.model import Category, Certainty, ResponseType, Severity, Urgency
+from kentongan.errors import BadConfig, BadInput
+from kentongan.words.cleaning import clean
+from kentongan.words.fields import COMMON, Field, duration, read_value
+from kentongan.words.languages import Language, read_languages, read_yaml, yaml_fault
+from kentongan.words.marks import Marks
+
+GENERAL = "general"
+"""The hazard that can say any CAP alert, and whose short form stands in for what does not render."""
+
+RESERVED = frozenset(
+    # One text, for a list of one name a line would be a page.
+    "agency at at_short clip code contact correction earlier_sent event events expires felt_places hashtags language "  # noqa: SIM905
+    "link listed msg_type number onset origin paragraph place_words places position reason said sent severity "
+    "status tells withdrawn_at".split()
+)
+"""Names that templates know already (`kentongan.words.context`), so that no field may have them."""
+
+
+class _Case(BaseModel):
+    """CAP values that hold where the facts have the values of `when`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    when: Mapping[str, str]
+    response_types: tuple[ResponseType, ...]
+
+
+class _HazardFile(BaseModel):
+    """hazard.yaml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    event: Mapping[str, str] = _Field(description="CAP event, by language.")
+    categories: tuple[Category, ...] = _Field(min_length=1)
+    response_types: tuple[ResponseType, ...] = ()
+    cases: tuple[_Case, ...] = ()
+    severity: Severity
+    urgency: Urgency
+    certainty: Certainty
+    lasts: str = _Field(description="How long an alert holds unless the officer says otherwise, such as 6h.")
+    hashtags: Mapping[str, tuple[str, ...]] = _Field(default_factory=dict, description="CamelCase, by language.")
+    place_field: str = _Field(default="", description="The text field that names the place where no area is given.")
+    fields: Mapping[str, Field] = _Field(default_factory=dict)
+
+    @field_validator("lasts")
+    @classmethod
+    def _duration(cls, value: str) -> str:
+        if not duration(value):
+            raise ValueError("wanted: how long, such as 90min, 6h or 2d")
+        return value
+
+    @field_validator("fields")
+    @classmethod
+    def _free_names(cls, value: Mapping[str, Field]) -> Mapping[str, Field]:
+        for name in value:
+            if name in RESERVED or name in COMMON or not name.isidentifier() or name != name.lower():
+                raise ValueError(f"{name!r} cannot name a field: it is taken, or not in small letters and underscores")
+        return value
+
+
+class Hazard:
+    """One hazard: what may be stated about it, what CAP says of it by default, and where its words are."""
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / "hazard.yaml"
+        try:
+            self._file = _HazardFile.model_validate(read_yaml(path))
+        except ValidationError as error:
+            raise BadConfig(yaml_fault(path, error)) from None
+        self.name = folder.name
+        self.folder = folder
+        self.event = self._file.event
+        self.categories = self._file.categories
+        self.severity = self._file.severity
+        self.urgency = self._file.urgency
+        self.certainty = self._file.certainty
+        self.hashtags = self._file.hashtags
+        self.place_field = self._file.place_field
+        self.own_fields = self._file.fields
+        self.fields: Mapping[str, Field] = {**self._file.fields, **COMMON}
+
+    @property
+    def lasts(self) -> timedelta:
+        """How long an alert holds unless the officer says otherwise."""
+        return duration(self._file.lasts) or timedelta()
+
+    def response_types(self, facts: Mapping[str, JsonValue]) -> tuple[ResponseType, ...]:
+        """What CAP calls the response: of the first case that these facts meet, else the default."""
+        for case in self._file.cases:
+            if all(facts.get(name) == value for name, value in case.when.items()):
+                return case.response_types
+        return self._file.response_types
+
+    def template(self, kind: Kind, language: str) -> str:
+        """Name of the words for that kind and language, whether they are there or not."""
+        return f"hazards/{self.name}/{kind}.{language}.j2"
+
+    def languages(self, kind: Kind) -> tuple[str, ...]:
+        """The languages in which this hazard has words for that kind, in alphabetical order."""
+        return tuple(sorted(path.name.split(".")[1] for path in self.folder.glob(f"{kind}.*.j2")))
+
+    def read(self, values: Mapping[str, JsonValue], *, zone: ZoneInfo) -> dict[str, JsonValue]:
+        """Returns the facts that these values state, typed; raises BadInput with every fault, a sentence a line.
+
+        Values are texts as an officer types them, or already of the field's type; reading facts again changes nothing.
+        """
+        faults: list[str] = []
+        facts: dict[str, JsonValue] = {}
+        for name, given in values.items():
+            field = self._field(name)
+            if field is None:
+                near = difflib.get_close_matches(name, self.fields, 1)
+                hint = f"did you mean {near[0]}?" if near else "known are " + ", ".join(self.fields)
+                faults.append(f"{self.name}: has no field {clean(name)[:40]!r}; {hint}")
+                continue
+            try:
+                facts[name] = read_value(field, given, zone)
+            except ValueError as wanted:
+                shown = clean(str(given))
+                shown = shown[:40] + "..." if len(shown) > 43 else shown
+                faults.append(f"{self.name}: {name} is {shown!r}; wanted: {wanted} (for example {field.example})")
+        for name, field in self.fields.items():
+            if field.required and name not in values:
+                faults.append(f"{self.name}: {name} is missing; give it (for example {name}={field.example})")
+        if faults:
+            raise BadInput("\n".join(faults))
+        return facts
+
+    def observed(self, facts: Mapping[str, JsonValue]) -> dict[str, datetime]:
+        """The times among these facts that must lie in the past."""
+        return {
+            name: datetime.fromisoformat(str(facts[name]))
+            for name, field in self.fields.items()
+            if field.observed and name in facts
+        }
+
+    def _field(self, name: str) -> Field | None:
+        if name in self.fields:
+            return self.fields[name]
+        base, dot, language = name.rpartition(".")
+        field = self.fields.get(base)
+        return field if dot and field is not None and field.translated and language.isalpha() else None
+
+
+class HazardLibrary:
+    """Everything under templates/: hazards, languages and marks. Raises BadConfig where a file is wrong."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.languages: Mapping[str, Language] = read_languages(root / "languages")
+        self.marks = Marks(root / "marks.yaml")
+        folders = sorted(path.parent for path in (root / "hazards").glob("*/hazard.yaml"))
+        self._hazards = {folder.name: Hazard(folder) for folder in folders}
+        if GENERAL not in self._hazards:
+            raise BadConfig(f"{root / 'hazards' / GENERAL}: is missing; restore it, for it stands in for all others")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all hazards, in alphabetical order."""
+        return tuple(self._hazards)
+
+    def get(self, name: str) -> Hazard:
+        """The hazard of that name; raises BadInput, which lists the known ones and the nearest."""
+        if name in self._hazards:
+            return self._hazards[name]
+        near = difflib.get_close_matches(name, self._hazards, 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise BadInput(f"{clean(name)[:40]!r} is no hazard; {hint}known are {', '.join(self._hazards)}")
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The names of the reasons for which a message may be withdrawn."""
+        return tuple(next(iter(self.languages.values())).reasons)
+
+
+def library(root: Path) -> HazardLibrary:
+    """Reads all hazards, languages and marks under `root` (the templates folder); raises BadConfig."""
+    return HazardLibrary(root)

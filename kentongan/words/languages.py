@@ -1,0 +1,83 @@
+"""A language of the public: its months, zone names, joining words and fixed phrases, from templates/languages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from kentongan.errors import BadConfig
+
+
+class Language(BaseModel):
+    """templates/languages/<code>.yaml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: str
+    name: str = Field(description="The language's own name for itself.")
+    direction: str = Field(default="ltr", pattern="^(ltr|rtl)$")
+    months: tuple[str, ...] = Field(min_length=12, max_length=12)
+    months_short: tuple[str, ...] = Field(min_length=12, max_length=12)
+    moment: str = Field(description="Pattern of a time in running text; {day} {month} {year} {hour} {minute} {zone}.")
+    moment_short: str = Field(description="The same where room is short; {month_short} too.")
+    zones: Mapping[str, str] = Field(default_factory=dict, description="Zone names the public uses, by IANA zone.")
+    decimal: str = Field(default=".", max_length=1)
+    and_: str = Field(alias="and", description="Joins the last two of a list.")
+    more_names: str = Field(description="Ends a shortened list: {count} and {link}.")
+    all_names: str = Field(description="Stands for a list of which none fits: {count} and {link}.")
+    latitude: tuple[str, str] = Field(description="Pattern with {degrees} for north, then south.")
+    longitude: tuple[str, str] = Field(description="Pattern with {degrees} for east, then west.")
+    reasons: Mapping[str, str] = Field(description="Why a message is withdrawn, by the name that officers choose.")
+    phrases: Mapping[str, str] = Field(description="Fixed phrases for layouts, by name.")
+    place_phrases: Mapping[str, str] = Field(default_factory=dict, description="Words of place descriptions, put over.")
+    keep_capitals: tuple[str, ...] = ()
+
+    @field_validator("reasons", "months", "months_short", "zones", "moment", "moment_short")
+    @classmethod
+    def _safe_in_every_target(cls, value: object) -> object:
+        texts = value.values() if isinstance(value, Mapping) else (value,) if isinstance(value, str) else value
+        for text in texts:  # type: ignore[attr-defined]
+            if any(sign in text for sign in "<>&\"'"):
+                raise ValueError(f"{text!r} goes into finished HTML and XML, so it may hold no < > & or quotes")
+        return value
+
+
+def read_languages(folder: Path) -> Mapping[str, Language]:
+    """Reads every language in `folder`, by code; raises BadConfig naming file and field."""
+    languages = {}
+    for path in sorted(folder.glob("*.yaml")):
+        content = read_yaml(path)
+        try:
+            languages[path.stem] = Language.model_validate({"code": path.stem, **content})
+        except ValidationError as error:
+            raise BadConfig(yaml_fault(path, error)) from None
+    if not languages:
+        raise BadConfig(f"{folder}: holds no language; add one as docs/adding-words.md shows")
+    names = {frozenset(language.reasons) for language in languages.values()}
+    if len(names) > 1:
+        raise BadConfig(f"{folder}: the languages differ in the names under reasons; give each of them the same")
+    return languages
+
+
+def read_yaml(path: Path) -> dict[str, object]:
+    """Reads one YAML file of fields; raises BadConfig naming the place."""
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark is not None else ""
+        raise BadConfig(f"{path}{where}: is not readable as YAML; mend the indentation or quoting there") from None
+    if not isinstance(content, dict):
+        raise BadConfig(f"{path}: must hold fields with values, one a line")
+    return content
+
+
+def yaml_fault(path: Path, error: ValidationError) -> str:
+    """Says what is wrong with a file that pydantic refused, in one sentence."""
+    fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = ".".join(map(str, fault["loc"])) or "(whole file)"
+    what = {"missing": "is missing; add it", "extra_forbidden": "is no field here; take it out"}.get(fault["type"])
+    return f"{path}: {place}: {what or fault['msg'].removeprefix('Value error, ')}"
