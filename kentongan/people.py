@@ -97,15 +97,15 @@ def matches(audience: Audience, groups: Iterable[str], regions: Iterable[str]) -
 
     An audience's region holds itself and all that lie in it by code: "33" holds "33.05" but not "3305".
     """
-    own_groups = {_plain(group) for group in groups}
-    if audience.groups and not any(_plain(group) in own_groups for group in audience.groups):
+    own_groups = {plain(group) for group in groups}
+    if audience.groups and not any(plain(group) in own_groups for group in audience.groups):
         return False
     if not audience.regions:
         return True
-    own_regions = [_plain(region) for region in regions]
+    own_regions = [plain(region) for region in regions]
     return any(
         region == wanted or region.startswith(f"{wanted}.")
-        for wanted in map(_plain, audience.regions)
+        for wanted in map(plain, audience.regions)
         for region in own_regions
     )
 
@@ -286,10 +286,11 @@ def _reference(reference: str, addresses: Sequence[Address]) -> str:
 
 
 def _several(cell: str) -> tuple[str, ...]:
-    return tuple(sorted({_plain(part) for part in cell.split(";") if part.strip()}))
+    return tuple(sorted({plain(part) for part in cell.split(";") if part.strip()}))
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Returns a group or region as it is compared: trimmed, composed, in lower case."""
     return unicodedata.normalize("NFC", text.strip()).lower()
 
 

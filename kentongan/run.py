@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from kentongan.seam import (
     Address,
     Channel,
     Credential,
+    Handle,
     InDoubt,
     Job,
     Outcome,
@@ -99,7 +101,9 @@ class InstanceRun:
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     halt: asyncio.Event = field(default_factory=asyncio.Event)
     _refused: set[int] = field(default_factory=set)
-    _uploaded: dict[str, Uploaded] = field(default_factory=dict)
+    _uploaded: dict[str, Uploaded | Outcome] = field(default_factory=dict)
+    _uploading: dict[str, Handle] = field(default_factory=dict)
+    _upload_tries: int = 0
 
     @property
     def _instance(self) -> PlannedInstance:
@@ -159,6 +163,15 @@ class InstanceRun:
         except TimeoutError:
             pass
 
+    async def _pause(self, seconds: float) -> bool:
+        """Waits, but no longer than until `halt`; True where that is set."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.halt.wait()
+        except TimeoutError:
+            return False
+        return True
+
     # --- Feeding: from claims to intents, never more than one batch ahead ---
 
     async def _feed(self, claimed: list[Claimed], ready: asyncio.Queue[list[_Ready]]) -> None:
@@ -171,6 +184,11 @@ class InstanceRun:
                 else:
                     await self._edit(item)
         sends = [c for c in claimed if c.action in (Action.SEND, Action.ADVANCE)]
+        for first in {c.language: c for c in sends}.values():
+            while (wait := await self._upload(first)) is not None:
+                if await self._pause(wait):
+                    await self._release(sends)
+                    return
         ids = [c.address_id for c in sends if c.address_id is not None]
         addresses = await asyncio.to_thread(self.open_addresses, ids) if ids else {}
         batch = self.channel.traits.batch
@@ -257,11 +275,15 @@ class InstanceRun:
         jobs = [self._job(item.claimed, item.intent.first_at, item.to) for item in batch]
         try:
             async with asyncio.timeout(self.channel.limits.deadline + _OVERTIME):
-                uploaded = await self._upload(message)
-                if not isinstance(uploaded, Uploaded | None):
-                    return [uploaded] * len(jobs)
+                uploaded = self._uploaded.get(message.language)
+                if uploaded is not None and not isinstance(uploaded, Uploaded):
+                    failure: Outcome = uploaded
+                    return [failure] * len(jobs)
                 if batch[0].claimed.action is Action.ADVANCE:
-                    return [await self.channel.advance(message, job) for job in jobs[:1]]
+                    advanced = await self.channel.advance(message, jobs[0])
+                    if isinstance(advanced, Uploaded):
+                        return [InDoubt("the adapter answered a send with an upload")]
+                    return [advanced]
                 answers = await self.channel.send(message, jobs, uploaded)
         except TimeoutError:
             return [InDoubt("no answer within the deadline")] * len(jobs)
@@ -273,19 +295,36 @@ class InstanceRun:
             return [InDoubt("the adapter answered for another number of messages")] * len(jobs)
         return answers
 
-    async def _upload(self, message: Rendered) -> Uploaded | Outcome | None:
-        if not message.media or not self.channel.traits.upload:
+    async def _upload(self, claimed: Claimed) -> float | None:
+        """Puts a message's media at the provider before anything irreversible is intended, once a language.
+
+        Returns None when the message may go on (or was refused, which the attempt then records), else the seconds
+        after which to try again. Media alone reach nobody, so a doubtful step is simply repeated.
+        """
+        message = self.messages.get(claimed.language)
+        if message is None or not message.media or not self.channel.traits.upload:
             return None
-        done = self._uploaded.get(message.language)
-        if done is None:
-            answer = await self.channel.upload(message)
-            if isinstance(answer, InDoubt):
-                # Media alone reach nobody: whether they arrived does not matter.
-                return Retryable(f"upload: {answer.reason}")
-            if not isinstance(answer, Uploaded):
-                return answer
-            done = self._uploaded[message.language] = answer
-        return done
+        if claimed.language in self._uploaded:
+            return None
+        job = self._job(claimed, self.clock.wall(), None)
+        try:
+            async with asyncio.timeout(self.channel.limits.deadline + _OVERTIME):
+                handle = self._uploading.pop(claimed.language, None)
+                if handle is None:
+                    answer = await self.channel.upload(message)
+                else:
+                    answer = await self.channel.advance(message, dataclasses.replace(job, handle=handle))
+        except Exception as error:
+            answer = Retryable(f"the upload failed with {type(error).__name__}")
+        if isinstance(answer, Pending):
+            self._uploading[claimed.language] = answer.handle
+            return answer.check_after
+        if isinstance(answer, Retryable | InDoubt):
+            self._upload_tries += 1
+            after = answer.after if isinstance(answer, Retryable) else None
+            return max(after or 0.0, backoff(self._upload_tries, self.chance(), self.policy))
+        self._uploaded[claimed.language] = answer
+        return None
 
     def _job(self, claimed: Claimed, first_at: Milliseconds, to: Address | None) -> Job:
         values = dict(self.plan.values.get(claimed.language, {}))

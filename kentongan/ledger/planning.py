@@ -10,6 +10,7 @@ from sqlalchemy import Row
 
 from kentongan.delivery import REACHED
 from kentongan.ledger.ledger import Read, Write, canonical, digest
+from kentongan.people import plain
 from kentongan.plan import PUBLIC, Plan, PlannedInstance
 from kentongan.settings import Audience
 
@@ -118,14 +119,14 @@ def audience_condition(audience: Audience) -> tuple[str, dict[str, str]]:
             "EXISTS (SELECT 1 FROM person_group g WHERE g.person_id = p.id"
             " AND g.name IN (SELECT value FROM json_each(:groups)))"
         )
-        parameters["groups"] = json.dumps(audience.groups)
+        parameters["groups"] = json.dumps([plain(group) for group in audience.groups])
     if audience.regions:
         conditions.append(
             "EXISTS (SELECT 1 FROM person_region r JOIN json_each(:regions) wanted"
             " WHERE r.person_id = p.id AND (r.code = wanted.value OR substr(r.code, 1, length(wanted.value) + 1)"
             " = wanted.value || '.'))"
         )
-        parameters["regions"] = json.dumps(audience.regions)
+        parameters["regions"] = json.dumps([plain(region) for region in audience.regions])
     return " AND ".join(conditions), parameters
 
 
