@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from channels._visible import stands_first_and_last, visible_text
 from kentongan.errors import BadConfig
@@ -98,15 +98,16 @@ def _loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def read_secret(source: SecretSource, instance: str, field: str) -> str:
+def read_secret(source: SecretSource, instance: str, field: str) -> SecretStr:
     """Returns a secret that may stand in a header; raises BadConfig naming instance, field and remedy."""
     try:
-        value = source.read().get_secret_value()
+        secret = source.read()
     except ValueError as error:
         raise BadConfig(f"channels.{instance}.{field}: {error}; put the secret there") from None
+    value = secret.get_secret_value()
     if not value.isascii() or not value.isprintable():
         raise BadConfig(f"channels.{instance}.{field}: holds a character that no header may carry; write it anew")
-    return value
+    return secret
 
 
 class Adapter(ABC):

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import Field, model_validator
 
 from channels._adapter import ChannelSettings, HttpAdapter, read_secret
-from channels._reading import Answer, unreadable
+from channels._reading import Answer, readiness, unreadable
 from kentongan.seam import (
     Accepted,
     Confirmed,
@@ -97,7 +97,7 @@ class Adapter(HttpAdapter):
         self._settings = settings
         self._password = read_secret(settings.password, name, "password")
         secret = settings.receipt_secret
-        self._receipt_key = read_secret(secret, name, "receipt_secret").encode() if secret is not None else None
+        self._receipt_key = read_secret(secret, name, "receipt_secret") if secret is not None else None
 
     async def _send(self, message: Rendered, job: Job, uploaded: Uploaded | None) -> Outcome:
         from kentongan.words.counting import is_gsm7
@@ -107,7 +107,7 @@ class Adapter(HttpAdapter):
         minutes = job.values.get("validity_minutes") or str(math.ceil(self._limits.deliver_within / 60))
         fields = {
             "username": self._settings.username,
-            "password": self._password,
+            "password": self._password.get_secret_value(),
             "from": self._settings.sender,
             "to": job.to.value,
             "coding": "0" if is_gsm7(message.text) else "2",
@@ -139,15 +139,20 @@ class Adapter(HttpAdapter):
     def _token(self, key: str) -> str:
         if self._receipt_key is None:
             raise Forged("this instance asks for no receipts")
-        return hmac.new(self._receipt_key, b"kannel receipt " + key.encode(), hashlib.sha256).hexdigest()[:32]
+        return hmac.new(
+            self._receipt_key.get_secret_value().encode(), b"kannel receipt " + key.encode(), hashlib.sha256
+        ).hexdigest()[:32]
 
     async def ready(self) -> Readiness:
-        """Asks for a message to nobody: the gateway checks the password first and refuses the empty number."""
-        fields = {"username": self._settings.username, "password": self._password, "from": self._settings.sender}
-        asked = await self._ask({**fields, "to": ""}, "")
-        if isinstance(asked, Rejected):
-            return Readiness(True, "The gateway answers and our credentials pass.")
-        return Readiness(False, f"The gateway cannot be used now: {getattr(asked, 'reason', 'unexpected answer')}.")
+        """Asks for a message without a recipient: the gateway checks the password first, then refuses that."""
+        fields = {
+            "username": self._settings.username,
+            "password": self._password.get_secret_value(),
+            "from": self._settings.sender,
+        }
+        asked = await self._ask(fields, "")
+        passed = isinstance(asked, Rejected) and "status 400" in asked.reason
+        return readiness(Answer(202, {}, b"") if passed else asked)
 
     def receipts(self, request: Received) -> Sequence[Receipt]:
         """Reads one delivery report; none for a message that only waits at the SMSC. Raises Forged."""

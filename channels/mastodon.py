@@ -78,7 +78,11 @@ class Adapter(HttpAdapter):
     def __init__(self, name: str, settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         super().__init__(name, settings, transport=transport)
         self._visibility = settings.visibility
-        self._bearer = {"Authorization": f"Bearer {read_secret(settings.token, name, 'token')}"}
+        self._token = read_secret(settings.token, name, "token")
+
+    @property
+    def _bearer(self) -> Mapping[str, str]:
+        return {"Authorization": f"Bearer {self._token.get_secret_value()}"}
 
     async def _send(self, message: Rendered, job: Job, uploaded: Uploaded | None) -> Outcome:
         media = tuple(uploaded.references.values()) if uploaded else ()

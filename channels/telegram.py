@@ -66,7 +66,7 @@ class Adapter(HttpAdapter):
     def __init__(self, name: str, settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         super().__init__(name, settings, transport=transport)
         self._chat = settings.chat
-        self._path = f"/bot{quote(read_secret(settings.token, name, 'token'), safe=':')}/"
+        self._token = read_secret(settings.token, name, "token")
 
     async def _send(self, message: Rendered, job: Job, uploaded: Uploaded | None) -> Outcome:
         return _posted(await self._call("sendMessage", {**self._to(job), **_words(message)}))
@@ -95,7 +95,8 @@ class Adapter(HttpAdapter):
         self, method: str, fields: dict[str, JsonValue], *, done: tuple[str, ...] = (), posted: Posted | None = None
     ) -> Answer | Outcome:
         table = _table(public=self._public, done=done, posted=posted)
-        asked = await self.wire.ask("POST", self._path + method, fields=fields, documented=table)
+        path = f"/bot{quote(self._token.get_secret_value(), safe=':')}/{method}"
+        asked = await self.wire.ask("POST", path, fields=fields, documented=table)
         return unreadable(asked) if isinstance(asked, Answer) and asked.fields.get("ok") is not True else asked
 
 
