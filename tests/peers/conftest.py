@@ -98,6 +98,14 @@ class Kannel:
     smsc: Smsc
 
 
+def _installed() -> bool:
+    return BEARERBOX.exists() and SMSBOX.exists() and shutil.which("node") is not None and SMPP.exists()
+
+
+def _tail(log: Path) -> str:
+    return log.read_text("utf-8", "replace")[-2000:]
+
+
 def _free_ports(count: int) -> list[int]:
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
@@ -120,7 +128,7 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 async def _listening(port: int, process: asyncio.subprocess.Process, log: Path) -> None:
     async with asyncio.timeout(15):
         while True:
-            assert process.returncode is None, f"ended at once:\n{log.read_text('utf-8', 'replace')[-2000:]}"
+            assert process.returncode is None, f"ended at once:\n{_tail(log)}"
             with contextlib.suppress(OSError):
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
                 writer.close()
@@ -144,7 +152,7 @@ async def _smsc(log: Path) -> AsyncIterator[tuple[Smsc, int, asyncio.Event]]:
     assert process.stdout is not None
     async with asyncio.timeout(15):
         first = await process.stdout.readline()
-    assert first, f"the SMSC ended at once:\n{log.read_text('utf-8', 'replace')[-2000:]}"
+    assert first, f"the SMSC ended at once:\n{_tail(log)}"
 
     async def read(lines: asyncio.StreamReader) -> None:
         async for line in lines:
@@ -167,7 +175,7 @@ async def _smsc(log: Path) -> AsyncIterator[tuple[Smsc, int, asyncio.Event]]:
 @pytest.fixture
 async def kannel() -> AsyncIterator[Kannel]:
     """One Kannel for one test, stopped by its process ids; skips where the peers are not installed."""
-    if not (BEARERBOX.exists() and SMSBOX.exists() and shutil.which("node") and SMPP.exists()):
+    if not _installed():
         pytest.skip("Kannel, Node.js or the npm library smpp is not installed; run `make peers`")
     admin, boxes, sendsms = _free_ports(3)
     with tempfile.TemporaryDirectory(prefix="kannel-") as name:

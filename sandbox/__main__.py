@@ -1,0 +1,48 @@
+"""`python -m sandbox`: the stand-ins on a port of their own, until interrupted."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+
+from sandbox import kannel, mastodon, telegram
+from sandbox.server import CannotListen, Sandbox
+
+BANNER = "SANDBOX - NOBODY WAS WARNED"
+
+
+async def serve(port: int) -> None:
+    """Serves until SIGINT or SIGTERM; raises CannotListen."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stop.set)
+    async with Sandbox(port=port) as sandbox:
+        lines = (
+            BANNER,
+            f"wall      {sandbox.url}/",
+            f"mastodon  {sandbox.base_url('mastodon')}  token {mastodon.token('default')}",
+            f"telegram  {sandbox.base_url('telegram')}  token {telegram.token('default')}",
+            f"kannel    {sandbox.base_url('kannel')}  user {kannel.USERNAME}, password {kannel.password('default')}",
+        )
+        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.flush()
+        await stop.wait()
+
+
+def main() -> int:
+    """Reads the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="sandbox", description="Stand-ins for providers, on this machine only.")
+    parser.add_argument("--port", type=int, default=8765, help="port on 127.0.0.1; 0 takes a free one (default 8765)")
+    try:
+        asyncio.run(serve(parser.parse_args().port))
+    except CannotListen as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
