@@ -136,12 +136,7 @@ def area(alert: cap.Alert) -> list[Finding]:
     lost = [info.language for info in alert.infos if not any(_says_where(area) for area in info.areas)]
     if not alert.infos:
         return [_block("area", "nothing says where: there is no info; draft it with an area")]
-    return [
-        _block(
-            "area", f"nothing says where in the info of language {language}; add an area, polygon, circle or geocode"
-        )
-        for language in lost
-    ]
+    return [_block("area", f"nothing says where in the info of language {language}; add an area") for language in lost]
 
 
 def at_submit(

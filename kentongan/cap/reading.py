@@ -211,12 +211,13 @@ class _Reader:
         points = self.shape(element, values.read_polygon)
         if points is None:
             return None
-        if points[0] != points[-1]:
-            self.warn(element, "an open polygon was closed with its first point")
-            points = (*points, points[0])
-        if len(points) < 4:
+        is_open = points[0] != points[-1]
+        if len(points) + is_open < 4:
             self.warn(element, "a polygon of fewer than four points is left out: it holds no area")
             return None
+        if is_open:
+            self.warn(element, "an open polygon was closed with its first point")
+            points = (*points, points[0])
         return points
 
     def pairs(self, parent: Element, name: str) -> tuple[NamedValue, ...]:
