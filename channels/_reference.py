@@ -30,7 +30,7 @@ environment variable (`{env: NAME}`) or a file (`{file: PATH}`).
 def page() -> str:
     """The whole page, as Markdown."""
     rows = [
-        "| kind | readers | a repeat | look-up | edit | delete | receipts | length | a second | at once | too late after |",
+        "| kind | readers | a repeat | look-up | edit | delete | receipts | length | a second | at once | too late |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     rows += [_row(kind) for kind in channels.kinds()]

@@ -246,7 +246,9 @@ class Adapter(BaseAdapter):
         return files, facts
 
     def _title(self, message: Rendered) -> str:
-        return message.title if message.mark in message.title else f"{message.mark} {message.title}"
+        # A title may open with the mark's short form, which has its first word in common.
+        opens = not message.mark or message.title.startswith(message.mark.split()[0])
+        return message.title if opens else f"{message.mark} {message.title}"
 
     def _accepted(self, entry: _atom.Entry) -> Accepted:
         return Accepted(entry.stem, f"{self._settings.base_url}/{entry.stem}/")

@@ -54,7 +54,10 @@ _REPORTS: Sequence[tuple[int, Confirmed]] = (
 _TAKEN = re.compile(r"[03]: ")
 _ADDRESS_REFUSED = ("receiver", "garbage `to'", "black-list", "not routable")
 _NUMBER = re.compile(r"\+?[0-9]{3,15}")
-_SMSC_STATE = re.compile(r"\bstat:([A-Z]{1,10})\b(?:.*?\berr:([0-9A-Fa-f]{1,5})\b)?")
+_SMSC_STATE = re.compile(
+    r"^(NACK)/(0x[0-9a-f]{8})/"  # refused at once, with the SMPP command status
+    r"|\bstat:([A-Z]{1,10})\b(?:.*?\berr:([0-9A-Fa-f]{1,5})\b)?"  # a receipt, SMPP 3.4 appendix B
+)
 
 
 class Settings(ChannelSettings):

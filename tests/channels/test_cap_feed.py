@@ -38,6 +38,7 @@ from tests.channels.contract import MARK, SINCE, ChannelContract, rendered
 
 ROOT = Path(__file__).resolve().parents[2]
 ATOM = "{http://www.w3.org/2005/Atom}"
+LONG = "[LATIHAN] INI HANYA LATIHAN"
 SENT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
@@ -226,6 +227,23 @@ class TestCapFeed(ChannelContract):
         assert isinstance(outcome, Rejected)
         assert isinstance(second, Rejected)
         assert self.happened() == 0
+
+    @pytest.mark.parametrize(
+        ("title", "listed_as"),
+        [("Gempa", f"{LONG} Gempa"), ("[LATIHAN] Gempa", "[LATIHAN] Gempa"), (f"{LONG} Gempa", f"{LONG} Gempa")],
+    )
+    async def test_a_drill_is_listed_as_a_drill(self, title: str, listed_as: str) -> None:
+        message = publication(mode=Mode.DRILL)
+        words = page(f"{LONG} Gempa {LONG}")
+        message = replace(
+            message,
+            title=title,
+            mark=LONG,
+            text=f"{LONG} Gempa K7Q4-MUL {LONG}",
+            documents=(message.documents[0], replace(message.documents[1], text=words)),
+        )
+        assert isinstance((await self.publish(message, mode=Mode.DRILL))[0], Accepted)
+        assert self.entries()[0].findtext(f"{ATOM}title") == listed_as
 
     @pytest.mark.parametrize(
         "documents",

@@ -200,14 +200,21 @@ class TestKannel(WireContract):
                 channel.receipts(received({"key": "key-1", "token": "", "type": "1"}))
         assert "x-kannel-dlr-url" not in server.requests[0].headers
 
-    async def test_a_reason_holds_the_state_and_neither_number_nor_text(self) -> None:
+    @pytest.mark.parametrize(
+        ("told", "reason"),
+        [
+            ("id:7 sub:001 dlvrd:000 done date:2603011201 stat:UNDELIV err:0B1 text:+628120000001", "UNDELIV 0B1"),
+            ("stat:EXPIRED text:Gempa", "EXPIRED"),
+            ("NACK/0x0000000b/Invalid Destination Address", "NACK 0x0000000b"),
+            ("ACK/", ""),
+            ("+628120000001 Gempa", ""),
+        ],
+    )
+    async def test_a_reason_holds_the_state_and_neither_number_nor_text(self, told: str, reason: str) -> None:
         adapter = self.adapter()
-        told = (
-            "id:7 sub:001 dlvrd:000 submit date:2603011200 done date:2603011201 stat:UNDELIV err:0B1 text:+628120000001"
-        )
         query = {**expanded(adapter.receipt_address("key-1"), 2), "answer": told}
         (receipt,) = adapter.receipts(received(query))
-        assert receipt.reason == "UNDELIV 0B1"
+        assert receipt.reason == reason
         await adapter.close()
 
     def test_receipts_need_address_and_secret(self) -> None:

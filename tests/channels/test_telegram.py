@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import html
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -7,6 +8,7 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import ValidationError
 
+from channels import _http
 from kentongan.seam import Accepted, Address, Credential, InDoubt, Mode, Outcome, Posted, Rejected, Retryable, Why
 from tests.channels.contract import MARK, SECRET, WireContract
 from tests.channels.scripted import Reply, Request, ScriptedServer
@@ -162,3 +164,14 @@ class TestTelegramPeople(TelegramContract):
             for number in range(5):
                 await channel.send(self.message(), [self.job(str(number))], None)
         assert server.connections == 1
+
+    async def test_no_connection_is_used_again_after_it_lay_idle(
+        self, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert _http.IDLE <= 1.0
+        monkeypatch.setattr(_http, "IDLE", 0.05)
+        async with self.opened(self.configured(server.base_url)) as channel:
+            for number in range(2):
+                await channel.send(self.message(), [self.job(str(number))], None)
+                await asyncio.sleep(0.1)  # idleness itself is what is tested
+        assert server.connections == 2
