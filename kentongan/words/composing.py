@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,6 +51,12 @@ class Layout:
     mark: Literal["long", "short"]
     alphabet: Literal["any", "gsm7"]
     languages: Literal["apart", "together"]
+
+
+@lru_cache(maxsize=8)
+def composer(root: Path) -> Composer:
+    """The composer of one templates folder; a template that changes on disk is read anew."""
+    return Composer(root)
 
 
 class Composer:
@@ -152,7 +158,10 @@ def _declared(name: str, markup: bool, tree: nodes.Template) -> Layout:
 
 
 def _tidy(text: str) -> str:
-    return re.sub(r" +([.,;:!?])(?= |$)", r"\1", " ".join(text.split()))
+    """One line, and no doubled stops where a quoted sentence brought its own."""
+    line = re.sub(r" +([.,;:!?])(?= |$)", r"\1", " ".join(text.split()))
+    line = re.sub(r"\.{4,}", "...", re.sub(r"([!?])\.(?!\.)", r"\1", line))
+    return re.sub(r"(?<!\.)\.\.(?!\.)", ".", line)
 
 
 def message(text: str) -> str:

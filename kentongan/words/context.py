@@ -166,6 +166,8 @@ def _places(
     elif isinstance(place, str):
         # The hazard's own words say it already.
         names = [clean(place)] if standing_in else []
+    elif draft.origin is None:
+        names = []
     else:
         areas = dict.fromkeys(area.area_desc for info in infos for area in info.areas)
         names = [name for area in areas for name in split_names(area)]

@@ -119,7 +119,9 @@ def to_gsm7(text: str) -> str:
             if not plain.isascii() or not is_gsm7(plain):
                 return composed
         result.append(plain)
-    return "".join(result)
+    plain_text = "".join(result)
+    # A sign that takes several plain ones ("..." for one) can cost more than the alphabet saves.
+    return plain_text if segments(plain_text).parts <= segments(composed).parts else composed
 
 
 # Deliberately narrower than what Mastodon links (its own `config/initializers/twitter_regex.rb`): what is not surely

@@ -6,7 +6,7 @@ from kentongan import cap
 from kentongan.alert import Draft, Kind
 from kentongan.settings import Agency
 from kentongan.words.codes import with_language
-from kentongan.words.composing import Composer, TemplateFault
+from kentongan.words.composing import Composer, TemplateFault, composer
 from kentongan.words.context import Earlier, Telling, context
 from kentongan.words.hazards import HazardLibrary
 from kentongan.words.shortening import Budget, Shortener
@@ -30,9 +30,9 @@ def cap_document(
     A relayed alert keeps its sender's words; its correction is ours. Without `code` and `link` (not dispatched yet)
     the texts name the agency's link. Texts hold late facts as slots with the language behind (`seam.slots`).
     """
-    composer = Composer(library.root)
+    templates = composer(library.root)
     infos = tuple(
-        _info(draft, info, kind, agency, library, code, link or agency.link, earlier, composer)
+        _info(draft, info, kind, agency, library, code, link or agency.link, earlier, templates)
         for info in draft.cap.infos
     )
     return draft.cap.model_copy(update={"infos": infos})
@@ -47,12 +47,12 @@ def _info(
     code: str,
     link: str,
     earlier: Earlier | None,
-    composer: Composer,
+    templates: Composer,
 ) -> cap.Info:
     language = info.language.split("-")[0].lower()
     said: dict[str, str | None] = {name: getattr(info, name) for name in ("headline", "description", "instruction")}
     if draft.origin is None or kind is Kind.CORRECTION:
-        said = _own_words(draft, language, kind, agency, library, code, link, earlier, composer) or said
+        said = _own_words(draft, language, kind, agency, library, code, link, earlier, templates) or said
     elif code:
         said["description"] = "\n\n".join(filter(None, (said["description"], with_language(code, language))))
     mark = library.marks.token(draft.cap.status, language, "short")
@@ -71,7 +71,7 @@ def _own_words(
     code: str,
     link: str,
     earlier: Earlier | None,
-    composer: Composer,
+    templates: Composer,
 ) -> dict[str, str | None] | None:
     """Headline, description and instruction from the hazard's words; None where it has none in that language."""
     hazard, spoken = library.get(draft.hazard), library.languages.get(language)
@@ -93,9 +93,9 @@ def _own_words(
     )
     template = hazard.template(kind, language)
     try:
-        headline = " ".join(composer.block(template, "headline", names))
+        headline = " ".join(templates.block(template, "headline", names))
         telling.pieces.clear()
-        composer.block(template, "long", names)
+        templates.block(template, "long", names)
     except TemplateFault:
         return None
     description = [piece.text for piece in telling.pieces if not piece.answers & _ACTIONS]

@@ -179,6 +179,12 @@ def _info(
     )
 
 
+def _geometry(facts: Mapping[str, JsonValue]) -> str:
+    """An area without a name is named by its coordinates or codes, for CAP wants a description."""
+    values = (facts.get(name) for name in ("polygon", "circle", "geocode"))
+    return "; ".join(str(item) for value in values if isinstance(value, list) for item in value)
+
+
 def _areas(hazard: Hazard, facts: Mapping[str, JsonValue]) -> tuple[cap.Area, ...]:
     names = facts.get("area")
     description = "; ".join(map(str, names)) if isinstance(names, list) else _text(facts.get(hazard.place_field))
@@ -189,7 +195,7 @@ def _areas(hazard: Hazard, facts: Mapping[str, JsonValue]) -> tuple[cap.Area, ..
         return ()
     return (
         cap.Area(
-            area_desc=description or hazard.name,
+            area_desc=description or _geometry(facts),
             polygons=polygons,
             circles=circles,
             geocodes=tuple(cap.NamedValue(value_name=name, value=value) for name, value in geocodes),

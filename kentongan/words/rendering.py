@@ -18,7 +18,7 @@ from kentongan.cap.model import Status
 from kentongan.seam import Document, Limits, Mode, Rendered
 from kentongan.settings import Agency
 from kentongan.words.codes import codes_in, with_language
-from kentongan.words.composing import Composer, Layout, TemplateFault, message, visible, visible_page
+from kentongan.words.composing import Layout, TemplateFault, composer, message, visible, visible_page
 from kentongan.words.context import Earlier, Telling, context
 from kentongan.words.counting import count, is_gsm7, to_gsm7
 from kentongan.words.documents import cap_document
@@ -131,7 +131,7 @@ class _Work:
         self.mode = mode_of(draft.cap.status)
         self.zone = ZoneInfo(agency.timezone)
         self.link = public_link(agency, code)
-        self.composer = Composer(library.root)
+        self.composer = composer(library.root)
         self.messages: list[Rendered] = []
         self.problems: list[Problem] = []
 
@@ -341,7 +341,7 @@ class _Work:
         long = "short" if hazard.name == GENERAL and form == "short" else "long"
         sections, _ = self.sections(layout, languages, hazard, long, Budget())
         markup = self.composer.dress(
-            page, {**sections[0], "sections": sections, "mark": made.mark, "code": code, "xml": f"{self.code}.xml"}
+            page, {**sections[0], "sections": sections, "mark": made.mark, "code": code, "xml": "alert.xml"}
         )
         alert = cap_document(
             self.draft,
@@ -353,8 +353,8 @@ class _Work:
             earlier=self.earlier,
         )
         return (
-            Document(f"{self.code}.xml", "application/cap+xml", self.cap_xml(alert)),
-            Document(f"{self.code}.html", "text/html", markup),
+            Document("alert.xml", "application/cap+xml", self.cap_xml(alert)),
+            Document("index.html", "text/html", markup),
         )
 
     def check(self, made: _Made, code: str, documents: Sequence[Document]) -> None:
