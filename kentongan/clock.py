@@ -6,6 +6,7 @@ never jumps when the wall clock is set.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import time
 from dataclasses import dataclass
@@ -90,3 +91,20 @@ def _started(pid: int) -> int | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     return None if fields[0] in ("Z", "X") else int(fields[19])
+
+
+def network_offset() -> float | None:
+    """Seconds by which our wall clock differs from network time, as the kernel is told; None if it is not told.
+
+    Source: adjtimex(2), read only. STA_UNSYNC (0x40) says that no time service disciplines the clock.
+    """
+    fields = (ctypes.c_long * 26)()  # struct timex: modes first, then offset; padding included
+    try:
+        state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(fields))
+    except AttributeError:
+        return None
+    status = fields[5] & 0xFFFFFFFF
+    if state < 0 or status & 0x40:
+        return None
+    unit = 1e-9 if status & 0x2000 else 1e-6  # STA_NANO
+    return fields[1] * unit

@@ -266,8 +266,21 @@ def submission(read: Read, alert_id: str) -> Submission | None:
 
 
 def approve(write: Write, alert_id: str, *, officer: str, content: Mapping[str, Any], id: str) -> None:
-    """Records one officer's signed approval."""
+    """Records one officer's signed approval, by which the alert becomes approved."""
     _move(write, alert_id, ("submitted", "approved"), "approved")
+    record_approval(write, alert_id, officer=officer, content=content, id=id, set={"state": "approved"})
+
+
+def record_approval(
+    write: Write,
+    alert_id: str,
+    *,
+    officer: str,
+    content: Mapping[str, Any],
+    id: str,
+    set: Mapping[str, Any] | None = None,
+) -> None:
+    """Records an officer's signed word; `set` is what it has moved in the alert's row, for the record."""
     text = canonical(content)
     fixed = digest(canonical([id, alert_id, officer, write.now, text]))
     write.execute(
@@ -275,7 +288,7 @@ def approve(write: Write, alert_id: str, *, officer: str, content: Mapping[str, 
             id=id, alert_id=alert_id, officer=officer, at=write.now, content=text, digest=fixed
         )
     )
-    write.event("alert.approved", alert=alert_id, by=officer, approval=id, digest=fixed, set={"state": "approved"})
+    write.event("alert.approved", alert=alert_id, by=officer, approval=id, digest=fixed, set=dict(set or {}))
 
 
 def approvals(read: Read, alert_id: str) -> list[Mapping[str, Any]]:

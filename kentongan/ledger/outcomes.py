@@ -289,6 +289,18 @@ def resolve(write: Write, *, delivery: int, sent: bool, again: bool, by: str) ->
     return str(row.result if row.result != Result.NONE else row.closed or row.stage)
 
 
+def hasten(write: Write, *, alert_id: str, instances: Sequence[str], by: str) -> int:
+    """Makes planned deliveries of these instances due now; returns how many."""
+    rows = write.sql(
+        "SELECT d.*, a.state FROM delivery d JOIN alert a ON a.id = d.alert_id WHERE d.alert_id = :id AND d.instance"
+        " IN (SELECT value FROM json_each(:instances)) AND d.stage = 'planned' AND d.due_at > :now",
+        {"id": alert_id, "instances": json.dumps(list(instances)), "now": write.now},
+    ).all()
+    for row in rows:
+        _change(write, "delivery.hastened", row, {"due_at": write.now}, by=by)
+    return len(rows)
+
+
 def record_evidence(
     write: Write, *, delivery: int, attempt: int, evidence: Evidence, reason: str, provider_id: str = ""
 ) -> None:

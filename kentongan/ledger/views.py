@@ -122,14 +122,15 @@ def summaries(read: Read, alert_id: str) -> list[InstanceSummary]:
     return result
 
 
-def is_open(read: Read, alert_id: str) -> bool:
-    """Whether anything of this alert is planned, claimed or sending, or still to be planned."""
+def is_open(read: Read, alert_id: str, instance: str | None = None) -> bool:
+    """Whether anything of this alert, or of one instance of it, is planned, claimed or sending, or to be planned."""
     return (
         read.sql(
             "SELECT 1 FROM dispatch s JOIN alert a ON a.id = s.alert_id WHERE s.alert_id = :id"
             " AND ((a.state = 'dispatched' AND s.expanded = 0) OR EXISTS"
-            " (SELECT 1 FROM delivery d WHERE d.alert_id = s.alert_id AND d.stage <> 'done'))",
-            {"id": alert_id},
+            " (SELECT 1 FROM delivery d WHERE d.alert_id = s.alert_id AND d.stage <> 'done'"
+            " AND (:instance IS NULL OR d.instance = :instance)))",
+            {"id": alert_id, "instance": instance},
         ).first()
         is not None
     )
@@ -194,30 +195,41 @@ def deliveries(
             "most": -1 if most is None else most,
         },
     ).all()
-    return [
-        Delivery(
-            id=row.id,
-            key=row.key,
-            alert_id=row.alert_id,
-            instance=row.instance,
-            language=row.language,
-            family=row.family,
-            person_id=row.person_id,
-            address_id=row.address_id,
-            word=word(row.stage, row.result, row.closed),
-            stage=row.stage,
-            action=row.action,
-            due_at=row.due_at,
-            attempt=row.attempt,
-            possible_duplicate=bool(row.possible_duplicate),
-            first_intent_at=row.first_intent_at,
-            accepted_at=row.accepted_at,
-            provider_id=row.provider_id,
-            url=row.url,
-            reason=row.reason,
-        )
-        for row in rows
-    ]
+    return [_delivery(row) for row in rows]
+
+
+def delivery(read: Read, id: int) -> Delivery | None:
+    """The delivery with this id, if there is one."""
+    row = read.sql(
+        "SELECT d.*, coalesce((SELECT reason FROM attempt t WHERE t.delivery_id = d.id ORDER BY number DESC LIMIT 1),"
+        " '') AS reason FROM delivery d WHERE d.id = :id",
+        {"id": id},
+    ).first()
+    return _delivery(row) if row is not None else None
+
+
+def _delivery(row: Row[Any]) -> Delivery:
+    return Delivery(
+        id=row.id,
+        key=row.key,
+        alert_id=row.alert_id,
+        instance=row.instance,
+        language=row.language,
+        family=row.family,
+        person_id=row.person_id,
+        address_id=row.address_id,
+        word=word(row.stage, row.result, row.closed),
+        stage=row.stage,
+        action=row.action,
+        due_at=row.due_at,
+        attempt=row.attempt,
+        possible_duplicate=bool(row.possible_duplicate),
+        first_intent_at=row.first_intent_at,
+        accepted_at=row.accepted_at,
+        provider_id=row.provider_id,
+        url=row.url,
+        reason=row.reason,
+    )
 
 
 def events(

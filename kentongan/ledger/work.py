@@ -26,7 +26,7 @@ class OpenDispatch:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What is left of one instance's part: whether anything is, and when the next of it is due (wall time)."""
+    """What is left of one instance's part: whether anything is, and when the next planned is due (wall time)."""
 
     open: bool
     next_due: Milliseconds | None
@@ -65,10 +65,11 @@ def open_dispatches(read: Read) -> list[OpenDispatch]:
 def outlook(read: Read, alert_id: str, instance: str) -> Outlook:
     """What is left of one instance's part of an alert."""
     row = read.sql(
-        "SELECT min(due_at) AS due FROM delivery WHERE alert_id = :alert AND instance = :instance AND stage <> 'done'",
+        "SELECT count(*) AS remaining, min(CASE WHEN stage = 'planned' THEN due_at END) AS due FROM delivery"
+        " WHERE alert_id = :alert AND instance = :instance AND stage <> 'done'",
         {"alert": alert_id, "instance": instance},
     ).one()
-    return Outlook(row.due is not None, row.due)
+    return Outlook(row.remaining > 0, row.due)
 
 
 def is_due(read: Read, alert_id: str, instance: str) -> bool:

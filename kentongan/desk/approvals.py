@@ -1,0 +1,307 @@
+"""Submission and approval, and the verdict that every entry point asks for before anything leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+
+from kentongan import gates
+from kentongan.alert import Kind, worst_severity
+from kentongan.approval import Act, Approval, Approved, check, check_release, sign
+from kentongan.clock import to_datetime
+from kentongan.desk import composing
+from kentongan.desk.composing import Composed
+from kentongan.desk.desk import Desk, new_id
+from kentongan.errors import BadInput, Refused
+from kentongan.ledger import Read, Write, alerts, schema
+from kentongan.ledger import officers as register
+from kentongan.ledger.alerts import StoredAlert
+from kentongan.login import Login
+from kentongan.officers import Refusal
+from kentongan.settings import InstanceSettings, Policy
+from kentongan.stored import from_json, to_json
+from kentongan.subject import Instance, Prepared, Subject, subject_digest
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What was put up for approval: what it is, and what the officer should know of it."""
+
+    alert: StoredAlert
+    correction: StoredAlert
+    composed: Composed
+    digest: str
+    people: int
+
+
+def submit(
+    desk: Desk,
+    handle: str,
+    login: Login | None,
+    *,
+    without: Collection[str] = (),
+    clock_override: str | None = None,
+) -> Submitted:
+    """Renders the alert and its correction, asks the gates, and signs them up for approval.
+
+    Raises Refused where a gate or a rendering forbids it, BadInput for an unknown alert or channel.
+    """
+    acting = desk.acting(login)
+    stored = desk.ledger.read(lambda read: alerts.by_handle(read, handle))
+    _may_submit(stored)
+    prepared = desk.ledger.read(lambda read: prepared_correction(read, stored.id))
+    code = prepared.code if prepared else desk.ledger.write(desk.free_code)
+    composed = composing.compose(
+        desk,
+        stored,
+        correction_code=code,
+        correction_draft=prepared.draft if prepared else None,
+        without=without,
+        clock_override=clock_override,
+    )
+    gates.refuse(composed.findings)
+    composing.refuse_unrendered(composed)
+    if not composed.alert.messages:
+        raise Refused(f"nothing of alert {stored.code} is left to send; leave fewer channels out", rule="rendering")
+    people = sum(composed.people.values())
+
+    def put(write: Write) -> tuple[StoredAlert, StoredAlert, str]:
+        _may_submit(alerts.get(write, stored.id))
+        correction = prepared_correction(write, stored.id) or alerts.insert_alert(
+            write,
+            id=new_id(),
+            code=code,
+            kind=Kind.CORRECTION,
+            mode=stored.mode,
+            draft=composed.correction_draft,
+            by=acting.officer,
+            predecessor=stored.id,
+        )
+        alerts.put_renderings(write, stored.id, composed.alert.messages)
+        alerts.put_renderings(write, correction.id, composed.correction.messages)
+        shown = {message.instance for message in composed.alert.messages}
+        subject = _subject(
+            write, stored.id, {n: _instance(desk, n, s) for n, s in composed.instances.items() if n in shown}
+        )
+        fixed = subject_digest(subject)
+        signed = sign(acting.key, act=Act.SUBMIT, digest=fixed, people=people, now=desk.now)
+        alerts.submit(
+            write,
+            stored.id,
+            officer=acting.officer,
+            subject={
+                "subject": to_json(subject),
+                "signed": to_json(signed),
+                "people": dict(composed.people),
+                "clock_override": clock_override,
+            },
+            id=new_id(),
+        )
+        return alerts.get(write, stored.id), correction, fixed
+
+    alert, correction, fixed = desk.ledger.write(put)
+    return Submitted(alert, correction, composed, fixed, people)
+
+
+def approve(desk: Desk, handle: str, login: Login | None) -> tuple[StoredAlert, Approved | Refusal]:
+    """Signs the approving officer's word; returns the verdict that now stands.
+
+    Raises Refused for the submitter's own approval, for an alert that is not up for it, and where a gate forbids it.
+    """
+    acting = desk.acting(login)
+    stored = desk.ledger.read(lambda read: alerts.by_handle(read, handle))
+
+    def put(write: Write) -> StoredAlert:
+        submission = alerts.submission(write, stored.id)
+        if submission is None or alerts.get(write, stored.id).state not in ("submitted", "approved"):
+            raise Refused(f"alert {stored.code} is not submitted; run `kentongan submit {stored.code}`", rule="state")
+        if submission.officer == acting.officer:
+            raise Refused(
+                f"{acting.officer} submitted alert {stored.code} and cannot approve it too; another officer must",
+                rule="approval-second-person",
+            )
+        subject = current_subject(write, stored.id)
+        if subject_digest(subject) != subject_digest(_submitted_subject(write, stored.id)):
+            raise Refused(f"alert {stored.code} is not what was submitted; submit it again", rule="approval-changed")
+        _same_instances(subject, desk.settings.channels, stored.code)
+        people = composing.count_people(desk, {i.name: desk.settings.channels[i.name] for i in subject.instances})
+        signed = sign(
+            acting.key, act=Act.APPROVE, digest=subject_digest(subject), people=sum(people.values()), now=desk.now
+        )
+        alerts.approve(write, stored.id, officer=acting.officer, content=to_json(signed), id=new_id())
+        return alerts.get(write, stored.id)
+
+    gates.refuse(time_findings(desk, stored))
+    approved = desk.ledger.write(put)
+    return approved, desk.ledger.read(lambda read: verdict(read, approved, policy=desk.settings.policy, now=desk.now))
+
+
+def time_findings(desk: Desk, stored: StoredAlert) -> list[gates.Finding]:
+    """What the gates say of an alert that was rendered already, since time goes on."""
+    submission = desk.ledger.read(lambda read: alerts.submission(read, stored.id))
+    override = submission.subject.get("clock_override") if submission else None
+    return gates.time(
+        stored.draft,
+        observed=composing.observed(desk, stored.draft),
+        now=desk.now,
+        clock_offset=desk.clock_offset,
+        override=override,
+    )
+
+
+def verdict(
+    read: Read, stored: StoredAlert, *, policy: Policy, now: datetime, people: int | None = None
+) -> Approved | Refusal:
+    """Decides anew, from what the ledger holds, whether an alert may leave at `now`."""
+    submission = alerts.submission(read, stored.id)
+    if submission is None:
+        return Refusal("submission-missing", f"alert {stored.code} is not submitted; run `kentongan submit`")
+    signed = [from_json(Approval, submission.subject["signed"])]
+    signed += [from_json(Approval, content) for content in alerts.approvals(read, stored.id)]
+    return check(
+        signed,
+        alert_id=stored.id,
+        submitter=submission.officer,
+        digest=subject_digest(current_subject(read, stored.id)),
+        people=people if people is not None else signed[-1].people,
+        officers=register.officers(read),
+        now=now,
+        kind=stored.kind,
+        severity=worst_severity(stored.draft.cap),
+        policy=policy,
+    )
+
+
+def release_verdict(
+    read: Read, correction: StoredAlert, release: Approval, *, policy: Policy, now: datetime
+) -> Approved | Refusal:
+    """Decides anew whether a ready-made correction may leave by one officer's word."""
+    assert correction.predecessor is not None
+    predecessor = alerts.get(read, correction.predecessor)
+    dispatched = alerts.get_dispatch(read, predecessor.id)
+    if dispatched is None:
+        return Refusal("state", f"alert {predecessor.code} was never sent, so there is nothing to withdraw")
+    return check_release(
+        release,
+        subject=_submitted_subject(read, predecessor.id),
+        correction=_prepared(read, correction.id),
+        alert_approved=verdict(read, predecessor, policy=policy, now=to_datetime(dispatched.at)),
+        officers=register.officers(read),
+        now=now,
+        policy=policy,
+    )
+
+
+def vouch(read: Read, alert_id: str, *, policy: Policy) -> str | None:
+    """Why a sender must not send this dispatch; None when officers have approved it and it is what they approved."""
+    stored = alerts.get(read, alert_id)
+    dispatched = alerts.get_dispatch(read, alert_id)
+    if dispatched is None:
+        return f"alert {stored.code} is not dispatched"
+    now = to_datetime(dispatched.at)
+    approved_of = stored.id
+    found: Approved | Refusal
+    if stored.kind is Kind.CORRECTION:
+        releases = [from_json(Approval, content) for content in alerts.approvals(read, alert_id)]
+        if not releases or stored.predecessor is None:
+            return f"nobody has released correction {stored.code}"
+        found = release_verdict(read, stored, releases[-1], policy=policy, now=now)
+        approved_of = stored.predecessor
+    else:
+        found = verdict(read, stored, policy=policy, now=now)
+    if isinstance(found, Refusal):
+        return found.sentence
+    approved = {instance.name: instance for instance in _submitted_subject(read, approved_of).instances}
+    for planned in dispatched.plan.instances:
+        if planned.name not in approved:
+            return f"{planned.name} is not among the approved channels of alert {stored.code}"
+        if approved[planned.name].mode is not stored.mode:
+            return f"{planned.name} is a {approved[planned.name].mode} channel and alert {stored.code} is {stored.mode}"
+    return None
+
+
+def record_approval(write: Write, alert_id: str, approval: Approval) -> None:
+    """Keeps a signed word that moves no state: a broken glass, or the release of a correction."""
+    alerts.record_approval(write, alert_id, officer=approval.officer, content=to_json(approval), id=new_id())
+
+
+def prepared_correction(read: Read, alert_id: str) -> StoredAlert | None:
+    """The correction that lies ready for an alert, None before its first submission or after its release."""
+    for successor in alerts.successors(read, alert_id):
+        if successor.kind is Kind.CORRECTION and successor.state == "prepared":
+            return successor
+    return None
+
+
+def current_subject(read: Read, alert_id: str) -> Subject:
+    """What an approval covers now, computed anew from the rows, for the instances that were submitted."""
+    submitted = _submitted_subject(read, alert_id)
+    return _subject(read, alert_id, {instance.name: instance for instance in submitted.instances})
+
+
+def _submitted_subject(read: Read, alert_id: str) -> Subject:
+    submission = alerts.submission(read, alert_id)
+    if submission is None:
+        raise BadInput(f"alert {alert_id} was never submitted; run `kentongan submit`")
+    return from_json(Subject, submission.subject["subject"])
+
+
+def _subject(read: Read, alert_id: str, instances: Mapping[str, Instance]) -> Subject:
+    row = read.execute(select(schema.alert).where(schema.alert.c.id == alert_id)).mappings().one()
+    stored = alerts.get(read, alert_id)
+    corrections = [s for s in alerts.successors(read, alert_id) if s.kind is Kind.CORRECTION]
+    return Subject(
+        alert_id=alert_id,
+        kind=stored.kind,
+        alert=alerts.alert_digest(dict(row)),
+        renderings=_rendering_digests(read, alert_id),
+        instances=tuple(instances.values()),
+        area=composing.area_names(stored.draft),
+        correction=_prepared(read, corrections[0].id) if corrections else None,
+    )
+
+
+def _prepared(read: Read, correction_id: str) -> Prepared:
+    row = read.execute(select(schema.alert).where(schema.alert.c.id == correction_id)).mappings().one()
+    return Prepared(alert=alerts.alert_digest(dict(row)), renderings=_rendering_digests(read, correction_id))
+
+
+def _rendering_digests(read: Read, alert_id: str) -> dict[str, str]:
+    rows = read.execute(select(schema.rendering).where(schema.rendering.c.alert_id == alert_id))
+    return {
+        f"{row.instance}:{row.language}": alerts.rendering_digest(alert_id, row.instance, row.language, row.content)
+        for row in rows
+    }
+
+
+def _instance(desk: Desk, name: str, settings: InstanceSettings) -> Instance:
+    audience = desk.settings.audiences[settings.audience] if settings.audience is not None else None
+    return Instance(name, settings.kind, settings.mode, settings.sandbox, audience)
+
+
+def _same_instances(subject: Subject, channels: Mapping[str, InstanceSettings], code: str) -> None:
+    """Raises Refused where the config no longer has an instance as it was submitted."""
+    for instance in subject.instances:
+        settings = channels.get(instance.name)
+        if settings is None or (settings.kind, settings.mode, settings.sandbox) != (
+            instance.kind,
+            instance.mode,
+            instance.sandbox,
+        ):
+            raise Refused(
+                f"channel {instance.name} is not what it was when alert {code} was submitted; submit it again",
+                rule="approval-changed",
+            )
+
+
+def _may_submit(stored: StoredAlert) -> None:
+    if stored.kind is not Kind.ALERT:
+        raise Refused(
+            f"{stored.code} is a correction, approved with its alert; release it with `kentongan follow-up`",
+            rule="state",
+        )
+    if stored.state not in ("draft", "submitted", "approved"):
+        raise Refused(f"alert {stored.code} is {stored.state} and never changes; draft a new one", rule="state")

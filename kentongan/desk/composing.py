@@ -1,0 +1,158 @@
+"""Composing: an alert and its ready-made correction in the words of every instance they would go to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from kentongan import gates
+from kentongan.alert import Draft, Kind, mode_of
+from kentongan.cap.writing import write as write_cap
+from kentongan.desk.desk import Desk
+from kentongan.errors import BadInput, Refused
+from kentongan.gates import Finding
+from kentongan.ledger import people as register
+from kentongan.ledger.alerts import StoredAlert
+from kentongan.settings import InstanceSettings
+from kentongan.words import drafting
+from kentongan.words.rendering import Earlier, Renderings, Target, cap_document, render
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """What would go out: the alert's and its correction's renderings, by which instances, to how many people.
+
+    `people` counts the addresses of each instance with an audience.
+    """
+
+    instances: Mapping[str, InstanceSettings]
+    alert: Renderings
+    correction: Renderings
+    correction_draft: Draft
+    people: Mapping[str, int]
+    findings: tuple[Finding, ...]
+
+
+def targets(desk: Desk, draft: Draft, instances: Mapping[str, InstanceSettings]) -> list[Target]:
+    """The instances to render for, each in the languages it speaks."""
+    mode = mode_of(draft.cap.status)
+    return [
+        Target(
+            instance=name,
+            kind=settings.kind,
+            mode=mode,
+            sandbox=settings.sandbox,
+            limits=desk.kinds.limits(settings),
+            public=settings.audience is None,
+            languages=draft.languages,
+        )
+        for name, settings in instances.items()
+    ]
+
+
+def compose(
+    desk: Desk,
+    stored: StoredAlert,
+    *,
+    correction_code: str,
+    correction_draft: Draft | None = None,
+    without: Collection[str] = (),
+    clock_override: str | None = None,
+) -> Composed:
+    """Renders everything and asks every gate; decides nothing. `without` leaves out "instance" or "instance:language".
+
+    Raises Refused for a status that never leaves.
+    """
+    draft = stored.draft
+    _check_without(desk, without)
+    routed = gates.route(draft, desk.settings.channels)
+    instances = {name: desk.settings.channels[name] for name in routed if name not in without}
+    withdrawal = correction_draft or drafting.correction(
+        draft, identifier=f"kentongan-{stored.id}-correction", now=desk.now
+    )
+
+    def rendered(draft: Draft, kind: Kind, code: str, earlier: Earlier | None) -> Renderings:
+        made = render(
+            draft,
+            kind=kind,
+            alert_id=stored.id,
+            code=code,
+            targets=targets(desk, draft, instances),
+            agency=desk.settings.agency,
+            library=desk.library,
+            earlier=earlier,
+            cap_xml=lambda alert: write_cap(alert).decode("utf-8"),
+        )
+        return Renderings(
+            tuple(m for m in made.messages if f"{m.instance}:{m.language}" not in without),
+            tuple(p for p in made.problems if f"{p.instance}:{p.language}" not in without),
+        )
+
+    findings = gates.at_submit(
+        draft,
+        instances=instances,
+        observed=desk.library.get(draft.hazard).observed(draft.facts),
+        now=desk.now,
+        clock_offset=desk.clock_offset,
+        override=clock_override,
+    )
+    return Composed(
+        instances=instances,
+        alert=rendered(draft, Kind.ALERT, stored.code, None),
+        correction=rendered(withdrawal, Kind.CORRECTION, correction_code, Earlier(stored.code)),
+        correction_draft=withdrawal,
+        people=count_people(desk, instances),
+        findings=tuple(findings),
+    )
+
+
+def refuse_unrendered(composed: Composed) -> None:
+    """Raises Refused for a message that did not render and that no officer has left out."""
+    for renderings in (composed.alert, composed.correction):
+        for problem in renderings.problems:
+            if not problem.fallen_back:
+                place = f"{problem.instance}:{problem.language}"
+                raise Refused(
+                    f"{place}: {problem.sentence}; {problem.remedy}, or leave it out with --without {place}",
+                    rule="rendering",
+                )
+
+
+def count_people(desk: Desk, instances: Mapping[str, InstanceSettings]) -> dict[str, int]:
+    """How many addresses each instance with an audience would write to now."""
+    counts = {}
+    for name, settings in instances.items():
+        family = desk.kinds.traits(settings.kind).family
+        if settings.audience is None or family is None:
+            continue
+        audience = desk.settings.audiences[settings.audience]
+        counts[name] = desk.ledger.read(
+            lambda read, family=family, audience=audience: register.count_people(  # type: ignore[misc]
+                read, family=family, audience=audience
+            )
+        )
+    return counts
+
+
+def document(desk: Desk, draft: Draft, *, code: str = "") -> bytes:
+    """The alert as CAP 1.2 XML, with the words that its hazard's templates give where it brings none of its own."""
+    said = cap_document(draft, kind=Kind.ALERT, code=code, agency=desk.settings.agency, library=desk.library)
+    return write_cap(said)
+
+
+def area_names(draft: Draft) -> tuple[str, ...]:
+    """The names of the alert's areas, each once, as officers see them."""
+    return tuple(dict.fromkeys(area.area_desc for info in draft.cap.infos for area in info.areas if area.area_desc))
+
+
+def observed(desk: Desk, draft: Draft) -> Mapping[str, datetime]:
+    """The times in the draft that somebody or something has seen."""
+    return desk.library.get(draft.hazard).observed(draft.facts)
+
+
+def _check_without(desk: Desk, without: Collection[str]) -> None:
+    for place in without:
+        if place.split(":")[0] not in desk.settings.channels:
+            known = ", ".join(desk.settings.channels)
+            raise BadInput(f"--without {place}: no such channel; known are {known}")

@@ -1,0 +1,136 @@
+"""Drafting: an alert from a hazard's fields, from CAP documents, or from a source's own format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from pydantic import JsonValue
+
+from kentongan.alert import Draft, Kind, mode_of
+from kentongan.cap.merging import merge
+from kentongan.cap.model import Status
+from kentongan.cap.reading import read
+from kentongan.desk.desk import Desk, new_id
+from kentongan.errors import BadInput, Refused
+from kentongan.ledger import Write, alerts
+from kentongan.ledger.alerts import StoredAlert
+from kentongan.seam import Mode
+from kentongan.sources import bmkg
+from kentongan.words import drafting
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """A draft on record; `known` where the same documents had made it before."""
+
+    alert: StoredAlert
+    warnings: tuple[str, ...]
+    known: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document to draft from; `name` is where it came from, for messages."""
+
+    name: str
+    content: bytes
+
+
+def from_fields(
+    desk: Desk, hazard: str, fields: Mapping[str, JsonValue], *, status: Status = Status.ACTUAL, by: str
+) -> Drafted:
+    """Drafts an alert of `hazard` from typed or read fields; raises BadInput naming every field at fault."""
+    known = desk.library.get(hazard)
+    facts = known.read(fields, zone=ZoneInfo(desk.settings.agency.timezone))
+    return _store(
+        desk,
+        lambda identifier: drafting.from_facts(
+            known, facts, agency=desk.settings.agency, status=status, identifier=identifier, now=desk.now
+        ),
+        by=by,
+    )
+
+
+def from_bmkg(
+    desk: Desk, document: Document, fields: Mapping[str, JsonValue], *, status: Status = Status.ACTUAL, by: str
+) -> Drafted:
+    """Drafts an earthquake from BMKG's JSON; `fields` that an officer typed win over what BMKG says."""
+    try:
+        quake = bmkg.read(document.content)
+    except BadInput as error:
+        raise BadInput(f"{document.name}: {error}") from None
+    latitude, longitude, radius = quake.circle
+    proposed: dict[str, JsonValue] = {
+        **quake.facts(),
+        "severity": quake.severity.value,
+        "urgency": quake.urgency.value,
+        "certainty": quake.certainty.value,
+        "circle": f"{latitude},{longitude} {radius}",
+        "area": list(quake.felt_places) or [quake.place],
+        **fields,
+    }
+    drafted = from_fields(desk, "earthquake", proposed, status=status, by=by)
+    return Drafted(drafted.alert, (*quake.warnings, *drafted.warnings), drafted.known)
+
+
+def from_cap(desk: Desk, documents: Sequence[Document], *, lower_to: Status | None = None, by: str) -> Drafted:
+    """Drafts a relay of one sender's alert from its CAP documents, one a language; the same ones give the same draft.
+
+    Raises BadInput for what is no valid CAP, or for documents that are not one alert.
+    """
+    zone = ZoneInfo(desk.settings.agency.timezone)
+    readings = []
+    for document in documents:
+        try:
+            readings.append(read(document.content, zone=zone, now=desk.now))
+        except BadInput as error:
+            raise BadInput(f"{document.name}: {error}") from None
+    reading = merge(readings)
+    source_digest = f"{reading.digest}:{lower_to.value if lower_to else ''}"
+    found = desk.ledger.read(lambda snapshot: alerts.by_source(snapshot, source_digest))
+    if found is not None:
+        return Drafted(found, reading.warnings, known=True)
+
+    def make(identifier: str) -> Draft:
+        draft = drafting.relay(reading.alert, agency=desk.settings.agency, identifier=identifier, now=desk.now)
+        draft = draft.model_copy(update={"warnings": (*reading.warnings, *draft.warnings)})
+        return drafting.lowered(draft, lower_to) if lower_to is not None else draft
+
+    raw = b"\n".join(document.content for document in documents)
+    return _store(desk, make, by=by, raw=raw, source_digest=source_digest)
+
+
+def _store(
+    desk: Desk, make: Callable[[str], Draft], *, by: str, raw: bytes | None = None, source_digest: str | None = None
+) -> Drafted:
+    def write(write: Write) -> StoredAlert:
+        if source_digest is not None:
+            found = alerts.by_source(write, source_digest)
+            if found is not None:
+                return found
+        id, code = new_id(), desk.free_code(write)
+        draft = make(f"kentongan-{id}")
+        return alerts.insert_alert(
+            write,
+            id=id,
+            code=code,
+            kind=Kind.ALERT,
+            mode=_mode(draft),
+            draft=draft,
+            by=by,
+            raw=raw,
+            source_digest=source_digest,
+        )
+
+    stored = desk.ledger.write(write)
+    return Drafted(stored, stored.draft.warnings)
+
+
+def _mode(draft: Draft) -> Mode:
+    """The mode an alert would be sent in; what never leaves counts as a drill until the gates refuse it."""
+    try:
+        return mode_of(draft.cap.status)
+    except Refused:
+        return Mode.DRILL

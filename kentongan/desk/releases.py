@@ -1,0 +1,344 @@
+"""Releasing: sending an approved alert, stopping it, withdrawing it, and settling what is in doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from kentongan import gates
+from kentongan.alert import life_at_stake, worst_severity
+from kentongan.approval import Act, Approved, break_glass_forbidden, sign
+from kentongan.cap.model import Status
+from kentongan.clock import Milliseconds, to_datetime
+from kentongan.delivery import Stage
+from kentongan.desk import approvals, composing
+from kentongan.desk.desk import Desk
+from kentongan.errors import BadInput, Refused
+from kentongan.ledger import Read, Write, alerts, outcomes, senders, views
+from kentongan.ledger.alerts import StoredAlert
+from kentongan.login import Login
+from kentongan.officers import Refusal
+from kentongan.plan import PUBLIC, Plan, PlannedInstance
+from kentongan.seam import Mode, Rendered, slots
+from kentongan.subject import Subject, subject_digest
+from kentongan.words.late import late_values
+
+_UNCONFIGURED = 3600.0
+"""Seconds to deliver a correction on an instance that the config no longer has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What a send would do, for the officer to read before they confirm it; `people` by instance with an audience."""
+
+    alert: StoredAlert
+    approved: Approved | Refusal
+    people: Mapping[str, int]
+    instances: tuple[str, ...]
+    sandbox: bool
+    places: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A dispatch that is committed: nothing of it is lost from here."""
+
+    alert: StoredAlert
+    plan: Plan
+    approved: Approved
+
+
+def prospect(desk: Desk, handle: str) -> Prospect:
+    """What sending this alert would do now; raises BadInput, and Refused where it is not up for sending."""
+    stored = desk.ledger.read(lambda read: alerts.by_handle(read, handle))
+    submission = desk.ledger.read(lambda read: alerts.submission(read, stored.id))
+    if submission is None:
+        raise Refused(f"alert {stored.code} is not submitted; run `kentongan submit {stored.code}`", rule="state")
+    subject = desk.ledger.read(lambda read: approvals.current_subject(read, stored.id))
+    configured = {i.name: desk.settings.channels[i.name] for i in subject.instances if i.name in desk.settings.channels}
+    people = composing.count_people(desk, configured)
+    found = desk.ledger.read(
+        lambda read: approvals.verdict(
+            read, stored, policy=desk.settings.policy, now=desk.now, people=sum(people.values())
+        )
+    )
+    return Prospect(
+        alert=stored,
+        approved=found,
+        people=people,
+        instances=tuple(instance.name for instance in subject.instances),
+        sandbox=all(instance.sandbox for instance in subject.instances),
+        places=composing.area_names(stored.draft),
+    )
+
+
+def dispatch(
+    desk: Desk,
+    handle: str,
+    login: Login | None,
+    *,
+    break_glass: str | None = None,
+    without: Collection[str] = (),
+) -> Released:
+    """Commits an approved alert to be sent, after every check anew; `break_glass` is one officer's typed reason.
+
+    With break-glass an alert that is not submitted is submitted first, in the same officer's name. Raises Refused.
+    """
+    acting = desk.acting(login)
+    stored = desk.ledger.read(lambda read: alerts.by_handle(read, handle))
+    if break_glass is not None:
+        forbidden = break_glass_forbidden(
+            break_glass, kind=stored.kind, severity=worst_severity(stored.draft.cap), policy=desk.settings.policy
+        )
+        if forbidden is not None:
+            raise forbidden.error()
+        if stored.state == "draft":
+            approvals.submit(desk, handle, login)
+    ahead = prospect(desk, handle)
+    gates.refuse(approvals.time_findings(desk, stored))
+    _refuse_live_without_live(desk, stored, ahead)
+
+    def commit(write: Write) -> Released:
+        current = alerts.get(write, stored.id)
+        if current.state not in ("submitted", "approved"):
+            raise Refused(f"alert {current.code} is {current.state}; it cannot be sent", rule="state")
+        subject = approvals.current_subject(write, stored.id)
+        if break_glass is not None:
+            signed = sign(
+                acting.key,
+                act=Act.BREAK_GLASS,
+                digest=subject_digest(subject),
+                people=sum(ahead.people.values()),
+                now=desk.now,
+                reason=break_glass,
+            )
+            approvals.record_approval(write, stored.id, signed)
+        found = approvals.verdict(
+            write, current, policy=desk.settings.policy, now=desk.now, people=sum(ahead.people.values())
+        )
+        if isinstance(found, Refusal):
+            raise found.error()
+        plan = _plan(desk, write, current, subject, without)
+        alerts.dispatch(
+            write,
+            stored.id,
+            plan=plan,
+            by=acting.officer,
+            allowed=("submitted", "approved"),
+            proof={"by": list(found.by), "break_glass": found.reason, "people": dict(ahead.people)},
+        )
+        return Released(alerts.get(write, stored.id), plan, found)
+
+    return desk.ledger.write(commit)
+
+
+def _refuse_live_without_live(desk: Desk, stored: StoredAlert, ahead: Prospect) -> None:
+    if stored.mode is Mode.LIVE and ahead.sandbox and not desk.settings.agency.sandbox:
+        raise Refused(
+            f"alert {stored.code} is live and every channel it would go to is a sandbox: nobody would be warned; "
+            "configure a real live channel in channels.yaml",
+            rule="sandbox",
+        )
+
+
+def _plan(desk: Desk, write: Write, stored: StoredAlert, subject: Subject, without: Collection[str]) -> Plan:
+    messages = alerts.renderings(write, stored.id)
+    now = desk.clock.wall()
+    instances = []
+    for instance in subject.instances:
+        settings = desk.settings.channels.get(instance.name)
+        if settings is None or (finding := gates.fits(stored.draft.cap.status, stored.draft.cap.scope, settings)):
+            why = finding.sentence if settings is not None and finding else "it is not in the config any more"
+            raise Refused(f"channel {instance.name} cannot be used: {why}; submit the alert again", rule="mode")
+        languages = _languages(stored, messages, instance.name, without)
+        if instance.name in without or not languages:
+            continue
+        deliver_by = now + round(desk.kinds.limits(settings).deliver_within * 1000)
+        if stored.expires_at is not None:
+            deliver_by = min(deliver_by, stored.expires_at)
+        family = desk.kinds.traits(instance.kind).family
+        instances.append(
+            PlannedInstance(
+                name=instance.name,
+                kind=instance.kind,
+                family=PUBLIC if instance.audience is None or family is None else family,
+                languages=languages,
+                audience=instance.audience,
+                deliver_by=deliver_by,
+            )
+        )
+    if not instances:
+        raise Refused(f"nothing of alert {stored.code} is left to send; leave fewer channels out", rule="rendering")
+    return Plan(
+        mode=stored.mode,
+        life_at_stake=_life_at_stake(stored),
+        instances=tuple(instances),
+        values=_values(desk, messages, sent=now),
+    )
+
+
+def _life_at_stake(stored: StoredAlert) -> bool:
+    """Actual, or an Exercise, which goes to drill instances only and so rehearses the same (DESIGN section 5)."""
+    return stored.draft.cap.status in (Status.ACTUAL, Status.EXERCISE) and life_at_stake(stored.draft.cap)
+
+
+def _languages(
+    stored: StoredAlert, messages: Collection[Rendered], instance: str, without: Collection[str]
+) -> tuple[str, ...]:
+    """The languages that an instance has a message in, in the draft's order."""
+    there = {m.language for m in messages if m.instance == instance and f"{instance}:{m.language}" not in without}
+    ordered = [language for language in stored.draft.languages if language in there]
+    return (*ordered, *sorted(there - set(ordered)))
+
+
+def _values(
+    desk: Desk,
+    messages: Collection[Rendered],
+    *,
+    sent: Milliseconds,
+    earlier_sent: Milliseconds | None = None,
+    reason: str | None = None,
+) -> dict[str, dict[str, str]]:
+    """The late facts that stand in the messages' slots, by language."""
+    wanted: dict[str, set[str]] = {}
+    for message in messages:
+        for text in (message.title, message.text, message.html, message.link, *(d.text for d in message.documents)):
+            wanted.setdefault(message.language, set()).update(slots(text))
+    return {
+        language: late_values(
+            names,
+            language=language,
+            languages=desk.library.languages,
+            zone=ZoneInfo(desk.settings.agency.timezone),
+            sent=to_datetime(sent),
+            earlier_sent=to_datetime(earlier_sent) if earlier_sent is not None else None,
+            reason=reason,
+        )
+        for language, names in wanted.items()
+    }
+
+
+def stop(desk: Desk, handle: str, *, by: str, signed: bool) -> StoredAlert:
+    """Stops an alert: nothing of it is begun from this commit. Needs no key and asks nothing."""
+    stored = desk.ledger.read(lambda read: alerts.by_handle(read, handle))
+    desk.ledger.write(lambda write: alerts.stop(write, stored.id, by=by, signed=signed))
+    return desk.ledger.read(lambda read: alerts.get(read, stored.id))
+
+
+def release_correction(desk: Desk, handle: str, login: Login | None, *, reason: str) -> Released:
+    """Withdraws an alert by its ready-made correction, on one officer's word; stops the alert first if it runs.
+
+    `handle` is the alert's, or the correction's own. `reason` is one of the library's closed list. Raises Refused.
+    """
+    acting = desk.acting(login)
+    if reason not in desk.library.reasons:
+        raise BadInput(f"{reason!r} is no reason; known are {', '.join(desk.library.reasons)}")
+    named = desk.ledger.read(lambda read: alerts.by_handle(read, handle))
+    predecessor_id = named.predecessor or named.id
+
+    def commit(write: Write) -> Released:
+        predecessor = alerts.get(write, predecessor_id)
+        dispatched = alerts.get_dispatch(write, predecessor_id)
+        correction = approvals.prepared_correction(write, predecessor_id)
+        if dispatched is None:
+            raise Refused(
+                f"alert {predecessor.code} was never sent, so there is nothing to withdraw",
+                rule="state",
+            )
+        if correction is None:
+            raise Refused(f"alert {predecessor.code} is withdrawn already; see `kentongan status`", rule="state")
+        subject = approvals.current_subject(write, predecessor_id)
+        people = sum(view.total for view in views.summaries(write, predecessor_id))
+        signed = sign(acting.key, act=Act.RELEASE, digest=subject_digest(subject), people=people, now=desk.now)
+        found = approvals.release_verdict(write, correction, signed, policy=desk.settings.policy, now=desk.now)
+        if isinstance(found, Refusal):
+            raise found.error()
+        approvals.record_approval(write, correction.id, signed)
+        plan = _correction_plan(desk, write, predecessor, correction, dispatched, reason)
+        alerts.dispatch(
+            write,
+            correction.id,
+            plan=plan,
+            by=acting.officer,
+            allowed=("prepared",),
+            proof={"by": list(found.by), "reason": reason, "withdraws": predecessor.id},
+        )
+        return Released(alerts.get(write, correction.id), plan, found)
+
+    return desk.ledger.write(commit)
+
+
+def _correction_plan(
+    desk: Desk,
+    write: Write,
+    predecessor: StoredAlert,
+    correction: StoredAlert,
+    dispatched: alerts.Dispatch,
+    reason: str,
+) -> Plan:
+    """The same instances as the alert went to, whatever the routes and configs say by now."""
+    messages = alerts.renderings(write, correction.id)
+    now = desk.clock.wall()
+    instances = []
+    for planned in dispatched.plan.instances:
+        settings = desk.settings.channels.get(planned.name)
+        within = desk.kinds.limits(settings).deliver_within if settings is not None else _UNCONFIGURED
+        instances.append(
+            planned.model_copy(
+                update={
+                    "audience": None,
+                    "deliver_by": now + round(within * 1000),
+                    "languages": _languages(correction, messages, planned.name, ()) or planned.languages,
+                }
+            )
+        )
+    return Plan(
+        mode=correction.mode,
+        life_at_stake=dispatched.plan.life_at_stake,
+        instances=tuple(instances),
+        values=_values(desk, messages, sent=now, earlier_sent=dispatched.at, reason=reason),
+        predecessor=predecessor.id,
+    )
+
+
+def resolve(desk: Desk, delivery: int, login: Login | None, *, sent: bool, again: bool) -> str:
+    """Settles one delivery's doubt by an officer's word; returns the word it then has. Raises Refused, BadInput."""
+    acting = desk.acting(login)
+
+    def put(write: Write) -> str:
+        found = views.delivery(write, delivery)
+        if found is None:
+            raise BadInput(f"no delivery {delivery} in this ledger; `kentongan status CODE` lists those in doubt")
+        if found.word != "in_doubt":
+            raise Refused(f"delivery {delivery} is {found.word}, so there is no doubt to settle", rule="state")
+        return outcomes.resolve(write, delivery=delivery, sent=sent, again=again, by=acting.officer)
+
+    return desk.ledger.write(put)
+
+
+def retry(desk: Desk, handle: str, *, channel: str | None, by: str) -> tuple[list[str], int]:
+    """Lets held channels of an alert go on and makes what waits due now; returns the channels and the number."""
+    stored = desk.ledger.read(lambda read: alerts.by_handle(read, handle))
+    dispatched = desk.ledger.read(lambda read: alerts.get_dispatch(read, stored.id))
+    if dispatched is None:
+        raise Refused(f"alert {stored.code} was not sent yet; run `kentongan send {stored.code}`", rule="state")
+    names = [instance.name for instance in dispatched.plan.instances]
+    if channel is not None and channel not in names:
+        raise BadInput(f"{channel!r} is no channel of alert {stored.code}; its channels are {', '.join(names)}")
+    wanted = [channel] if channel is not None else names
+
+    def put(write: Write) -> tuple[list[str], int]:
+        released = [name for name in wanted if senders.release_hold(write, instance=name, by=by)]
+        return released, outcomes.hasten(write, alert_id=stored.id, instances=wanted, by=by)
+
+    return desk.ledger.write(put)
+
+
+def unfinished(read: Read, alert_id: str) -> int:
+    """How many deliveries of an alert are still to be sent."""
+    return sum(
+        view.words.get(stage, 0)
+        for view in views.summaries(read, alert_id)
+        for stage in (Stage.PLANNED, Stage.CLAIMED, Stage.SENDING)
+    )
