@@ -17,7 +17,7 @@ from sqlalchemy import Row
 
 from kentongan.clock import Clock, Milliseconds, Process
 from kentongan.delivery import Evidence
-from kentongan.errors import KentonganError
+from kentongan.errors import KentonganError, Refused
 from kentongan.ledger import Ledger, Read, Write, alerts, outcomes, planning, receipts, senders, views, work
 from kentongan.ledger.work import OpenDispatch
 from kentongan.pace import Pace
@@ -59,7 +59,8 @@ class Dispatcher:
 
     `role` names the process in the record. `only`: the alerts it takes; None takes all. `vouch` answers why an alert
     must not be sent, None when it may. `orchestrate` shows the dispatch in Prefect; whatever it does, every instance
-    is started within BUDGET. `chance` gives numbers from 0 to 1.
+    is started within BUDGET. `done` is told of an alert of which nothing is left to do. `chance` gives numbers from 0
+    to 1.
     """
 
     ledger: Ledger
@@ -72,13 +73,15 @@ class Dispatcher:
     role: str
     only: frozenset[str] | None = None
     orchestrate: Callable[[str], Awaitable[None]] | None = None
+    done: Callable[[str], None] | None = None
     sender: str = field(default_factory=lambda: secrets.token_hex(8))
     process: Process = field(default_factory=Process.current)
     _alerts: dict[str, _Alert] = field(default_factory=dict)
-    _refused: set[str] = field(default_factory=set)
+    _refused: dict[str, str] = field(default_factory=dict)
     _paces: dict[str, Pace] = field(default_factory=dict)
     _gate: Gate = field(init=False)
-    _loop: asyncio.Task[None] | None = None
+    _loops: tuple[asyncio.Task[None], ...] = ()
+    _probes: set[asyncio.Task[None]] = field(default_factory=set)
     _closing: asyncio.Event = field(default_factory=asyncio.Event)
     _probed: dict[str, Milliseconds] = field(default_factory=dict)
 
@@ -90,7 +93,11 @@ class Dispatcher:
                 write, sender=self.sender, role=self.role, process=self.process, clock=self.clock
             )
         )
-        self._loop = asyncio.create_task(self._sweep_for_ever(), name="sweep")
+        # Beats have a task of their own: a round of the sweep may take longer than a lease.
+        self._loops = (
+            asyncio.create_task(self._beat_for_ever(), name="beat"),
+            asyncio.create_task(self._sweep_for_ever(), name="sweep"),
+        )
 
     async def close(self) -> None:
         """Starts nothing more, lets every request in flight end and records its outcome, then signs off."""
@@ -103,9 +110,9 @@ class Dispatcher:
                 task.cancel()
             runs.extend(owned.runs.values())
         await asyncio.gather(*runs, return_exceptions=True)
-        if self._loop is not None:
-            self._loop.cancel()
-            await asyncio.gather(self._loop, return_exceptions=True)
+        for task in (*self._loops, *self._probes):
+            task.cancel()
+        await asyncio.gather(*self._loops, *self._probes, return_exceptions=True)
         await self.ledger.write_soon(lambda write: senders.end(write, sender=self.sender))
 
     # --- What others ask of it ---
@@ -117,18 +124,23 @@ class Dispatcher:
     async def channel(self, alert_id: str, instance: str, through: str) -> Mapping[str, int]:
         """Starts or joins the one run of an instance and returns its counts by word when it is done.
 
-        `through` says for the record by what way it was begun. Raises Refused for an alert the ledger does not hold
-        as approved and dispatched.
+        Where another sender owns the dispatch, it waits for that one's end. `through` says for the record by what way
+        it was begun. Raises Refused for an alert the ledger does not hold as approved and dispatched.
         """
-        if not await self._take(alert_id, orchestrated=True):
-            dispatched = self.ledger.read(lambda read: alerts.get_dispatch(read, alert_id))
-            if dispatched is None:
-                raise KentonganError(f"alert {alert_id} is not dispatched; send it with `kentongan send`")
-        else:
-            owned = self._alerts[alert_id]
-            self._begin(owned, instance, through)
-            if instance in owned.runs:
-                await asyncio.shield(owned.runs[instance])
+        while not self._closing.is_set():
+            if await self._take(alert_id, orchestrated=True):
+                owned = self._alerts[alert_id]
+                self._begin(owned, instance, through)
+                if instance in owned.runs:
+                    await asyncio.shield(owned.runs[instance])
+                break
+            if alert_id in self._refused:
+                raise Refused(self._refused[alert_id], rule="vouch")
+            if self.ledger.read(lambda read: alerts.get_dispatch(read, alert_id)) is None:
+                raise Refused(f"alert {alert_id} is not dispatched; send it with `kentongan send`", rule="state")
+            if not self.ledger.read(lambda read: views.is_open(read, alert_id, instance)):
+                break
+            await asyncio.sleep(_SWEEP)
         return self.ledger.read(lambda read: views.words(read, alert_id, instance))
 
     async def finished(self, alert_id: str) -> None:
@@ -170,8 +182,8 @@ class Dispatcher:
 
         ours, refusal = await self.ledger.write_soon(own)
         if refusal is not None:
-            self._refused.add(alert_id)
-        if not ours:
+            self._refused[alert_id] = refusal
+        if not ours or self._closing.is_set():
             return False
         if alert_id not in self._alerts:
             owned = self._alerts[alert_id] = self.ledger.read(lambda read: _load(read, alert_id))
@@ -277,15 +289,19 @@ class Dispatcher:
 
     # --- Sweep ---
 
-    async def _sweep_for_ever(self) -> None:
-        beat_at: Milliseconds = 0
+    async def _beat_for_ever(self) -> None:
         while True:
             try:
-                if self.clock.boot() - beat_at >= senders.BEAT:
-                    beat_at = await self.ledger.write_soon(
-                        lambda write: senders.beat(write, sender=self.sender, clock=self.clock)
-                    )
-                    self._gate.beat_at = beat_at
+                self._gate.beat_at = await self.ledger.write_soon(
+                    lambda write: senders.beat(write, sender=self.sender, clock=self.clock)
+                )
+            except KentonganError:
+                _log.warning("beat waits for the ledger")
+            await asyncio.sleep(senders.BEAT / 1000)
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            try:
                 await self.sweep()
             except KentonganError:
                 _log.warning("sweep waits for the ledger")
@@ -311,11 +327,13 @@ class Dispatcher:
             if not any(not task.done() for task in self._alerts[alert_id].runs.values()):
                 self._forget(alert_id)
         await self._tidy()
-        await self._probe({instance.name for d in open_ for instance in d.plan.instances})
+        self._probe({instance.name for d in open_ for instance in d.plan.instances})
 
     def _forget(self, alert_id: str) -> None:
         for task in self._alerts.pop(alert_id).tasks:
             task.cancel()
+        if self.done is not None:
+            self.done(alert_id)
 
     async def _tend(self, dispatch: OpenDispatch, gone: Sequence[str | None]) -> None:
         alert_id = dispatch.alert_id
@@ -356,29 +374,30 @@ class Dispatcher:
         if self.ledger.read(views.has_expired):
             await self.ledger.write_soon(alerts.end_expired)
 
-    async def _probe(self, wanted: set[str]) -> None:
-        """Asks held instances that an open dispatch needs whether they would pass again."""
+    def _probe(self, wanted: set[str]) -> None:
+        """Asks held instances that an open dispatch needs whether they would pass again; waits for none of them."""
         for instance in self.ledger.read(senders.holds):
             channel = self.channels.get(instance)
-            due = self._probed.get(instance, self.clock.boot()) + round(self.policy.probe_every * 1000)
-            if channel is None or instance not in wanted:
-                continue
-            self._probed.setdefault(instance, self.clock.boot())
-            if self.clock.boot() < due:
+            due = self._probed.setdefault(instance, self.clock.boot()) + round(self.policy.probe_every * 1000)
+            if channel is None or instance not in wanted or self.clock.boot() < due or self._closing.is_set():
                 continue
             self._probed[instance] = self.clock.boot()
-            try:
-                async with asyncio.timeout(channel.limits.deadline):
-                    readiness = await channel.ready()
-            except Exception:
-                _log.warning("probe failed", extra={"instance": instance})
-                continue
+            probe = asyncio.create_task(self._probe_one(channel))
+            self._probes.add(probe)
+            probe.add_done_callback(self._probes.discard)
+
+    async def _probe_one(self, channel: Channel) -> None:
+        try:
+            async with asyncio.timeout(min(channel.limits.deadline, self.policy.probe_every)):
+                readiness = await channel.ready()
             if readiness.ready:
-                self._probed.pop(instance, None)
                 await self.ledger.write_soon(
-                    lambda write, name=instance: senders.release_hold(write, instance=name, by="probe")  # type: ignore[misc]
+                    lambda write: senders.release_hold(write, instance=channel.name, by="probe")
                 )
+                self._probed.pop(channel.name, None)
                 self.wake()
+        except Exception as error:
+            _log.warning("probe failed", extra={"instance": channel.name, "error": type(error).__name__})
 
     def _after_doubt(self, read: Read, row: Row[Any]) -> Decision:
         """Decides for a row whose sender ended in mid-request."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kentongan.clock import Clock, Milliseconds, to_datetime
@@ -45,6 +45,7 @@ _OVERTIME = 2.0
 """Seconds beyond the adapter's own deadline after which the core gives an attempt up as doubtful."""
 
 _LOOK_EVERY = 0.25
+_STOPPING = "this sender was stopping"
 
 
 class Gate:
@@ -120,6 +121,7 @@ class InstanceRun:
         workers = [asyncio.create_task(self._work(ready)) for _ in range(limits.concurrency)]
         try:
             while not self.halt.is_set():
+                self.woken.clear()
                 whole = expanded()
                 claimed = await self._claim()
                 if claimed:
@@ -141,7 +143,7 @@ class InstanceRun:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
         if unsent:
-            await self._note_unsent(unsent, "the service was stopping")
+            await self._note_unsent(unsent, _STOPPING)
 
     async def _claim(self) -> list[Claimed]:
         limits = self.channel.limits
@@ -154,9 +156,9 @@ class InstanceRun:
 
     async def _sleep(self, next_due: Milliseconds | None) -> None:
         wait = _LOOK_EVERY
-        if next_due is not None:
-            wait = min(wait, max(0.0, (next_due - self.clock.wall()) / 1000))
-        self.woken.clear()
+        # What is due already and was not claimed is held, or too late: only a wake or time will change that.
+        if next_due is not None and (ahead := next_due - self.clock.wall()) > 0:
+            wait = min(wait, ahead / 1000)
         try:
             async with asyncio.timeout(max(wait, 0.01)):
                 await self.woken.wait()
@@ -175,49 +177,57 @@ class InstanceRun:
     # --- Feeding: from claims to intents, never more than one batch ahead ---
 
     async def _feed(self, claimed: list[Claimed], ready: asyncio.Queue[list[_Ready]]) -> None:
+        left = {item.id: item for item in claimed}
+        try:
+            await self._look_up(claimed, left)
+            await self._hand_out([c for c in claimed if c.action in (Action.SEND, Action.ADVANCE)], left, ready)
+        finally:
+            # Whatever ended this: no row stays reserved by a sender that will not come back to it.
+            if left:
+                await self._release(list(left.values()))
+
+    async def _look_up(self, claimed: Sequence[Claimed], left: dict[int, Claimed]) -> None:
         for item in claimed:
-            if item.action in (Action.FIND, Action.EDIT):
-                if not await self.pace.take(1, self.halt):
-                    await self._release([item])
-                elif item.action is Action.FIND:
-                    await self._find(item)
-                else:
-                    await self._edit(item)
-        sends = [c for c in claimed if c.action in (Action.SEND, Action.ADVANCE)]
+            if item.action not in (Action.FIND, Action.EDIT):
+                continue
+            if self.halt.is_set() or not await self.pace.take(1, self.halt):
+                return
+            await (self._find(item) if item.action is Action.FIND else self._edit(item))
+            del left[item.id]
+
+    async def _hand_out(
+        self, sends: Sequence[Claimed], left: dict[int, Claimed], ready: asyncio.Queue[list[_Ready]]
+    ) -> None:
         for first in {c.language: c for c in sends}.values():
             while (wait := await self._upload(first)) is not None:
                 if await self._pause(wait):
-                    await self._release(sends)
                     return
         ids = [c.address_id for c in sends if c.address_id is not None]
         addresses = await asyncio.to_thread(self.open_addresses, ids) if ids else {}
         batch = self.channel.traits.batch
         position = 0
-        while position < len(sends):
-            if self.halt.is_set():
-                break
+        while position < len(sends) and not self.halt.is_set():
             granted = await self.pace.take(max(1, self.channel.limits.concurrency - ready.qsize()), self.halt)
             if not granted:
-                break
+                return
             chunk = sends[position : position + granted * batch]
             position += len(chunk)
-            for group in await self._intend(chunk, addresses):
+            async for group in self._intend(chunk, addresses):
+                for item in group:
+                    del left[item.claimed.id]
                 for start in range(0, len(group), batch):
                     await ready.put(group[start : start + batch])
-        if position < len(sends):
-            await self._release(sends[position:])
 
     async def _release(self, unsent: Sequence[Claimed]) -> None:
         ids = [c.id for c in unsent]
         await self.ledger.write_soon(lambda write: claims.release(write, sender=self.sender, deliveries=ids), must=True)
 
-    async def _intend(self, chunk: Sequence[Claimed], addresses: Mapping[int, Address]) -> list[list[_Ready]]:
-        """Commits the intents of a chunk; returns what came back, grouped by language and step."""
+    async def _intend(self, chunk: Sequence[Claimed], addresses: Mapping[int, Address]) -> AsyncIterator[list[_Ready]]:
+        """Commits the intents of a chunk, grouped by language and step; yields what came back."""
         groups: dict[tuple[str, Action, bool], list[Claimed]] = {}
         for item in chunk:
             irreversible = item.action is Action.SEND or (item.handle or {}).get("irreversible_next") != "no"
             groups.setdefault((item.language, item.action, irreversible), []).append(item)
-        result = []
         for (_, _, irreversible), items in groups.items():
             phase = Phase.IRREVERSIBLE if irreversible else Phase.REVERSIBLE
             now = self.clock.wall() + round(self.channel.limits.deadline * 1000)
@@ -233,27 +243,28 @@ class InstanceRun:
                 )
             )
             by_id = {intent.delivery: intent for intent in intents}
-            result.append(
-                [
-                    _Ready(c, by_id[c.id], addresses.get(c.address_id) if c.address_id is not None else None)
-                    for c in items
-                    if c.id in by_id
-                ]
-            )
-        return result
+            yield [
+                _Ready(c, by_id[c.id], addresses.get(c.address_id) if c.address_id is not None else None)
+                for c in items
+                if c.id in by_id
+            ]
 
     # --- One request ---
 
     async def _work(self, ready: asyncio.Queue[list[_Ready]]) -> None:
         while True:
             batch = await ready.get()
+            act = self._note_unsent(batch, _STOPPING) if self.halt.is_set() else self._attempt(batch)
             # A request that has begun is never torn up: its outcome is recorded even when this task is cancelled.
-            task = asyncio.create_task(self._attempt(batch))
+            task = asyncio.create_task(act)
             try:
                 await asyncio.shield(task)
             except asyncio.CancelledError:
                 await task
                 raise
+            except Exception:
+                # Its rows stay in `sending` and are in doubt once this sender has ended.
+                _log.exception("outcome not recorded", extra={"instance": self.channel.name})
 
     async def _attempt(self, batch: list[_Ready]) -> None:
         first = batch[0].claimed

@@ -1,0 +1,86 @@
+"""The state directory: all that one installation keeps, in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kentongan.errors import BadConfig
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where each thing lies in a state directory; made by `find`.
+
+    ledger.db     the ledger
+    keys/         what signs heads and keeps addresses unreadable (`kentongan.keys`)
+    heads/        the ledger's signed heads, the latest and one a change
+    log/          what processes say of themselves
+    prefect/      the home of the Prefect server
+    run/          sockets, locks, and what else ends with a process
+    """
+
+    root: Path
+
+    @classmethod
+    def find(cls, explicit: Path | None, environment: Mapping[str, str] = os.environ) -> State:
+        """Returns the directory named, else KENTONGAN_STATE, else the XDG one, and makes it for its owner alone.
+
+        Raises BadConfig where it cannot be used, or where others could change what lies in it.
+        """
+        named = explicit or (Path(environment["KENTONGAN_STATE"]) if environment.get("KENTONGAN_STATE") else None)
+        if named is None:
+            home = Path(environment.get("XDG_STATE_HOME") or Path(environment.get("HOME", "/")) / ".local/state")
+            named = home / "kentongan"
+        root = named.absolute()
+        try:
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            found = root.stat()
+            if found.st_mode & 0o022 and not any(root.iterdir()):
+                root.chmod(0o700)
+                found = root.stat()
+        except OSError as error:
+            raise BadConfig(
+                f"state directory {root} cannot be used: {error.strerror}; name another with --state"
+            ) from None
+        if found.st_mode & 0o022:
+            raise BadConfig(f"state directory {root} can be changed by others; run: chmod 700 {root}")
+        return cls(root)
+
+    @property
+    def ledger(self) -> Path:
+        """The ledger file."""
+        return self.root / "ledger.db"
+
+    @property
+    def heads(self) -> Path:
+        """The folder of signed heads."""
+        return self._private("heads")
+
+    @property
+    def log(self) -> Path:
+        """The folder of process logs."""
+        return self._private("log")
+
+    @property
+    def prefect(self) -> Path:
+        """The home of the Prefect server."""
+        return self._private("prefect")
+
+    @property
+    def run(self) -> Path:
+        """The folder of sockets and locks."""
+        return self._private("run")
+
+    def _private(self, name: str) -> Path:
+        folder = self.root / name
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            if stat.S_IMODE(folder.stat().st_mode) & 0o077:
+                folder.chmod(0o700)
+        except OSError as error:
+            raise BadConfig(f"{folder} cannot be used: {error.strerror}; give it to this user") from None
+        return folder
