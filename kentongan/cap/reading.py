@@ -18,7 +18,7 @@ from lxml import etree
 from kentongan.cap import values
 from kentongan.cap.document import LARGEST, Element, parse
 from kentongan.cap.grammar import SIGNATURE
-from kentongan.cap.lexical import collapse
+from kentongan.cap.lexical import collapse, is_decimal
 from kentongan.cap.model import (
     Alert,
     Area,
@@ -299,8 +299,6 @@ def _read_size(text: str) -> int | None:
 
 
 def _read_number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
+    # Up to CAP 1.1 this is any text ("high", "1000 ft").
+    number = float(text) if is_decimal(text) else math.nan
     return number if math.isfinite(number) else None

@@ -107,6 +107,8 @@ class _Check:
             self.report(element, f"{_quoted(value)} is not {actual.form}; put that in its place")
 
     def group(self, element: Element, kind: Group) -> None:
+        if len(self.found) >= MOST_FAULTS:
+            return
         if _TYPE in element.attrib:
             self.report(element, "xsi:type is not allowed here; take it out")
         self._attributes(element)

@@ -12,7 +12,7 @@ from kentongan.cap.model import Reference
 _TIME = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})?"
 )
-_NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?"
+_NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?"
 _POINT = re.compile(rf"\s*({_NUMBER})\s*,\s*({_NUMBER})(?=[\s,]|$)")
 _CIRCLE = re.compile(rf"\s*({_NUMBER})\s*,\s*({_NUMBER})[\s,]+({_NUMBER})\s*")
 _ITEM = re.compile(r'"([^"]*)"|(\S+)')

@@ -100,7 +100,7 @@ def test_no_document_is_refused() -> None:
         merge([])
 
 
-@pytest.mark.skipif(not (DATA / "xsd").is_dir(), reason="no recorded alerts beside the project (../shared/data)")
+@pytest.mark.skipif(not (DATA / "xsd").is_dir(), reason="../shared/data is not there")
 def test_the_recorded_nowcast_in_two_languages_is_one_alert() -> None:
     parts = [read(path.read_bytes()) for path in sorted((DATA / "bmkg").glob("nowcast_cap_*.xml"))]
     merged = merge(parts)

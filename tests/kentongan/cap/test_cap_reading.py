@@ -9,7 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kentongan.cap.model import NAMESPACES, Category, Certainty, Scope, Status
@@ -17,7 +17,7 @@ from kentongan.cap.reading import Reading, read
 from kentongan.errors import BadInput
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
-recorded = pytest.mark.skipif(not (DATA / "xsd").is_dir(), reason="no recorded alerts beside the project (../shared/data)")
+recorded = pytest.mark.skipif(not (DATA / "xsd").is_dir(), reason="../shared/data is not there")
 
 
 def files(folder: str) -> list[Path]:
@@ -268,11 +268,13 @@ def test_an_oversized_document_is_refused_before_it_is_parsed() -> None:
     assert read(whole(), largest=len(whole())).alert.status is Status.ACTUAL
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_no_bytes_do_more_than_refuse(data: bytes) -> None:
     refusal(data)
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(whole())), st.integers(0, 30), st.binary(max_size=12))
 def test_a_damaged_alert_is_read_or_refused_and_nothing_else(at: int, drop: int, put: bytes) -> None:
     data = whole()[:at] + put + whole()[at + drop :]

@@ -18,7 +18,7 @@ from kentongan.cap.model import NAMESPACES
 from kentongan.cap.validity import MOST_FAULTS, faults
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
-pytestmark = pytest.mark.skipif(not (DATA / "xsd").is_dir(), reason="no recorded alerts beside the project (../shared/data)")
+pytestmark = pytest.mark.skipif(not (DATA / "xsd").is_dir(), reason="../shared/data is not there")
 
 SCHEMAS = {
     "1.0": DATA / "xsd" / "CAP-v1.0_google-cap-library.xsd",

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -33,7 +33,7 @@ from kentongan.cap.validity import faults
 from kentongan.cap.writing import write
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
-recorded = pytest.mark.skipif(not (DATA / "xsd").is_dir(), reason="no recorded alerts beside the project (../shared/data)")
+recorded = pytest.mark.skipif(not (DATA / "xsd").is_dir(), reason="../shared/data is not there")
 
 
 @cache
@@ -139,6 +139,7 @@ PLAIN = Alert(
 )
 
 
+@settings(deadline=None)
 @given(alerts)
 def test_reading_what_was_written_gives_the_alert_back(alert: Alert) -> None:
     data = write(alert)
@@ -147,6 +148,7 @@ def test_reading_what_was_written_gives_the_alert_back(alert: Alert) -> None:
 
 
 @recorded
+@settings(deadline=None)
 @given(alerts)
 def test_what_is_written_passes_the_official_schema(alert: Alert) -> None:
     official().assertValid(etree.fromstring(write(alert)))
