@@ -79,6 +79,7 @@ class _Check:
         self.found: list[Fault] = []
         self._version = version
         self._prefix = f"{{{NAMESPACES[version]}}}"
+        self._steps: dict[Element, dict[Element, str]] = {}
         # A signature may hold anything; but an element in it that CAP declares for itself must be as CAP has it.
         self._declared: dict[str, Text | Group] = {f"{self._prefix}alert": GRAMMAR[version]}
         if version != "1.0":
@@ -86,7 +87,7 @@ class _Check:
 
     def report(self, element: Element, sentence: str) -> None:
         if len(self.found) < MOST_FAULTS:
-            self.found.append(Fault(_path(element), int(element.sourceline or 0), sentence))
+            self.found.append(Fault(self._path(element), int(element.sourceline or 0), sentence))
 
     def element(self, element: Element, kind: Text | Group) -> None:
         if isinstance(kind, Group):
@@ -193,6 +194,24 @@ class _Check:
         else:
             self.report(child, f"CAP {self._version} has no <{_local(child)}> in <{_local(parent)}>; take it out")
 
+    def _path(self, element: Element) -> str:
+        parent = element.getparent()
+        if parent is None:
+            return f"/{_local(element)}"
+        # Counted once a parent: a hostile document may have a million children in one.
+        if parent not in self._steps:
+            self._steps[parent] = _numbered(parent)
+        return f"{self._path(parent)}/{self._steps[parent][element]}"
+
+
+def _numbered(parent: Element) -> dict[Element, str]:
+    """The step of a path to each child element: its name, with a number from 1 where others share it."""
+    number: dict[Element, int] = {}
+    last: dict[str, int] = {}
+    for child in _elements(parent):
+        number[child] = last[child.tag] = last.get(child.tag, 0) + 1
+    return {child: _local(child) + (f"[{n}]" if last[child.tag] > 1 else "") for child, n in number.items()}
+
 
 def _missing(places: tuple[Child, ...], seen: int) -> Child | None:
     """The first of `places` that lacks an element, `seen` being how often the first one was there."""
@@ -219,17 +238,3 @@ def _schema_type(element: Element, name: str) -> str | None:
     """The local name of an xsi:type of XML Schema's own namespace, else None."""
     prefix, _, local = name.rpartition(":")
     return local if element.nsmap.get(prefix or None) == _SCHEMA else None
-
-
-def _path(element: Element) -> str:
-    steps: list[str] = []
-    here: Element | None = element
-    while here is not None:
-        parent: Element | None = here.getparent()
-        step = _local(here)
-        if parent is not None:
-            same = [child for child in parent if child.tag == here.tag]
-            step += f"[{same.index(here) + 1}]" if len(same) > 1 else ""
-        steps.append(step)
-        here = parent
-    return "/" + "/".join(reversed(steps))

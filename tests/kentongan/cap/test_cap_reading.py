@@ -285,3 +285,19 @@ def test_a_damaged_alert_is_read_or_refused_and_nothing_else(at: int, drop: int,
 def test_a_zone_may_be_as_far_as_a_schema_allows() -> None:
     reading = read(whole(head=HEAD.replace("+07:00", "-14:00")))
     assert reading.alert.sent.tzinfo == timezone(timedelta(hours=-14))
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        document("<info/>" * 200_000),
+        whole("<polygon>" + "1" * 2_000_000 + "</polygon>"),
+        whole("<circle>1,2" + " " * 2_000_000 + "x</circle>"),
+        document("<incidents>" + '"' * 2_000_000 + "</incidents>"),
+    ],
+    ids=["empty infos", "one long number", "one long gap", "open quotes"],
+)
+@pytest.mark.timeout(20)
+def test_a_hostile_document_costs_little_time(hostile: bytes) -> None:
+    with contextlib.suppress(BadInput):
+        assert read(hostile).warnings
