@@ -1,0 +1,65 @@
+# Everything a newcomer needs: `make help` lists it. Only Python (pip, venv) and make are asked for.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format venv development peers test-peers smoke-chaos serve lock clean
+
+help: ## Show what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: $(VENV)/.base ## Install, then run the whole main job against stand-ins: nobody is reached
+	@$(BIN)/kentongan demo
+
+test: $(VENV)/.development ## Run all tests that need only the Python packages
+	$(BIN)/python -m pytest -m "not peer" $(PYTEST_ARGS)
+
+check: $(VENV)/.development ## Lint, types, import direction
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.development ## Put the code into its one form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+venv: $(VENV)/.base ## Make the environment from the lock
+
+development: $(VENV)/.development ## The same with the tools for tests and checks
+
+peers: ## Install the real third-party servers to test against (Debian, as root)
+	bash tests/peers/install.sh
+
+test-peers: $(VENV)/.development ## Run the tests against those servers
+	$(BIN)/python -m pytest -m peer $(PYTEST_ARGS)
+
+smoke-chaos: $(VENV)/.development ## Kill the sender at random and break connections; count what was lost or doubled
+	$(BIN)/python tests/chaos/smoke.py $(CHAOS_ARGS)
+
+serve: $(VENV)/.base ## Run the resident service with the config in KENTONGAN_CONFIG
+	$(BIN)/kentongan serve
+
+lock: ## Resolve the dependencies anew (needs uv)
+	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 -q pyproject.toml --group build -o requirements.lock
+	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 -q pyproject.toml --group build --group development -c requirements.lock -o requirements-development.lock
+
+clean: ## Remove the environment and all that was built
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
+	  echo "Python 3.11, 3.12 or 3.13 is needed; name one with: make PYTHON=/path/to/python3.12" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: requirements.lock pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.development: requirements-development.lock $(VENV)/.base
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-development.lock
+	@touch $@
