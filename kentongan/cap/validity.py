@@ -209,8 +209,8 @@ def _numbered(parent: Element) -> dict[Element, str]:
     number: dict[Element, int] = {}
     last: dict[str, int] = {}
     for child in _elements(parent):
-        number[child] = last[child.tag] = last.get(child.tag, 0) + 1
-    return {child: _local(child) + (f"[{n}]" if last[child.tag] > 1 else "") for child, n in number.items()}
+        number[child] = last[str(child.tag)] = last.get(str(child.tag), 0) + 1
+    return {child: _local(child) + (f"[{n}]" if last[str(child.tag)] > 1 else "") for child, n in number.items()}
 
 
 def _missing(places: tuple[Child, ...], seen: int) -> Child | None:
