@@ -171,12 +171,15 @@ class Dispatcher:
             return False
 
         def own(write: Write) -> tuple[bool, str | None]:
+            found = alerts.get_dispatch(write, alert_id)
+            if found is None:
+                # Not refused for good: it may be dispatched in a moment.
+                return False, None
             refusal = self.vouch(write, alert_id)
             if refusal is not None:
                 write.event("dispatch.refused", alert=alert_id, why=refusal)
                 return False, refusal
-            found = alerts.get_dispatch(write, alert_id)
-            suspects = [found.owner] if found is not None and found.owner is not None else []
+            suspects = [found.owner] if found.owner is not None else []
             gone = senders.gone(write, clock=self.clock, process=self.process, suspects=suspects)
             return alerts.own(write, alert_id, sender=self.sender, gone=gone), None
 

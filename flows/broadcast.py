@@ -1,0 +1,13 @@
+"""The broadcast of one alert, as Prefect runs and shows it: a task an instance, each with its true result."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from flows.instances import send_instances
+
+
+@flow(name="broadcast", flow_run_name="alert-{alert}", retries=0)
+async def broadcast(alert: str) -> object:
+    """Sends what the ledger holds as dispatched of `alert` (its id or code), through the service or by itself."""
+    return await send_instances(alert)

@@ -1,0 +1,158 @@
+"""What every process needs: the config, the ledger, the keys, the channels, and a dispatcher over them."""
+
+from __future__ import annotations
+
+import functools
+import random
+import secrets
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import channels
+from kentongan import settings as configuration
+from kentongan.clock import Clock, SystemClock, network_offset
+from kentongan.errors import BadConfig
+from kentongan.keys import StateKeys
+from kentongan.state import State
+
+if TYPE_CHECKING:
+    from kentongan.desk import Desk
+    from kentongan.dispatcher import Dispatcher
+    from kentongan.ledger import Ledger, Read
+    from kentongan.seam import Address, Channel
+    from kentongan.settings import Policy, Settings
+
+CONSOLE = "console"
+"""The role of a process that sends nothing."""
+
+Vouch = Callable[["Read", str], "str | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """One process's hold on an installation; `settings` is None where no config was named or found.
+
+    `sender` is this process's name in the record, "" for one that sends nothing. Made by `open`; close it.
+    """
+
+    state: State
+    settings: Settings | None
+    ledger: Ledger
+    keys: StateKeys
+    clock: Clock
+    role: str
+    sender: str
+
+    @classmethod
+    def open(cls, config: Path | None, state: Path | None, *, role: str = CONSOLE) -> House:
+        """Opens what `config` and `state` name, else what the environment does.
+
+        `role` tells officers what this process is ("service", "send", "flow"); all but CONSOLE may send, and keep a
+        chain of their own in the record. Raises BadConfig, BadInput, LedgerUnavailable.
+        """
+        # Late: the help of a command must not pay for it.
+        from kentongan.ledger import Ledger
+
+        folder = configuration.find_config(config)
+        settings = configuration.load(folder, channels.settings_models()) if folder is not None else None
+        place = State.find(state)
+        keys = StateKeys.open(place.root, create=not place.ledger.exists())
+        clock = SystemClock()
+        sender = "" if role == CONSOLE else secrets.token_hex(8)
+        return cls(
+            state=place,
+            settings=settings,
+            ledger=Ledger.open(place.ledger, clock=clock, chain=sender or CONSOLE),
+            keys=keys,
+            clock=clock,
+            role=role,
+            sender=sender,
+        )
+
+    def close(self) -> None:
+        """Lets the last writes finish."""
+        self.ledger.close()
+
+    def __enter__(self) -> House:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def policy(self) -> Policy:
+        """The config's policy; the shipped defaults without a config."""
+        return self.settings.policy if self.settings is not None else configuration.Policy()
+
+    def open_channels(self, names: Collection[str] | None = None) -> dict[str, Channel]:
+        """Opens the configured instances, all or those in `names`; raises BadConfig, also where there is no config."""
+        if self.settings is None:
+            raise BadConfig(
+                "no config is named, so there is no channel to send on; name its folder with --config or"
+                " KENTONGAN_CONFIG"
+            )
+        return channels.open(self.settings, names=names)
+
+    def open_addresses(self, ids: Sequence[int]) -> dict[int, Address]:
+        """The addresses with these ids, readable; those of erased persons are left out."""
+        from kentongan.ledger import work
+
+        sealed = self.ledger.read(lambda read: work.sealed_addresses(read, ids))
+        return {
+            id: self.keys.decrypt_address(found.key, found.ciphertext, aad=found.person_id.encode())
+            for id, found in sealed.items()
+            if found.key is not None
+        }
+
+    def desk(self, settings: Settings | None = None) -> Desk:
+        """The duty desk over this ledger; `settings` stand in where there is no config. Raises BadConfig."""
+        from kentongan.data import data_path
+        from kentongan.desk import Desk, Kinds
+        from kentongan.words.hazards import library
+
+        chosen = settings or self.settings
+        if chosen is None:
+            raise BadConfig("no config is named; name its folder with --config or KENTONGAN_CONFIG")
+        return Desk(
+            ledger=self.ledger,
+            settings=chosen,
+            library=library(data_path("templates")),
+            kinds=Kinds(traits=channels.traits, limits=channels.limits),
+            clock=self.clock,
+            clock_offset=network_offset(),
+        )
+
+    def dispatcher(
+        self,
+        opened: Mapping[str, Channel],
+        *,
+        vouch: Vouch | None = None,
+        only: frozenset[str] | None = None,
+        orchestrate: Callable[[str], Awaitable[None]] | None = None,
+        done: Callable[[str], None] | None = None,
+    ) -> Dispatcher:
+        """A dispatcher over the channels in `opened`, not started; `vouch` is the desk's own unless given.
+
+        Raises TypeError in a process that opened the house to send nothing.
+        """
+        from kentongan.desk.approvals import vouch as approved
+        from kentongan.dispatcher import Dispatcher
+
+        if not self.sender:
+            raise TypeError(f"a process in the role {self.role!r} sends nothing")
+        return Dispatcher(
+            ledger=self.ledger,
+            clock=self.clock,
+            channels=opened,
+            policy=self.policy,
+            open_addresses=self.open_addresses,
+            vouch=vouch or functools.partial(approved, policy=self.policy),
+            chance=random.SystemRandom().random,
+            role=self.role,
+            only=only,
+            orchestrate=orchestrate,
+            done=done,
+            sender=self.sender,
+        )

@@ -1,0 +1,75 @@
+"""The part that all sending flows share: a task an instance, which starts or joins the dispatcher's run."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import acreate_table_artifact
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+from prefect.states import Completed, Failed
+
+from flows import counts
+from flows.sending import current, sending
+from kentongan.errors import Refused
+from kentongan.ledger import alerts, views
+
+_log = logging.getLogger(__name__)
+
+_TABLE_PATIENCE = 4.0
+
+
+@task(name="instance", task_run_name="{name}", retries=0, persist_result=False)
+async def send_share(alert_id: str, name: str, instances: Sequence[str]) -> State[Any]:
+    """Sends through these instances; its final state says what the ledger then holds of them."""
+    words = counts.total(await asyncio.gather(*(current().channel(alert_id, instance) for instance in instances)))
+    return (Failed if counts.failed(words) else Completed)(message=counts.sentence(words))
+
+
+async def send_instances(handle: str) -> State[Any]:
+    """Sends every instance of a dispatched alert, by id or code; returns the state that the flow ends in.
+
+    Raises Refused, BadInput.
+    """
+    async with sending(handle) as sender:
+        stored = sender.ledger.read(lambda read: alerts.by_handle(read, handle))
+        dispatch = sender.ledger.read(lambda read: alerts.get_dispatch(read, stored.id))
+        if dispatch is None:
+            raise Refused(f"alert {stored.code} is not dispatched; send it with `kentongan send`", rule="state")
+        shares = {counts.name(share): share for share in counts.shares([i.name for i in dispatch.plan.instances])}
+        run = flow_run.get_id()
+        await sender.ledger.write_soon(
+            lambda write: write.event("orchestration.began", alert=stored.id, flow_run=run, tasks=list(shares))
+        )
+        states = await asyncio.gather(*(_send(stored.id, name, share) for name, share in shares.items()))
+        summaries = sender.ledger.read(lambda read: views.summaries(read, stored.id))
+    await _show_table(stored.code, summaries)
+    message = counts.sentence(counts.total(summary.words for summary in summaries))
+    bad = [name for name, state in zip(shares, states, strict=True) if not state.is_completed()]
+    if bad:
+        return Failed(message=f"{message}; failed: {', '.join(bad)}")
+    return Completed(message=message)
+
+
+async def _send(alert_id: str, name: str, share: Sequence[str]) -> State[Any]:
+    state: State[Any] = await send_share(alert_id, name, share, return_state=True)
+    return state
+
+
+async def _show_table(code: str, summaries: Sequence[views.InstanceSummary]) -> None:
+    """Puts the counts beside the run, best effort: the table is for the eye, the ledger is the record."""
+    rows = [
+        {"channel": each.instance, "total": each.total, "state": counts.sentence(each.words), "retries": each.retries}
+        for each in summaries
+    ]
+    try:
+        async with asyncio.timeout(_TABLE_PATIENCE):
+            await acreate_table_artifact(
+                key=f"alert-{code.lower()}", table=rows, description=f"Alert {code}, by channel"
+            )
+    except Exception as error:
+        _log.info("table not shown", extra={"error": type(error).__name__})
