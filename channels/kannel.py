@@ -86,7 +86,7 @@ class Settings(ChannelSettings):
 
     def limits(self) -> Limits:
         """Length is in parts; the gateway holds back what its SMSC cannot take."""
-        return self.limited("sms", self.segments, rate=50.0, concurrency=8, deliver_within=1800)
+        return self.limited("sms", self.segments, rate=200.0, concurrency=8, deliver_within=1800)
 
 
 class Adapter(HttpAdapter):
