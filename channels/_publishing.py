@@ -93,14 +93,6 @@ def withdraw(folder: Path, names: tuple[str, ...]) -> None:
     _sync_folder(folder)
 
 
-def publish_heads(folder: Path, document: str) -> None:
-    """Puts the ledger's signed heads beside the feed as `heads.json`, atomically.
-
-    Raises NotPublished where the old ones stand, OSError where that is not known.
-    """
-    publish(folder, {"heads.json": document.encode()})
-
-
 def _write(path: Path, content: bytes) -> None:
     # 0644 less the umask: a web server under another user must be able to read it.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)

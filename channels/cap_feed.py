@@ -10,22 +10,21 @@ them. No network is used, and the same key always means the same files.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from channels import _atom, _publishing
 from channels._adapter import Adapter as BaseAdapter
 from channels._adapter import ChannelSettings
-from channels._cap_facts import BadDocument, CapFacts, cap_facts
-from channels._visible import stands_first_and_last, visible_text
+from channels._feed_documents import BadDocument, files_of, title_of
+from channels._feed_folder import FILES, FeedFolder
 from kentongan.seam import (
     Absent,
     Accepted,
@@ -34,7 +33,6 @@ from kentongan.seam import (
     InDoubt,
     Job,
     Limits,
-    Mode,
     Outcome,
     Posted,
     Readiness,
@@ -53,8 +51,6 @@ logger = logging.getLogger(__name__)
 
 _CODE = re.compile(r"[0-9A-Z]{4}-[A-Z]{2,8}")
 _STEM = re.compile(r"[0-9A-Z]{4}(-[A-Z]{2,8})?")
-_FILES = {_atom.CAP_TYPE: "alert.xml", "text/html": "index.html"}
-_ENTRY = "entry.json"
 
 
 class Settings(ChannelSettings):
@@ -95,8 +91,15 @@ class Adapter(BaseAdapter):
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         super().__init__(name, settings, transport=transport)
-        self._settings = settings
-        self._folder = settings.directory
+        self._base_url = settings.base_url
+        self._feed = FeedFolder(
+            folder=settings.directory,
+            base_url=settings.base_url,
+            title=settings.title,
+            author=settings.author,
+            language=settings.language,
+            most=settings.entries,
+        )
         self._now = now
 
     async def _send(self, message: Rendered, job: Job, uploaded: Uploaded | None) -> Outcome:
@@ -107,7 +110,7 @@ class Adapter(BaseAdapter):
         if not _CODE.fullmatch(message.code):
             return Absent()
         try:
-            entry = await asyncio.to_thread(self._entry, _stem(message))
+            entry = await asyncio.to_thread(self._feed.entry, _stem(message))
         except OSError:
             return InDoubt("the folder cannot be read")
         if entry is None:
@@ -129,10 +132,19 @@ class Adapter(BaseAdapter):
             return Readiness(True, "The folder can be written.")
         return Readiness(False, f"The folder cannot be used now: {getattr(done, 'reason', 'unexpected answer')}.")
 
+    async def publish_heads(self, document: str) -> Outcome:
+        """Puts the ledger's signed heads beside the feed as `heads.json`; only cap_feed has this."""
+
+        def act() -> Outcome:
+            _publishing.publish(self._feed.folder, {"heads.json": document.encode()})
+            return Accepted("heads", f"{self._base_url}/heads.json")
+
+        return await self._publishing(act)
+
     async def _publishing(self, act: Callable[[], Outcome]) -> Outcome:
         def under_lock() -> Outcome:
             try:
-                with _publishing.locked(self._folder, self._limits.deadline / 2):
+                with _publishing.locked(self._feed.folder, self._limits.deadline / 2):
                     return act()
             except _publishing.NotPublished as fault:
                 return Credential(fault.reason) if fault.misconfigured else Retryable(fault.reason)
@@ -152,106 +164,49 @@ class Adapter(BaseAdapter):
         if not _CODE.fullmatch(message.code):
             return Rejected("the alert code cannot be a file name", Why.PAYLOAD)
         stem = _stem(message)
-        entry = self._entry(stem)
+        entry = self._feed.entry(stem)
         if entry is not None and entry.key != _digest(job.key):
             return Rejected("another message has this code", Why.PAYLOAD)
         if entry is not None:
-            self._write(entry, {})  # the same files; the lists may be missing from a crash
+            self._feed.put(entry, {}, self._now())  # the same files; the lists may be missing from a crash
             return self._accepted(entry)
-        files, facts = self._documents(message)
+        files, facts = files_of(message)
         now = self._now()
         sent = facts.sent or now
         entry = _atom.Entry(
             stem=stem,
             code=message.code,
             key=_digest(job.key),
-            title=self._title(message),
+            title=title_of(message),
             summary=message.text,
             published=sent,
             updated=sent,
             expires=facts.expires,
-            files={media_type: f"{stem}/{_FILES[media_type]}" for media_type in files},
+            files={media_type: f"{stem}/{FILES[media_type]}" for media_type in files},
         )
-        self._write(entry, files)
+        self._feed.put(entry, files, now)
         return self._accepted(entry)
 
     def _replace(self, posted: Posted, message: Rendered) -> Outcome:
-        entry = self._entry(posted.id) if _STEM.fullmatch(posted.id) else None
+        entry = self._feed.entry(posted.id) if _STEM.fullmatch(posted.id) else None
         if entry is None:
             return Rejected("no such alert in the feed", Why.PAYLOAD)
-        files, _ = self._documents(message)
+        files, _ = files_of(message)
         pages = {media_type: content for media_type, content in files.items() if media_type == "text/html"}
         if not pages:
             return Rejected("the message holds no page", Why.PAYLOAD)
-        changed = entry.model_copy(
-            update={"title": self._title(message), "summary": message.text, "updated": self._now()}
-        )
-        self._write(changed, pages)
+        now = self._now()
+        changed = entry.model_copy(update={"title": title_of(message), "summary": message.text, "updated": now})
+        self._feed.put(changed, pages, now)
         return self._accepted(changed)
 
     def _remove(self, posted: Posted) -> Outcome:
         if _STEM.fullmatch(posted.id):
-            with contextlib.suppress(FileNotFoundError):
-                _publishing.withdraw(self._folder / posted.id, (_ENTRY, *_FILES.values()))
-            _publishing.publish(self._folder, self._lists(None))
+            self._feed.remove(posted.id, self._now())
         return Accepted(posted.id)
 
-    def _write(self, entry: _atom.Entry, files: Mapping[str, bytes]) -> None:
-        _publishing.publish(
-            self._folder,
-            {
-                **{f"{entry.stem}/{_FILES[media_type]}": content for media_type, content in files.items()},
-                f"{entry.stem}/{_ENTRY}": entry.model_dump_json(indent=1).encode(),
-                **self._lists(entry),
-            },
-        )
-
-    def _lists(self, new: _atom.Entry | None) -> dict[str, bytes]:
-        present = {path.parent.name: self._entry(path.parent.name) for path in self._folder.glob(f"*/{_ENTRY}")}
-        if new is not None:
-            present[new.stem] = new
-        now = self._now()
-        entries = _atom.listed([entry for entry in present.values() if entry], now=now, most=self._settings.entries)
-        title = self._settings.title
-        return {
-            "feed.xml": _atom.feed(
-                entries, base_url=self._settings.base_url, title=title, author=self._settings.author, now=now
-            ),
-            "index.html": _atom.index(entries, title=title, language=self._settings.language),
-        }
-
-    def _entry(self, stem: str) -> _atom.Entry | None:
-        try:
-            return _atom.Entry.model_validate_json((self._folder / stem / _ENTRY).read_bytes())
-        except FileNotFoundError:
-            return None
-        except ValidationError:
-            logger.warning("an entry of the feed cannot be read and is left out", extra={"entry": stem})
-            return None
-
-    def _documents(self, message: Rendered) -> tuple[dict[str, bytes], CapFacts]:
-        files: dict[str, bytes] = {}
-        facts = CapFacts(None, None)
-        for document in message.documents:
-            media_type = document.media_type.split(";")[0].strip().lower()
-            if media_type not in _FILES or media_type in files:
-                raise BadDocument("the message holds a file that a feed does not publish")
-            files[media_type] = document.text.encode()
-            if media_type == _atom.CAP_TYPE:
-                facts = cap_facts(files[media_type], self._mode)
-            elif self._mode is Mode.DRILL and not stands_first_and_last(message.mark, visible_text(document.text)):
-                raise BadDocument("the drill mark does not stand first and last on the page")
-        if not files:
-            raise BadDocument("the message holds no file to publish")
-        return files, facts
-
-    def _title(self, message: Rendered) -> str:
-        # A title may open with the mark's short form, which has its first word in common.
-        opens = not message.mark or message.title.startswith(message.mark.split()[0])
-        return message.title if opens else f"{message.mark} {message.title}"
-
     def _accepted(self, entry: _atom.Entry) -> Accepted:
-        return Accepted(entry.stem, f"{self._settings.base_url}/{entry.stem}/")
+        return Accepted(entry.stem, f"{self._base_url}/{entry.stem}/")
 
 
 def _stem(message: Rendered) -> str:

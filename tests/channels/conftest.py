@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-pytest.register_assert_rewrite("tests.channels.contract", "tests.channels.scripted")
+pytest.register_assert_rewrite("tests.channels.contract", "tests.channels.wire_contract", "tests.channels.scripted")
 
 from tests.channels.scripted import ScriptedServer  # noqa: E402
 

@@ -13,14 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from lxml import etree
 from pydantic import ValidationError
 
-import channels
 from channels import _publishing
-from channels._atom import Entry, feed, listed
 from kentongan.seam import (
     Absent,
     Accepted,
@@ -363,10 +359,13 @@ asyncio.run(main(sys.argv[1], Path(sys.argv[2])))
         assert len(self.entries()) == 45
 
     async def test_the_signed_heads_lie_beside_the_feed(self) -> None:
-        _publishing.publish_heads(self.folder, '{"heads": []}')
-        assert (self.folder / "heads.json").read_text() == '{"heads": []}'
-        with pytest.raises(_publishing.NotPublished):
-            _publishing.publish_heads(self.folder / "gone" / "deeper", "{}")
+        async with self.opened(self.configured()) as channel:
+            for document in ('{"heads": []}', '{"heads": [1]}'):
+                outcome = await channel.publish_heads(document)
+                assert outcome == Accepted("heads", "https://feed.example/heads.json")
+                assert (self.folder / "heads.json").read_text() == document
+        async with self.opened(self.configured(directory=self.folder / "gone")) as channel:
+            assert isinstance(await channel.publish_heads("{}"), Credential)
 
     async def test_an_entry_that_cannot_be_read_holds_up_nothing(self, caplog: pytest.LogCaptureFixture) -> None:
         await self.publish(publication("AAA1"))
@@ -378,43 +377,3 @@ asyncio.run(main(sys.argv[1], Path(sys.argv[2])))
     def test_a_feed_is_for_all(self) -> None:
         with pytest.raises(ValidationError, match="audience"):
             self.configured(audience="all")
-
-
-def entry(number: int, expires: datetime | None) -> Entry:
-    moment = SENT + timedelta(minutes=number)
-    return Entry(
-        stem=f"A{number:03}",
-        code=f"A{number:03}-MUL",
-        key="k",
-        title="t",
-        summary="s",
-        published=moment,
-        updated=moment,
-        expires=expires,
-        files={"text/html": "x"},
-    )
-
-
-@given(st.lists(st.one_of(st.none(), st.integers(-100, 100)), max_size=30), st.integers(1, 10))
-def test_what_is_in_force_is_always_listed_and_the_rest_only_while_there_is_room(
-    ends: list[int | None], most: int
-) -> None:
-    now = SENT
-    entries = [entry(n, None if end is None else now + timedelta(minutes=end)) for n, end in enumerate(ends)]
-    shown = listed(entries, now=now, most=most)
-    in_force = [e for e in entries if e.expires is None or e.expires > now]
-    assert {e.stem for e in in_force} <= {e.stem for e in shown}
-    assert len(shown) <= max(most, len(in_force) + most)
-    assert [e.published for e in shown] == sorted((e.published for e in shown), reverse=True)
-    assert {e.stem for e in shown} >= {e.stem for e in sorted(entries, key=lambda e: e.published)[-most:]}
-
-
-@given(st.text(), st.text(), st.text())
-def test_any_title_makes_well_formed_atom(title: str, author: str, words: str) -> None:
-    shown = [entry(1, None).model_copy(update={"title": words, "summary": words})]
-    root = etree.fromstring(feed(shown, base_url="https://feed.example", title=title, author=author, now=SENT))
-    assert root.find(f"{ATOM}entry/{ATOM}title") is not None
-
-
-def test_the_adapter_is_the_one_that_is_listed() -> None:
-    assert "cap_feed" in channels.kinds()

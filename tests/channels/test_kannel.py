@@ -22,8 +22,9 @@ from kentongan.seam import (
     Retryable,
     Why,
 )
-from tests.channels.contract import SECRET, WORDS, WireContract
+from tests.channels.contract import SECRET, WORDS
 from tests.channels.scripted import Reply, Request, ScriptedServer
+from tests.channels.wire_contract import WireContract
 
 OURS = "user, password or address of the gateway"
 RECEIPTS = "https://agency.example/receipts/sms"

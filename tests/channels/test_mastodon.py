@@ -20,8 +20,9 @@ from kentongan.seam import (
     Retryable,
     Uploaded,
 )
-from tests.channels.contract import SINCE, WORDS, WireContract
+from tests.channels.contract import SINCE, WORDS
 from tests.channels.scripted import Hang, Reply, Request, ScriptedServer
+from tests.channels.wire_contract import WireContract
 
 ACCOUNT = Reply.of({"id": "11", "acct": "bpbd"})
 

@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from channels import _http
 from kentongan.seam import Accepted, Address, Credential, InDoubt, Mode, Outcome, Posted, Rejected, Retryable, Why
-from tests.channels.contract import MARK, SECRET, WireContract
+from tests.channels.contract import MARK, SECRET
 from tests.channels.scripted import Reply, Request, ScriptedServer
+from tests.channels.wire_contract import WireContract
 
 PERSON = Address("telegram", "6281230001")
 

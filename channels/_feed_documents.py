@@ -1,11 +1,14 @@
-"""The few facts of a CAP file that a feed needs to list it, and the check that its status fits the instance."""
+"""What a message brings to a feed: its files, checked against its mode, and the few facts that list it. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from kentongan.seam import Mode
+from channels._atom import CAP_TYPE
+from channels._feed_folder import FILES
+from channels._visible import stands_first_and_last, visible_text
+from kentongan.seam import Mode, Rendered
 
 _STATUS = {"Actual": Mode.LIVE, "Exercise": Mode.DRILL, "Test": Mode.DRILL}
 
@@ -20,6 +23,31 @@ class CapFacts:
 
     sent: datetime | None
     expires: datetime | None
+
+
+def files_of(message: Rendered) -> tuple[dict[str, bytes], CapFacts]:
+    """Returns the files to publish by media type, and the facts of the CAP file; raises BadDocument."""
+    files: dict[str, bytes] = {}
+    facts = CapFacts(None, None)
+    for document in message.documents:
+        media_type = document.media_type.split(";")[0].strip().lower()
+        if media_type not in FILES or media_type in files:
+            raise BadDocument("the message holds a file that a feed does not publish")
+        files[media_type] = document.text.encode()
+        if media_type == CAP_TYPE:
+            facts = cap_facts(files[media_type], message.mode)
+        elif message.mode is Mode.DRILL and not stands_first_and_last(message.mark, visible_text(document.text)):
+            raise BadDocument("the drill mark does not stand first and last on the page")
+    if not files:
+        raise BadDocument("the message holds no file to publish")
+    return files, facts
+
+
+def title_of(message: Rendered) -> str:
+    """Returns the title to list, with the drill mark where it does not open with its short form yet."""
+    # The short form has its first word in common with the long one.
+    opens = not message.mark or message.title.startswith(message.mark.split()[0])
+    return message.title if opens else f"{message.mark} {message.title}"
 
 
 def cap_facts(document: bytes, mode: Mode) -> CapFacts:
