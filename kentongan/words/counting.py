@@ -101,11 +101,11 @@ _PLAIN: Mapping[str, str] = {
 }
 
 
-def to_gsm7(text: str) -> str:
-    """Returns `text` in GSM-7 where that loses nothing a reader needs: typographic signs and accents only.
+def to_gsm7(text: str, *, at_any_cost: bool = False) -> str:
+    """Returns `text` in GSM-7 where that loses nothing a reader needs: typographic signs, accents and emoji only.
 
-    Where one character cannot be said in GSM-7 the text comes back in its own letters (composed), because the
-    whole message then travels as UCS-2 and spoiling the rest would gain nothing.
+    Where a letter cannot be said in GSM-7 the text comes back in its own letters (composed), because the whole
+    message then travels as UCS-2 and spoiling the rest would gain nothing. `at_any_cost` puts "?" for such letters.
     """
     composed = unicodedata.normalize("NFC", text)
     result = []
@@ -114,14 +114,19 @@ def to_gsm7(text: str) -> str:
             result.append(character)
             continue
         plain = _PLAIN.get(character)
+        if plain is None and unicodedata.category(character)[0] in "SMC":
+            plain = ""
         if plain is None:
             plain = "".join(c for c in unicodedata.normalize("NFD", character) if not unicodedata.combining(c))
             if not plain.isascii() or not is_gsm7(plain):
-                return composed
+                if not at_any_cost:
+                    return composed
+                plain = "" if result and result[-1] == "?" else "?"
         result.append(plain)
     plain_text = "".join(result)
     # A sign that takes several plain ones ("..." for one) can cost more than the alphabet saves.
-    return plain_text if segments(plain_text).parts <= segments(composed).parts else composed
+    cheaper = at_any_cost or segments(plain_text).parts <= segments(composed).parts
+    return plain_text if cheaper else composed
 
 
 # Deliberately narrower than what Mastodon links (its own `config/initializers/twitter_regex.rb`): what is not surely

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from pydantic import JsonValue
@@ -12,6 +13,7 @@ from kentongan import cap
 from kentongan.alert import Draft, Kind, Origin
 from kentongan.cap.model import Certainty, MsgType, Scope, Severity, Status, Urgency
 from kentongan.errors import BadInput, Refused
+from kentongan.seam import SLOT_CLOSE, SLOT_OPEN
 from kentongan.settings import Agency
 from kentongan.words import fields
 from kentongan.words.cleaning import clean
@@ -70,6 +72,7 @@ def relay(alert: cap.Alert, *, agency: Agency, identifier: str, now: datetime) -
     The draft speaks the languages of its info blocks, or the agency's where it has none.
     """
     zone = ZoneInfo(agency.timezone)
+    alert = cap.Alert.model_validate(_without_slots(alert.model_dump()))
     name = next((clean(info.sender_name) for info in alert.infos if info.sender_name), "")
     spoken = [info.language for info in alert.infos] or list(agency.languages)
     return Draft(
@@ -131,6 +134,17 @@ def correction(draft: Draft, *, identifier: str, now: datetime) -> Draft:
             ),
         }
     )
+
+
+def _without_slots(value: Any) -> Any:
+    """The same values, with no text in them that could pass for a late fact."""
+    if isinstance(value, str):
+        return value.replace(SLOT_OPEN, "").replace(SLOT_CLOSE, "")
+    if isinstance(value, Mapping):
+        return {key: _without_slots(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return tuple(_without_slots(item) for item in value)
+    return value
 
 
 def _text(value: JsonValue) -> str | None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from kentongan.words.shortening import Budget
 
 _LEAST_CHARACTERS = 60
-_LAST_CHARACTERS = 20
 _SOME_NAMES = 3
+_LAST_RESORTS = (
+    Budget(1, 20),
+    Budget(0, 20),
+    Budget(_SOME_NAMES, _LEAST_CHARACTERS, plain=True),
+    Budget(0, 20, plain=True),
+)
 
 
 class Measured(Protocol):
@@ -31,7 +37,7 @@ def fullest(make: Callable[[str, Budget], _M], forms: Sequence[str], *, last_res
     the longest quoted texts; None where nothing fits.
 
     A form is left for the next shorter one when not even one name of a list and a sentence of a quoted text fit.
-    `last_resort` goes further down: a list is only counted, a text cut to a few words.
+    `last_resort` goes further down: a list is only counted, a text cut to a few words, strange letters given up.
     """
     for form in forms:
         full = make(form, Budget())
@@ -40,13 +46,15 @@ def fullest(make: Callable[[str, Budget], _M], forms: Sequence[str], *, last_res
         best = _fewer_names(make, form, full.most_names)
         if best is not None:
             return best
-        floors = [(_SOME_NAMES, _LEAST_CHARACTERS), (1, _LEAST_CHARACTERS)]
-        if last_resort and form == forms[-1]:
-            floors += [(1, _LAST_CHARACTERS), (0, _LAST_CHARACTERS)]
-        for names, floor in floors:
-            best = _shorter_texts(make, form, names, floor, full.most_characters)
+        for budget in (Budget(_SOME_NAMES, _LEAST_CHARACTERS), Budget(1, _LEAST_CHARACTERS)):
+            best = _longer_texts(make, form, budget, full.most_characters)
             if best is not None:
                 return best
+        if last_resort and form == forms[-1]:
+            for budget in _LAST_RESORTS:
+                best = _longer_texts(make, form, budget, full.most_characters)
+                if best is not None:
+                    return best
     return None
 
 
@@ -57,10 +65,11 @@ def _fewer_names(make: Callable[[str, Budget], _M], form: str, longest: int) -> 
     return _most(with_names, 1, longest - 1) if longest > 1 else None
 
 
-def _shorter_texts(make: Callable[[str, Budget], _M], form: str, names: int, floor: int, longest: int) -> _M | None:
+def _longer_texts(make: Callable[[str, Budget], _M], form: str, least: Budget, longest: int) -> _M | None:
     def with_characters(characters: int) -> _M:
-        return make(form, Budget(names, characters))
+        return make(form, replace(least, characters=characters))
 
+    floor = least.characters or 0
     return _most(with_characters, floor, max(floor, longest))
 
 

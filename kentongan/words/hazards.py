@@ -28,7 +28,7 @@ GENERAL = "general"
 
 RESERVED = frozenset(
     # One text, for a list of one name a line would be a page.
-    "agency at at_short clip code contact correction earlier_sent event events expires felt_places hashtags language "  # noqa: SIM905
+    "agency at at_short clip code contact earlier_sent event events expires felt_places language "  # noqa: SIM905
     "link listed msg_type number onset origin paragraph place_words places position reason said sent severity "
     "status tells withdrawn_at".split()
 )

@@ -308,7 +308,7 @@ class _Work:
         )
         text = visible(dressed) if layout.markup else dressed
         if layout.alphabet == "gsm7":
-            text = _plain(text)
+            text = _plain(text, at_any_cost=budget.plain)
         prefix = self.mark(dataclasses.replace(layout, mark="short"), languages)
         title = " ".join(filter(None, (prefix, str(sections[0]["headline"]))))
         try:
@@ -385,9 +385,9 @@ _UNITS = {
 _TOKEN = re.compile("(\ue000[a-z_]+\ue001)")
 
 
-def _plain(text: str) -> str:
+def _plain(text: str, *, at_any_cost: bool) -> str:
     """Puts a short message into GSM-7 where all of it can be, late facts aside."""
     pieces = _TOKEN.split(text)
-    plain = [piece if _TOKEN.fullmatch(piece) else to_gsm7(piece) for piece in pieces]
+    plain = [piece if _TOKEN.fullmatch(piece) else to_gsm7(piece, at_any_cost=at_any_cost) for piece in pieces]
     usable = all(is_gsm7(piece) for piece in plain if not _TOKEN.fullmatch(piece))
     return "".join(plain) if usable else text

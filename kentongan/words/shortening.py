@@ -12,10 +12,14 @@ from kentongan.words.languages import Language
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How much of a message may be said: so many names of each list, so many characters of each quoted text."""
+    """How much of a message may be said: so many names of each list, so many characters of each quoted text.
+
+    `plain`: letters that the channel's alphabet lacks are given up.
+    """
 
     names: int | None = None
     characters: int | None = None
+    plain: bool = False
 
 
 class Shortener:

@@ -18,7 +18,12 @@ from kentongan.words.hazards import library as read_library
 from kentongan.words.rendering import Earlier, Renderings, Target, render
 
 NOW = datetime(2026, 11, 21, 7, 20, tzinfo=UTC)
-LENGTHS = {"mastodon": ("mastodon", 500), "telegram": ("telegram", 4096), "kannel": ("sms", 3), "cap_feed": ("characters", 100_000)}
+LENGTHS = {
+    "mastodon": ("mastodon", 500),
+    "telegram": ("telegram", 4096),
+    "kannel": ("sms", 3),
+    "cap_feed": ("characters", 100_000),
+}
 
 
 @pytest.fixture(scope="session")
@@ -65,7 +70,9 @@ def quake(library: HazardLibrary, agency: Agency) -> Draft:
 
 @pytest.fixture(scope="session")
 def targets() -> Callable[..., tuple[Target, ...]]:
-    def build(mode: Mode, kinds: Sequence[str] = tuple(LENGTHS), languages: tuple[str, ...] = ("id", "en")) -> tuple[Target, ...]:
+    def build(
+        mode: Mode, kinds: Sequence[str] = tuple(LENGTHS), languages: tuple[str, ...] = ("id", "en")
+    ) -> tuple[Target, ...]:
         return tuple(
             Target(
                 instance=f"{kind}-{mode}",
@@ -83,7 +90,9 @@ def targets() -> Callable[..., tuple[Target, ...]]:
 
 
 @pytest.fixture(scope="session")
-def rendered(library: HazardLibrary, agency: Agency, targets: Callable[..., tuple[Target, ...]]) -> Callable[..., Renderings]:
+def rendered(
+    library: HazardLibrary, agency: Agency, targets: Callable[..., tuple[Target, ...]]
+) -> Callable[..., Renderings]:
     def run(
         draft: Draft,
         *,

@@ -48,9 +48,15 @@ def test_a_language_without_tokens_takes_the_named_other_ones(library: HazardLib
     ("content", "place"),
     [
         ("exercise: {}", "test: is missing"),
-        ("exercise: {id: {long: abc, short: abc}}\ntest: {id: {long: abc, short: “abc”}}\nother_languages: id", "GSM-7"),
+        (
+            "exercise: {id: {long: abc, short: abc}}\ntest: {id: {long: abc, short: “abc”}}\nother_languages: id",
+            "GSM-7",
+        ),
         ("exercise: {id: {long: abc, short: abc}}\ntest: {id: {long: abc, short: abc}}\nother_languages: en", "'en'"),
-        ("exercise: {id: {long: 'a  bc', short: abc}}\ntest: {id: {long: abc, short: abc}}\nother_languages: id", "spaces"),
+        (
+            "exercise: {id: {long: 'a  bc', short: abc}}\ntest: {id: {long: abc, short: abc}}\nother_languages: id",
+            "spaces",
+        ),
         ("exercise: [", "line 1"),
     ],
 )

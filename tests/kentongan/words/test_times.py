@@ -14,7 +14,15 @@ from kentongan.words.late import SLOTS, at_widest, late_values, widest
 from kentongan.words.times import local_time, zone_name
 
 MOMENT = datetime(2026, 5, 3, 0, 7, tzinfo=UTC)
-ZONES = ["Asia/Jakarta", "Asia/Makassar", "Asia/Jayapura", "Europe/Berlin", "Asia/Kathmandu", "America/Sao_Paulo", "UTC"]
+ZONES = [
+    "Asia/Jakarta",
+    "Asia/Makassar",
+    "Asia/Jayapura",
+    "Europe/Berlin",
+    "Asia/Kathmandu",
+    "America/Sao_Paulo",
+    "UTC",
+]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +60,13 @@ def test_no_late_fact_is_wider_than_the_widest(
     spoken = library.languages[language]
     reason = data.draw(st.sampled_from(library.reasons))
     values = late_values(
-        SLOTS, language=language, languages=library.languages, zone=ZoneInfo(zone), sent=moment, earlier_sent=moment, reason=reason
+        SLOTS,
+        language=language,
+        languages=library.languages,
+        zone=ZoneInfo(zone),
+        sent=moment,
+        earlier_sent=moment,
+        reason=reason,
     )
     for name, value in values.items():
         assert len(value) <= len(widest(name, spoken, ZoneInfo(zone)))
@@ -61,7 +75,12 @@ def test_no_late_fact_is_wider_than_the_widest(
 def test_in_a_message_of_several_languages_each_slot_speaks_its_own(library: HazardLibrary) -> None:
     text = f"{slot('sent_id')} / {slot('sent_en')} / {slot('reason_id')}"
     values = late_values(
-        slots(text), language="mul", languages=library.languages, zone=ZoneInfo("Asia/Jakarta"), sent=MOMENT, reason="was_a_test"
+        slots(text),
+        language="mul",
+        languages=library.languages,
+        zone=ZoneInfo("Asia/Jakarta"),
+        sent=MOMENT,
+        reason="was_a_test",
     )
     assert fill(text, values) == "3 Mei 2026 07.07 WIB / 07:07 WIB 3 May 2026 / pesan itu hanya uji coba"
 
