@@ -69,6 +69,7 @@ class _Submission:
     dlr_url: str
     validity: str
     readable: bool = True
+    without_recipients: str = "Missing receiver number, rejected"
 
 
 class Kannel(StandIn):
@@ -117,14 +118,15 @@ class Kannel(StandIn):
             submission = _from_query(request.parameters)
         else:
             return Call(lambda: _text(405, "Method not allowed"))
-        recipients = submission.recipients or ()
-        return Call(lambda: self._submit(submission), recipient=" ".join(recipients), text=submission.text, sends=True)
+        # Without a recipient it is the question whether the password would pass.
+        recipients = " ".join(submission.recipients or ())
+        return Call(lambda: self._submit(submission), recipients, submission.text, sends=bool(recipients))
 
     def _submit(self, submission: _Submission) -> Answer:
         if (submission.username, submission.password) != (USERNAME, password(self.instance)):
             return self.refused()
         if submission.recipients is None:
-            return _text(400, "Missing receiver number, rejected")
+            return _text(400, submission.without_recipients)
         fault = _fault_of(submission)
         if fault:
             return _text(400, fault)
@@ -227,6 +229,7 @@ def _from_headers(request: Request) -> _Submission:
         dlr_url=given.get("dlr-url", ""),
         validity=given.get("validity", ""),
         readable=readable,
+        without_recipients="Missing receiver(s) number(s), rejected",
     )
 
 
