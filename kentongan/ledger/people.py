@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import select
 
 from kentongan.keys import StateKeys
 from kentongan.ledger import schema
@@ -26,46 +26,60 @@ class Imported:
 
 
 def import_people(write: Write, rows: Sequence[Row], *, keys: StateKeys) -> Imported:
-    """Writes a list of people; a known reference is brought up to date, its former addresses are no longer used."""
-    added = updated = 0
-    for row in rows:
-        reference = keys.address_hash("reference", row.reference)
-        table = schema.person
-        found = write.execute(select(table).where(table.c.reference == reference)).first()
-        if found is None or found.key is None:
-            person, key = secrets.token_hex(8) if found is None else found.id, keys.new_person_key()
-            if found is None:
-                write.execute(insert(table).values(id=person, reference=reference, language=row.language, key=key))
-            else:
-                write.execute(update(table).where(table.c.id == person).values(language=row.language, key=key))
-            added += 1
-        else:
-            person, key = found.id, found.key
-            write.execute(update(table).where(table.c.id == person).values(language=row.language))
-            updated += 1
-        for names, side in ((row.groups, schema.person_group), (row.regions, schema.person_region)):
-            write.execute(delete(side).where(side.c.person_id == person))
-            column = "name" if side is schema.person_group else "code"
-            if names:
-                write.execute(insert(side).values([{"person_id": person, column: name} for name in names]))
-        _put_addresses(write, person, key, row, keys)
-    write.event("people.imported", added=added, updated=updated)
-    return Imported(added, updated)
+    """Writes a list of people; a known reference is brought up to date, its former addresses are no longer used.
 
-
-def _put_addresses(write: Write, person: str, key: bytes, row: Row, keys: StateKeys) -> None:
-    table = schema.address
-    hashes = {keys.address_hash(address.family, address.value): address for address in row.addresses}
-    write.execute(update(table).where(table.c.person_id == person, table.c.hash.not_in(list(hashes))).values(active=0))
-    for hash_, address in hashes.items():
-        ciphertext = keys.encrypt_address(key, address, aad=person.encode())
-        write.execute(
-            upsert(table)
-            .values(person_id=person, family=address.family, hash=hash_, ciphertext=ciphertext, active=1)
-            .on_conflict_do_update(
-                index_elements=["person_id", "family", "hash"], set_={"active": 1, "ciphertext": ciphertext}
-            )
+    Some hundreds at a time keep the ledger free for what is being sent meanwhile.
+    """
+    references = [keys.address_hash("reference", row.reference) for row in rows]
+    table = schema.person
+    known = {found.reference: found for found in write.execute(select(table).where(table.c.reference.in_(references)))}
+    people: list[dict[str, object]] = []
+    groups: list[dict[str, object]] = []
+    regions: list[dict[str, object]] = []
+    addresses: list[dict[str, object]] = []
+    for row, reference in zip(rows, references, strict=True):
+        found = known.get(reference)
+        person = found.id if found is not None else secrets.token_hex(8)
+        key = found.key if found is not None and found.key is not None else keys.new_person_key()
+        people.append({"id": person, "reference": reference, "language": row.language, "key": key})
+        groups.extend({"person_id": person, "name": name} for name in row.groups)
+        regions.extend({"person_id": person, "code": code} for code in row.regions)
+        addresses.extend(
+            {
+                "person_id": person,
+                "family": address.family,
+                "hash": keys.address_hash(address.family, address.value),
+                "ciphertext": keys.encrypt_address(key, address, aad=person.encode()),
+            }
+            for address in row.addresses
         )
+    ids = json.dumps([each["id"] for each in people])
+    for side in ("person_group", "person_region"):
+        write.sql(f"DELETE FROM {side} WHERE person_id IN (SELECT value FROM json_each(:ids))", {"ids": ids})
+    write.sql("UPDATE address SET active = 0 WHERE person_id IN (SELECT value FROM json_each(:ids))", {"ids": ids})
+    _many(
+        write,
+        "INSERT INTO person (id, reference, language, key) VALUES (:id, :reference, :language, :key)"
+        " ON CONFLICT (id) DO UPDATE SET language = excluded.language, key = excluded.key",
+        people,
+    )
+    _many(write, "INSERT INTO person_group (person_id, name) VALUES (:person_id, :name)", groups)
+    _many(write, "INSERT INTO person_region (person_id, code) VALUES (:person_id, :code)", regions)
+    _many(
+        write,
+        "INSERT INTO address (person_id, family, hash, ciphertext, active)"
+        " VALUES (:person_id, :family, :hash, :ciphertext, 1)"
+        " ON CONFLICT (person_id, family, hash) DO UPDATE SET active = 1, ciphertext = excluded.ciphertext",
+        addresses,
+    )
+    updated = sum(1 for found in known.values() if found.key is not None)
+    write.event("people.imported", added=len(people) - updated, updated=updated)
+    return Imported(len(people) - updated, updated)
+
+
+def _many(write: Write, statement: str, rows: Sequence[Mapping[str, object]]) -> None:
+    if rows:
+        write.sql(statement, rows)
 
 
 def count_people(read: Read, *, family: str, audience: Audience) -> int:

@@ -1,0 +1,189 @@
+"""A whole small installation for rehearsals: config, people, two officers, and alerts approved and ready to send."""
+
+from __future__ import annotations
+
+import functools
+import os
+import secrets
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import SecretStr
+
+from flows.house import CONSOLE, House
+from kentongan.cap.model import Status
+from kentongan.desk import approvals, drafts, membership
+from kentongan.ledger import people as register
+from kentongan.ledger import views
+from kentongan.login import LoginFile
+from kentongan.people import Row, read_people
+
+SECRET = SecretStr(secrets.token_hex(16))
+
+
+@dataclass(frozen=True, slots=True)
+class Recipients:
+    """Made-up people; `numbers` are what a stand-in counts by, in the order of the deliveries' references."""
+
+    csv: tuple[str, ...]
+    numbers: tuple[str, ...]
+
+    @classmethod
+    def make(cls, kind: str, count: int) -> Recipients:
+        """`count` people with a telephone number or a Telegram chat, none of which exists."""
+        family = "phone" if kind == "kannel" else "telegram"
+        numbers = tuple(f"+62812{n:07d}" if family == "phone" else str(900_000_000 + n) for n in range(count))
+        lines = (f"reference,{family},language,groups", *(f"p{n},{v},id,all" for n, v in enumerate(numbers)))
+        return cls(lines, numbers)
+
+
+@dataclass(slots=True)
+class Installation:
+    """Config and state below `root`; commands run as the first officer, who is logged in."""
+
+    root: Path
+    instance: str
+
+    @classmethod
+    def make(
+        cls, root: Path, *, kind: str, channel: Mapping[str, Any], policy: Mapping[str, Any], people: Recipients
+    ) -> Installation:
+        """Writes the config, imports the people, and admits two officers."""
+        config = root / "config"
+        config.mkdir(parents=True)
+        agency = {
+            "name": "Rehearsal Agency",
+            "sender": "rehearsal@agency.example",
+            "languages": ["id"],
+            "timezone": "Asia/Jakarta",
+            "link": "https://agency.example/a",
+            "sandbox": True,
+        }
+        instance = f"{kind}-drill"
+        settings = {"kind": kind, "mode": "drill", "sandbox": True, "audience": "all", **channel}
+        for name, content in (
+            ("agency", agency),
+            ("policy", dict(policy)),
+            ("audiences", {"audiences": {"all": {"groups": ["all"]}}}),
+            ("channels", {"channels": {instance: settings}}),
+        ):
+            (config / f"{name}.yaml").write_text(yaml.safe_dump(content), "utf-8")
+        made = cls(root, instance)
+        with made.open() as house:
+            rows = [
+                row
+                for row in read_people(people.csv, default_region="ID", identify=house.keys.address_hash)
+                if isinstance(row, Row)
+            ]
+            assert len(rows) == len(people.numbers)
+            for start in range(0, len(rows), 1000):
+                chunk = rows[start : start + 1000]
+                house.ledger.write(functools.partial(register.import_people, rows=chunk, keys=house.keys))
+            desk = house.desk()
+            membership.add(desk, "ani", SECRET, [])
+            membership.add(desk, "budi", SECRET, [membership.unsealed(desk, "ani", SECRET)])
+            membership.log_in(desk, "ani", SECRET, made.login("ani"))
+            membership.log_in(desk, "budi", SECRET, made.login("budi"))
+        return made
+
+    def open(self, role: str = CONSOLE) -> House:
+        """The installation from within this process, in a role of its own where it is to send."""
+        return House.open(self.root / "config", self.root / "state", role=role)
+
+    def login(self, officer: str) -> LoginFile:
+        """Where an officer of this installation is logged in."""
+        return LoginFile.find(self.root / "state", {"KENTONGAN_LOGIN": str(self.root / "login" / officer)})
+
+    def approved(self, *, severity: str, status: Status = Status.EXERCISE) -> str:
+        """Drafts a drill, has it submitted by one officer and approved by the other; returns its code."""
+        with self.open() as house:
+            desk = house.desk()
+            fields = {
+                "headline": "Luapan sungai mendekati permukiman",
+                "description": "Air sungai naik sejak sore dan terus naik.",
+                "instruction": "Pindahlah ke tempat tinggi sekarang.",
+                "area": ["Tirta Raya"],
+                "severity": severity,
+                "urgency": "Immediate",
+                "certainty": "Observed",
+                "expires": (datetime.now(UTC) + timedelta(hours=6)).isoformat(),
+            }
+            known = desk.library.get("general").fields
+            drafted = drafts.from_fields(
+                desk,
+                "general",
+                {name: value for name, value in fields.items() if name in known},
+                status=status,
+                by="ani",
+            )
+            now = desk.now
+            approvals.submit(desk, drafted.alert.code, self.login("ani").read(now=now))
+            approvals.approve(desk, drafted.alert.code, self.login("budi").read(now=now))
+            return drafted.alert.code
+
+    def command(self, *arguments: str) -> list[str]:
+        """The command line of this installation."""
+        places = ["--config", str(self.root / "config"), "--state", str(self.root / "state")]
+        return [sys.executable, "-m", "console.main", *places, *arguments]
+
+    def environment(self) -> dict[str, str]:
+        """The environment in which the first officer is logged in."""
+        return {**os.environ, "KENTONGAN_LOGIN": str(self.root / "login" / "ani"), "NO_COLOR": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What ledger and stand-in say together; the first two must be empty.
+
+    `lost`: dispatched, not counted, and neither rejected, unreachable, expired, cancelled nor in doubt at the end.
+    `unmarked`: counted more than once without `possible_duplicate` in the ledger.
+    """
+
+    lost: tuple[str, ...]
+    unmarked: tuple[str, ...]
+    words: Mapping[str, int]
+    marked: int
+    counted_twice: int
+    deliveries: int
+
+
+def tally(installation: Installation, code: str, counts: Mapping[str, int]) -> Tally:
+    """Compares the ledger's deliveries with what a stand-in counted by recipient."""
+    from kentongan.ledger import alerts
+
+    with installation.open() as house:
+        alert = house.ledger.read(lambda read: alerts.by_handle(read, code))
+        deliveries = house.ledger.read(lambda read: views.deliveries(read, alert.id))
+        ids = [d.address_id for d in deliveries if d.address_id is not None]
+        opened = house.open_addresses(ids)
+    lost, unmarked, twice = [], [], 0
+    words: Counter[str] = Counter()
+    for delivery in deliveries:
+        assert delivery.address_id is not None
+        number = opened[delivery.address_id].value
+        taken = counts.get(number, 0) or counts.get(number.lstrip("+"), 0)
+        words[delivery.word] += 1
+        twice += taken > 1
+        if taken == 0 and delivery.word not in ("rejected", "unreachable", "expired", "cancelled", "in_doubt"):
+            lost.append(f"delivery {delivery.id} ({delivery.word})")
+        if taken > 1 and not delivery.possible_duplicate:
+            unmarked.append(f"delivery {delivery.id} (counted {taken} times)")
+    return Tally(
+        lost=tuple(lost),
+        unmarked=tuple(unmarked),
+        words=words,
+        marked=sum(d.possible_duplicate for d in deliveries),
+        counted_twice=twice,
+        deliveries=len(deliveries),
+    )
+
+
+def missing(expected: Sequence[str], counts: Mapping[str, int]) -> list[str]:
+    """Recipients that a stand-in never counted."""
+    return [n for n in expected if not counts.get(n) and not counts.get(n.lstrip("+"))]
