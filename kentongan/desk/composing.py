@@ -35,8 +35,10 @@ class Composed:
 
 
 def targets(desk: Desk, draft: Draft, instances: Mapping[str, InstanceSettings]) -> list[Target]:
-    """The instances to render for, each in the languages it speaks."""
+    """The instances to render for, in the agency's languages that the alert has; in all of its own if it has none."""
     mode = mode_of(draft.cap.status)
+    published = {language.split("-")[0].lower() for language in desk.settings.agency.languages}
+    languages = tuple(language for language in draft.languages if language in published) or draft.languages
     return [
         Target(
             instance=name,
@@ -45,7 +47,7 @@ def targets(desk: Desk, draft: Draft, instances: Mapping[str, InstanceSettings])
             sandbox=settings.sandbox,
             limits=desk.kinds.limits(settings),
             public=settings.audience is None,
-            languages=draft.languages,
+            languages=languages,
         )
         for name, settings in instances.items()
     ]
