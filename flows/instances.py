@@ -42,11 +42,16 @@ async def send_instances(handle: str) -> State[Any]:
             raise Refused(f"alert {stored.code} is not dispatched; send it with `kentongan send`", rule="state")
         shares = {counts.name(share): share for share in counts.shares([i.name for i in dispatch.plan.instances])}
         run = flow_run.get_id()
-        await sender.ledger.write_soon(
+        # Recorded while the tasks begin: nothing is sent a moment later for it.
+        noted = sender.ledger.write_soon(
             lambda write: write.event("orchestration.began", alert=stored.id, flow_run=run, tasks=list(shares))
         )
-        states = await asyncio.gather(*(_send(stored.id, name, share) for name, share in shares.items()))
+        sender.course.began.set()
+        states, _ = await asyncio.gather(
+            asyncio.gather(*(_send(stored.id, name, share) for name, share in shares.items())), noted
+        )
         summaries = sender.ledger.read(lambda read: views.summaries(read, stored.id))
+        sender.course.over.set()
     await _show_table(stored.code, summaries)
     message = counts.sentence(counts.total(summary.words for summary in summaries))
     bad = [name for name, state in zip(shares, states, strict=True) if not state.is_completed()]
@@ -56,7 +61,9 @@ async def send_instances(handle: str) -> State[Any]:
 
 
 async def _send(alert_id: str, name: str, share: Sequence[str]) -> State[Any]:
-    state: State[Any] = await send_share(alert_id, name, share, return_state=True)
+    # Prefect's types do not know that an async task called for its state is awaited as well.
+    run: Any = send_share(alert_id, name, share, return_state=True)
+    state: State[Any] = await run
     return state
 
 

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flows.house import House
@@ -21,11 +21,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Course:
+    """How far a sending flow has come: its body has `began`, and is `over`; what comes after is Prefect's."""
+
+    began: asyncio.Event = field(default_factory=asyncio.Event)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, slots=True)
 class Sending:
-    """A dispatcher that runs in `loop`, as a flow in another loop reaches it."""
+    """A dispatcher that runs in `loop`, as a flow in another loop reaches it; `course` is set in the flow's loop."""
 
     dispatcher: Dispatcher
     loop: asyncio.AbstractEventLoop
+    course: Course = field(default_factory=Course)
 
     @property
     def ledger(self) -> Ledger:

@@ -25,7 +25,7 @@ _ALWAYS: Mapping[str, str] = {
     "PREFECT_TASKS_RUNNER_THREAD_POOL_MAX_WORKERS": "8",
     # States say what happened; log lines would only add writes to the server's database.
     "PREFECT_LOGGING_TO_API_ENABLED": "false",
-    "PREFECT_LOGGING_LEVEL": "WARNING",
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",
 }
 
 _SERVER: Mapping[str, str] = {

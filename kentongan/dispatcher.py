@@ -223,10 +223,11 @@ class Dispatcher:
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            name = type(error).__name__
+            # The text of a foreign exception may hold a secret; our own sentences hold none.
+            name, why = type(error).__name__, str(error) if isinstance(error, KentonganError) else ""
             _log.warning("orchestration lost", extra={"alert": alert_id, "error": name})
             await self.ledger.write_soon(
-                lambda write: write.event("orchestration.lost", alert=alert_id, error=name), must=True
+                lambda write: write.event("orchestration.lost", alert=alert_id, error=name, why=why), must=True
             )
 
     def _begin(self, owned: _Alert, instance: str, through: str) -> None:

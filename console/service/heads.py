@@ -1,0 +1,63 @@
+"""The ledger's signed heads, put where they outlive the ledger: a folder of their own, and beside every feed."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import logging
+import os
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from channels import cap_feed
+from flows.house import House
+from kentongan.keys import write_private
+from kentongan.ledger.verification import signed_head
+from kentongan.seam import Accepted, Channel
+
+_log = logging.getLogger(__name__)
+
+LATEST = "latest.json"
+
+
+class Heads:
+    """Signs heads and publishes them beside those of `channels` that are feeds; one publication at a time."""
+
+    def __init__(self, house: House, channels: Mapping[str, Channel]) -> None:
+        self._house = house
+        self._feeds = [channel for channel in channels.values() if isinstance(channel, cap_feed.Adapter)]
+        self._folder = house.state.heads
+        self._published: dict[str, Any] | None = None
+
+    async def publish(self) -> bool:
+        """Publishes the heads where chains have grown since the last time; True where they had.
+
+        What cannot be written is logged and tried again the next time. Raises LedgerUnavailable.
+        """
+        read = functools.partial(signed_head, keys=self._house.keys)
+        head = await asyncio.to_thread(self._house.ledger.read, read)
+        if head["chains"] == self._published:
+            return False
+        document = json.dumps(head, indent=1, sort_keys=True) + "\n"
+        kept = await asyncio.to_thread(self._keep, document, str(head["at"]))
+        outcomes = [await feed.publish_heads(document) for feed in self._feeds]
+        for feed, outcome in zip(self._feeds, outcomes, strict=True):
+            if not isinstance(outcome, Accepted):
+                _log.error("heads not published", extra={"instance": feed.name, "outcome": type(outcome).__name__})
+        if kept and all(isinstance(outcome, Accepted) for outcome in outcomes):
+            self._published = head["chains"]
+        return True
+
+    def _keep(self, document: str, at: str) -> bool:
+        dated = at.replace(":", "").replace("-", "").replace("+0000", "Z")
+        try:
+            for name in (f"{dated}.json", LATEST):
+                staged = self._folder / f".{secrets.token_hex(8)}"
+                write_private(staged, document.encode())
+                os.replace(staged, self._folder / name)
+        except OSError as error:
+            _log.error("heads not kept", extra={"folder": str(self._folder), "error": error.strerror})
+            return False
+        return True

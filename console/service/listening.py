@@ -1,0 +1,65 @@
+"""One web application on one listening socket, within the service's own loop and under its own signals."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves signals to the service."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Says when it accepts."""
+        await super().startup(sockets)
+        self.up.set()
+
+
+class Listening:
+    """Serves `application` on `listener`, which it closes at its end. The query of a request is never logged."""
+
+    def __init__(self, application: Any, listener: socket.socket) -> None:
+        self._listener = listener
+        self._server = _Server(
+            uvicorn.Config(
+                application,
+                access_log=False,
+                log_config=None,
+                lifespan="off",
+                http="h11",
+                ws="none",
+                server_header=False,
+                timeout_keep_alive=5,
+                timeout_graceful_shutdown=2,
+                limit_concurrency=256,
+            )
+        )
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Returns when requests are accepted."""
+        self._task = asyncio.create_task(self._server.serve(sockets=[self._listener]))
+        up = asyncio.create_task(self._server.up.wait())
+        await asyncio.wait([self._task, up], return_when=asyncio.FIRST_COMPLETED)
+        up.cancel()
+        if self._task.done():
+            await self._task
+
+    async def stop(self) -> None:
+        """Answers what was asked, for two seconds at most, and ends."""
+        self._server.should_exit = True
+        if self._task is not None:
+            await self._task
+        self._listener.close()

@@ -1,0 +1,84 @@
+"""Where providers tell us what became of a message: /receipts/<instance>, apart from all that officers use.
+
+A provider is told 200 only once its receipt is on disk; what it is told otherwise makes it try again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from urllib.parse import parse_qsl
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from kentongan.errors import LedgerUnavailable
+from kentongan.ledger import Ledger, receipts
+from kentongan.seam import Channel, Forged, Received
+
+_log = logging.getLogger(__name__)
+
+MOST_BYTES = 256 * 1024
+"""The longest body that is read; batches of providers' receipts stay far below it."""
+
+_TRY_AGAIN = "5"
+
+
+def application(ledger: Ledger, channels: Mapping[str, Channel], wake: Callable[[], None]) -> Starlette:
+    """The endpoint over the channels in `channels`; `wake` is called after receipts were committed."""
+
+    async def receive(request: Request) -> Response:
+        channel = channels.get(request.path_params["instance"])
+        if channel is None:
+            return PlainTextResponse("no such channel\n", 404)
+        body = await _body(request)
+        if body is None:
+            return PlainTextResponse("too long\n", 413)
+        received = Received(
+            method=request.method,
+            path=request.url.path,
+            query=dict(parse_qsl(request.url.query, keep_blank_values=True)),
+            headers={name.lower(): value for name, value in request.headers.items()},
+            body=body,
+        )
+        try:
+            found = channel.receipts(received)
+        except Forged:
+            _log.warning("receipt refused", extra={"instance": channel.name})
+            return PlainTextResponse("refused\n", 403)
+        except Exception as error:
+            # Only the type: what was sent may hold an address.
+            _log.error("receipt not understood", extra={"instance": channel.name, "error": type(error).__name__})
+            return PlainTextResponse("not understood\n", 500)
+        if found:
+            try:
+                await ledger.write_soon(lambda write: receipts.record(write, instance=channel.name, receipts=found))
+            except LedgerUnavailable:
+                return PlainTextResponse("try again\n", 503, {"Retry-After": _TRY_AGAIN})
+            wake()
+        return PlainTextResponse("ok\n")
+
+    async def health(request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    return Starlette(
+        routes=[
+            Route("/receipts/{instance}", receive, methods=["GET", "POST"]),
+            Route("/healthz", health, methods=["GET"]),
+        ]
+    )
+
+
+async def _body(request: Request) -> bytes | None:
+    """The whole body, None where it is longer than MOST_BYTES."""
+    content = bytearray()
+    try:
+        async for chunk in request.stream():
+            content += chunk
+            if len(content) > MOST_BYTES:
+                return None
+    except ClientDisconnect:
+        return None
+    return bytes(content)

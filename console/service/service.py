@@ -1,0 +1,240 @@
+"""The resident service: one a state directory, which owns dispatches, sends, shows, and takes receipts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from console.service import officers_api, receipts_endpoint
+from console.service.heads import Heads
+from console.service.listening import Listening
+from console.service.log import log_to
+from console.service.prefect_server import PrefectServer
+from console.service.sockets import SOCKET_NAME, listen_for_receipts, listen_locally
+from flows.house import House, Vouch
+from flows.orchestration import Orchestration
+from flows.sending import Sending
+from kentongan.errors import BadConfig, KentonganError
+from kentongan.state import State
+
+if TYPE_CHECKING:
+    from kentongan.dispatcher import Dispatcher
+
+_log = logging.getLogger(__name__)
+
+RECEIPTS = "127.0.0.1:8790"
+"""Where receipts are taken unless another place is named."""
+
+_HEADS_EVERY = 60.0
+_DRAIN = 13.0
+"""Seconds for requests in flight to end: the longest usual deadline and the core's overtime."""
+
+
+class Service:
+    """The service in this process: `start`, then `stop`. Use it from one event loop, in the main thread."""
+
+    def __init__(
+        self, house: House, receipts: socket.socket | None, *, prefect: bool = True, vouch: Vouch | None = None
+    ) -> None:
+        self.house = house
+        self.pid = os.getpid()
+        self.taking = False
+        self._receipts_socket = receipts
+        self._channels = house.open_channels()
+        self._heads = Heads(house, self._channels)
+        self._heads_wanted = asyncio.Event()
+        self._server = self._orchestration = None
+        if prefect:
+            external = os.environ.get("PREFECT_API_URL") or None
+            self._server = PrefectServer(house.state, external=external, ready=self._server_ready)
+            self._orchestration = Orchestration(
+                ledger=house.ledger, environment=self._server.environment, available=self._server.available
+            )
+        self.dispatcher: Dispatcher = house.dispatcher(
+            self._channels,
+            vouch=vouch,
+            orchestrate=self._orchestration.show if self._orchestration is not None else None,
+            done=lambda alert_id: self._heads_wanted.set(),
+        )
+        self._listening: list[Listening] = []
+        self._signing: asyncio.Task[None] | None = None
+
+    @property
+    def receipts_address(self) -> str | None:
+        """Where receipts are taken, as "HOST:PORT"."""
+        if self._receipts_socket is None:
+            return None
+        host, port = self._receipts_socket.getsockname()[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    @property
+    def prefect(self) -> officers_api.PrefectStatus | None:
+        """The Prefect server beside it."""
+        if self._server is None:
+            return None
+        return officers_api.PrefectStatus(
+            state=self._server.available() or "answering", url=self._server.url, pid=self._server.pid
+        )
+
+    async def start(self) -> None:
+        """Begins to send, then opens the sockets, then starts Prefect; returns as soon as it can be asked."""
+        await self.dispatcher.start()
+        self.taking = True
+        officers = listen_locally(self.house.state.run)
+        self._listening = [Listening(officers_api.application(lambda: self), officers)]
+        if self._receipts_socket is not None:
+            endpoint = receipts_endpoint.application(self.house.ledger, self._channels, self.dispatcher.wake)
+            self._listening.append(Listening(endpoint, self._receipts_socket))
+        for each in self._listening:
+            await each.start()
+        self._signing = asyncio.create_task(self._sign_for_ever())
+        if self._orchestration is not None and self._server is not None:
+            self._orchestration.start(Sending(self.dispatcher, asyncio.get_running_loop()))
+            self._server.start()
+
+    async def stop(self) -> None:
+        """Takes nothing more, lets every request in flight end and be recorded, and ends what it started."""
+        self.taking = False
+        (self.house.state.run / SOCKET_NAME).unlink(missing_ok=True)
+        try:
+            async with asyncio.timeout(_DRAIN):
+                await self.dispatcher.close()
+        except KentonganError:
+            _log.warning("the ledger did not take our leave")
+        except TimeoutError:
+            # They are in doubt by the record, and whoever sends next goes on from there.
+            _log.error("requests left in flight")
+        if self._orchestration is not None:
+            await self._orchestration.close(1.0)
+        if self._server is not None:
+            await self._server.stop()
+        for each in self._listening:
+            await each.stop()
+        if self._signing is not None:
+            self._signing.cancel()
+            await asyncio.gather(self._signing, return_exceptions=True)
+        with contextlib.suppress(KentonganError):
+            await self._heads.publish()
+        for channel in self._channels.values():
+            await channel.close()
+
+    async def _server_ready(self) -> None:
+        assert self._orchestration is not None
+        warm = await self._orchestration.warm_up()
+        _log.info("Prefect server answers", extra={"warm": warm})
+
+    async def _sign_for_ever(self) -> None:
+        while True:
+            self._heads_wanted.clear()
+            try:
+                await self._heads.publish()
+            except KentonganError:
+                _log.warning("heads wait for the ledger")
+            except Exception:
+                _log.exception("heads not signed")
+            try:
+                async with asyncio.timeout(_HEADS_EVERY):
+                    await self._heads_wanted.wait()
+            except TimeoutError:
+                continue
+
+
+def serve(
+    config: Path | None,
+    state: Path | None,
+    *,
+    receipts: str = RECEIPTS,
+    as_json: bool = False,
+    prefect: bool = True,
+    say: Callable[[str], None] | None = None,
+) -> int:
+    """Runs the service until SIGTERM or SIGINT; the command `kentongan serve`. Returns its exit code.
+
+    A second signal ends it at once: what was in flight is then in doubt. Raises BadConfig, BadInput,
+    LedgerUnavailable before anything was started.
+    """
+    place = State.find(state)
+    with (
+        _only_one(place),
+        contextlib.closing(listen_for_receipts(receipts)) as listener,
+        House.open(config, state, role="service") as house,
+        contextlib.closing(log_to(place.log / "service.log")),
+    ):
+        asyncio.run(_serve(house, listener, prefect=prefect, say=say or _say, as_json=as_json))
+    return 0
+
+
+async def _serve(
+    house: House, listener: socket.socket, *, prefect: bool, say: Callable[[str], None], as_json: bool
+) -> None:
+    stopping = asyncio.Event()
+
+    def stop() -> None:
+        if stopping.is_set():
+            os._exit(1)
+        stopping.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    # A closed terminal is no reason to leave people unwarned.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    service = Service(house, listener, prefect=prefect)
+    try:
+        await service.start()
+        say(_ready(service, as_json=as_json))
+        await stopping.wait()
+    finally:
+        await service.stop()
+
+
+def _ready(service: Service, *, as_json: bool) -> str:
+    url = service.prefect.url if service.prefect is not None else None
+    if as_json:
+        return json.dumps(
+            {
+                "ready": True,
+                "pid": service.pid,
+                "receipts": service.receipts_address,
+                "prefect": url,
+                "channels": sorted(service.dispatcher.channels),
+            }
+        )
+    shown = f"; Prefect comes up at {url}" if url else ""
+    return (
+        f"Ready: sends on {len(service.dispatcher.channels)} channels; takes receipts at"
+        f" http://{service.receipts_address}/receipts/{shown}"
+    )
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _only_one(state: State) -> Iterator[IO[str]]:
+    """Holds the state directory's lock for this service; raises BadConfig where another has it."""
+    with (state.run / "service.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise BadConfig(
+                f"a service runs on {state.root} already (process {file.read().strip() or 'unknown'}); stop it first,"
+                " or name another state directory with --state"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield file
