@@ -54,11 +54,20 @@ def from_fields(
 
 
 def from_bmkg(
-    desk: Desk, document: Document, fields: Mapping[str, JsonValue], *, status: Status = Status.ACTUAL, by: str
+    desk: Desk,
+    document: Document,
+    fields: Mapping[str, JsonValue],
+    *,
+    index: int = 0,
+    status: Status = Status.ACTUAL,
+    by: str,
 ) -> Drafted:
-    """Drafts an earthquake from BMKG's JSON; `fields` that an officer typed win over what BMKG says."""
+    """Drafts an earthquake from BMKG's JSON; `fields` that an officer typed win over what BMKG says.
+
+    `index` chooses from a file that lists several, 0 being the newest.
+    """
     try:
-        quake = bmkg.read(document.content)
+        quake = bmkg.read(document.content, index=index)
     except BadInput as error:
         raise BadInput(f"{document.name}: {error}") from None
     latitude, longitude, radius = quake.circle

@@ -220,9 +220,14 @@ def _values(
 
 
 def stop(desk: Desk, handle: str, *, by: str, signed: bool) -> StoredAlert:
-    """Stops an alert: nothing of it is begun from this commit. Needs no key and asks nothing."""
+    """Stops an alert: nothing of it is begun from this commit. Needs no key and asks nothing.
+
+    What was not begun is then marked as cancelled, in chunks, whether or not a service is there to do it.
+    """
     stored = desk.ledger.read(lambda read: alerts.by_handle(read, handle))
     desk.ledger.write(lambda write: alerts.stop(write, stored.id, by=by, signed=signed))
+    while desk.ledger.write(lambda write: outcomes.cancel_stopped(write, stored.id)):
+        pass
     return desk.ledger.read(lambda read: alerts.get(read, stored.id))
 
 
@@ -266,7 +271,10 @@ def release_correction(desk: Desk, handle: str, login: Login | None, *, reason: 
         )
         return Released(alerts.get(write, correction.id), plan, found)
 
-    return desk.ledger.write(commit)
+    released = desk.ledger.write(commit)
+    while desk.ledger.write(lambda write: outcomes.cancel_stopped(write, predecessor_id)):
+        pass
+    return released
 
 
 def _correction_plan(
