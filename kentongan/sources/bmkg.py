@@ -74,7 +74,10 @@ class Earthquake:
     warnings: tuple[str, ...]
 
     def facts(self) -> dict[str, JsonValue]:
-        """The values of the hazard *earthquake*'s fields: numbers, texts, a list of texts, the time as ISO 8601."""
+        """The values of the hazard *earthquake*'s fields: numbers, texts, a list of texts, the time as ISO 8601.
+
+        What BMKG does not tell is left out.
+        """
         return {
             "magnitude": self.magnitude,
             "depth_km": self.depth_km,
@@ -82,7 +85,7 @@ class Earthquake:
             "latitude": self.latitude,
             "longitude": self.longitude,
             "place": self.place,
-            "felt": [str(felt) for felt in self.felt],
+            **({"felt": [str(felt) for felt in self.felt]} if self.felt else {}),
             "tsunami": self.tsunami,
             "source": "BMKG",
         }
