@@ -236,7 +236,10 @@ def test_missing_words_fall_back_and_a_missing_layout_is_a_problem_without_a_mes
     }
     assert "templates/channels/telegram.txt.j2 is missing" in lost[0].sentence
     fallen = {(problem.instance, problem.language) for problem in result.problems if problem.fallen_back}
-    assert fallen == {("mastodon-live", "en"), ("kannel-live", "en"), ("cap_feed-live", "mul")}
+    assert fallen == {("mastodon-live", "en"), ("kannel-live", "en"), ("cap_feed-live", "en")}
+    page = result.messages[-1].documents[1].text
+    assert "Matikan kompor" in page
+    assert "Stay alert and follow local officers" in page
     assert "alert.en.j2 is missing" in next(problem for problem in result.problems if problem.fallen_back).sentence
 
 
@@ -318,11 +321,14 @@ def test_a_limit_that_nothing_fits_is_a_problem_that_says_how_far_off(
     assert "and only 60 fit" in result.problems[0].sentence
 
 
-def test_an_imported_alert_speaks_only_its_own_languages(agency: Agency, rendered: Render, now: datetime) -> None:
+def test_an_imported_alert_speaks_only_its_own_languages(
+    agency: Agency, rendered: Render, targets: Targets, now: datetime
+) -> None:
     draft = relay(imported(now, ("en-US", "sv-SE")), agency=agency, identifier="R", now=now)
     result = rendered(draft)
     assert {message.language for message in result.messages} == {"en", "mul"}
     assert result.problems == ()
+    assert rendered(draft, to=targets(Mode.LIVE, languages=("en", "sv"))) == result
     silent = rendered(relay(imported(now, ("sv-SE",)), agency=agency, identifier="R", now=now))
     assert silent.messages == ()
     assert all("speaks only sv" in problem.sentence for problem in silent.problems)

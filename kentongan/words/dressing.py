@@ -1,0 +1,255 @@
+"""One message dressed for one channel: blocks put into a layout, within the limits, and checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from kentongan import cap
+from kentongan.alert import Draft, Kind, mode_of
+from kentongan.cap.model import Status
+from kentongan.seam import Document, Limits, Mode, Rendered
+from kentongan.settings import Agency
+from kentongan.words.codes import codes_in, with_language
+from kentongan.words.composing import Layout, TemplateFault, composer, message, visible, visible_page
+from kentongan.words.context import Earlier, Telling, context
+from kentongan.words.counting import count, is_gsm7, to_gsm7
+from kentongan.words.documents import cap_document
+from kentongan.words.fitting import fullest
+from kentongan.words.hazards import GENERAL, Hazard, HazardLibrary
+from kentongan.words.late import at_widest
+from kentongan.words.marks import marked
+from kentongan.words.shortening import Budget, Shortener
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One channel instance to render for, in these languages; `public` where everybody can read it."""
+
+    instance: str
+    kind: str
+    mode: Mode
+    sandbox: bool
+    limits: Limits
+    public: bool
+    languages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """Who speaks a language in a message: a hazard, or the general one's short form in its stead (`standing_in`)."""
+
+    language: str
+    hazard: Hazard
+    standing_in: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A message made within one budget; `length` is measured with every late fact at its widest."""
+
+    title: str
+    text: str
+    html: str
+    mark: str
+    most_names: int
+    most_characters: int
+    length: int
+    most: int
+
+    @property
+    def fits(self) -> bool:
+        return self.length <= self.most
+
+
+class Dresser:
+    """Dresses one alert, in whatever layout and languages it is asked for. Raises Refused where it never leaves."""
+
+    def __init__(
+        self,
+        draft: Draft,
+        *,
+        kind: Kind,
+        alert_id: str,
+        code: str,
+        agency: Agency,
+        library: HazardLibrary,
+        earlier: Earlier | None,
+        cap_xml: Callable[[cap.Alert], str],
+    ) -> None:
+        self.mode = mode_of(draft.cap.status)
+        self.templates = composer(library.root)
+        self._draft = draft
+        self._kind = kind
+        self._alert_id = alert_id
+        self._code = code
+        self._agency = agency
+        self._library = library
+        self._earlier = earlier
+        self._cap_xml = cap_xml
+        self._zone = ZoneInfo(agency.timezone)
+        self._link = public_link(agency, code)
+
+    def dress(self, target: Target, layout: Layout, language: str, voices: Sequence[Voice]) -> Rendered:
+        """Returns the fullest message that fits and passes every check; raises TemplateFault."""
+        code = with_language(self._code, language)
+        reserve = all(voice.hazard.name == GENERAL for voice in voices)
+        forms = ("short",) if all(voice.standing_in for voice in voices) else layout.forms
+
+        def make(form: str, budget: Budget) -> _Made:
+            return self._made(target.limits, layout, code, voices, form, budget)
+
+        made = fullest(make, forms, last_resort=reserve)
+        if made is None:
+            shortest = make(forms[-1], Budget(names=1))
+            unit = "parts" if target.limits.counting == "sms" else "characters"
+            raise TemplateFault(
+                f"{voices[0].hazard.name}, {language}: {shortest.length} {unit}, and only {shortest.most} fit",
+                "shorten the facts, such as the place names",
+            )
+        page = self.templates.page(target.kind)
+        documents = self._documents(page, layout, code, voices, made) if page is not None else ()
+        self._check(made, code, documents)
+        return Rendered(
+            alert_id=self._alert_id,
+            instance=target.instance,
+            language=language,
+            kind=target.kind,
+            mode=self.mode,
+            code=code,
+            mark=made.mark,
+            title=made.title,
+            text=made.text,
+            html=made.html,
+            link=self._link,
+            documents=documents,
+        )
+
+    def _mark(self, layout: Layout, voices: Sequence[Voice]) -> str:
+        status = self._draft.cap.status
+        tokens = (self._library.marks.token(status, voice.language, layout.mark) for voice in voices)
+        return " / ".join(dict.fromkeys(filter(None, tokens)))
+
+    def _section(
+        self, layout: Layout, voice: Voice, form: str, budget: Budget
+    ) -> tuple[Mapping[str, object], Shortener]:
+        """What the layout sees of one language, and the shortener that was at work."""
+        language, hazard = voice.language, voice.hazard
+        spoken = self._library.languages.get(language)
+        if spoken is None:
+            raise TemplateFault(f"templates/languages/{language}.yaml is missing", "add the language")
+        shortener = Shortener(spoken, self._link, budget)
+        names = context(
+            self._draft,
+            hazard,
+            spoken,
+            drafted=self._library.get(self._draft.hazard),
+            agency=self._agency,
+            code=with_language(self._code, language),
+            link=self._link,
+            earlier=self._earlier,
+            shortener=shortener,
+            telling=Telling(),
+            together=layout.languages == "together",
+        )
+        template = hazard.template(self._kind, language)
+        paragraphs = self.templates.block(template, "short" if voice.standing_in else form, names)
+        if not paragraphs:
+            raise TemplateFault(f"templates/{template}: block {form} is empty", "give it words")
+        return {
+            **names,
+            "headline": " ".join(self.templates.block(template, "headline", names)),
+            "paragraphs": paragraphs,
+            "body": "\n\n".join(paragraphs),
+            "hashtags": [f"#{tag}" for tag in hazard.hashtags.get(language, ())],
+            "phrases": spoken.phrases,
+            "direction": spoken.direction,
+            "language_name": spoken.name,
+            "mark": self._library.marks.token(self._draft.cap.status, language, layout.mark),
+            "link_said": self._link in "\n".join(paragraphs),
+            "correction": self._kind is Kind.CORRECTION,
+        }, shortener
+
+    def _made(
+        self, limits: Limits, layout: Layout, code: str, voices: Sequence[Voice], form: str, budget: Budget
+    ) -> _Made:
+        spoken = [self._section(layout, voice, form, budget) for voice in voices]
+        sections = [section for section, _ in spoken]
+        mark = self._mark(layout, voices)
+        names = {**sections[0], "sections": sections, "mark": mark, "code": code}
+        dressed = message(self.templates.dress(layout.name, names))
+        text = visible(dressed) if layout.markup else dressed
+        if layout.alphabet == "gsm7":
+            text = _plain(text, at_any_cost=budget.plain)
+        prefix = self._mark(dataclasses.replace(layout, mark="short"), voices)
+        title = " ".join(filter(None, (prefix, str(sections[0]["headline"]))))
+        own = self._library.languages[voices[0].language]
+        try:
+            widest, _ = (at_widest(said, own, self._library.languages, self._zone) for said in (text, title))
+        except KeyError as error:
+            raise TemplateFault(f"templates/{layout.name}: {error} is no late fact", "use one that is known") from None
+        return _Made(
+            title=title,
+            text=text,
+            html=dressed if layout.markup else "",
+            mark=mark,
+            most_names=max(shortener.most_names for _, shortener in spoken),
+            most_characters=max(shortener.most_characters for _, shortener in spoken),
+            length=count(widest, limits.counting),
+            most=limits.length,
+        )
+
+    def _documents(
+        self, page: str, layout: Layout, code: str, voices: Sequence[Voice], made: _Made
+    ) -> tuple[Document, ...]:
+        """The CAP XML and the public page, which have room for everything."""
+        sections = [self._section(layout, voice, "long", Budget())[0] for voice in voices]
+        names = {**sections[0], "sections": sections, "mark": made.mark, "code": code, "xml": "alert.xml"}
+        alert = cap_document(
+            self._draft,
+            kind=self._kind,
+            agency=self._agency,
+            library=self._library,
+            code=self._code,
+            link=self._link,
+            earlier=self._earlier,
+        )
+        return (
+            Document("alert.xml", "application/cap+xml", self._cap_xml(alert)),
+            Document("index.html", "text/html", self.templates.dress(page, names)),
+        )
+
+    def _check(self, made: _Made, code: str, documents: Sequence[Document]) -> None:
+        """Raises TemplateFault unless mark and code stand as they must and no other alert's code does."""
+        live = self._draft.cap.status is Status.ACTUAL
+        pages = [visible_page(document.text) for document in documents if document.media_type == "text/html"]
+        for text in (made.text, *pages):
+            if not marked(text, made.mark) or live != (made.mark == ""):
+                raise TemplateFault(
+                    "the drill mark does not stand first and last", "put {{ mark }} there in the layout"
+                )
+            if code not in text:
+                raise TemplateFault(f"the alert code {code} is missing", "put {{ code }} into the layout")
+        for text in (made.text, made.title, *pages):
+            foreign = ", ".join(sorted(codes_in(text) - {self._code}))
+            if foreign:
+                raise TemplateFault(f"the text carries {foreign}, which is another alert's code", "take it out")
+
+
+def public_link(agency: Agency, code: str) -> str:
+    """Address of the alert's public page, which holds all its languages."""
+    return f"{agency.link.rstrip('/')}/{code}"
+
+
+_TOKEN = re.compile("(\ue000[a-z_]+\ue001)")
+
+
+def _plain(text: str, *, at_any_cost: bool) -> str:
+    """Puts a short message into GSM-7 where all of it can be, late facts aside."""
+    pieces = _TOKEN.split(text)
+    plain = [piece if _TOKEN.fullmatch(piece) else to_gsm7(piece, at_any_cost=at_any_cost) for piece in pieces]
+    usable = all(is_gsm7(piece) for piece in plain if not _TOKEN.fullmatch(piece))
+    return "".join(plain) if usable else text
