@@ -323,8 +323,10 @@ class Dispatcher:
             ):
                 pass
         open_ = self.ledger.read(work.open_dispatches)
+        # What a correction withdraws belongs to it: its stop has still to be marked.
+        wanted = self.only and {*self.only, *(d.plan.predecessor for d in open_ if d.alert_id in self.only)}
         for dispatch in open_:
-            if self.only is not None and dispatch.alert_id not in self.only:
+            if wanted is not None and dispatch.alert_id not in wanted:
                 continue
             await self._tend(dispatch, gone)
         for alert_id in [id for id in self._alerts if id not in {d.alert_id for d in open_}]:

@@ -271,10 +271,7 @@ def release_correction(desk: Desk, handle: str, login: Login | None, *, reason: 
         )
         return Released(alerts.get(write, correction.id), plan, found)
 
-    released = desk.ledger.write(commit)
-    while desk.ledger.write(lambda write: outcomes.cancel_stopped(write, predecessor_id)):
-        pass
-    return released
+    return desk.ledger.write(commit)
 
 
 def _correction_plan(
