@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from xml.sax.saxutils import escape
+from zoneinfo import ZoneInfo
 
 from kentongan import gates
 from kentongan.alert import Draft, Kind, mode_of
@@ -14,9 +16,11 @@ from kentongan.errors import BadInput, Refused
 from kentongan.gates import Finding
 from kentongan.ledger import people as register
 from kentongan.ledger.alerts import StoredAlert
+from kentongan.seam import fill, slots
 from kentongan.settings import InstanceSettings
 from kentongan.words import drafting
-from kentongan.words.rendering import Earlier, Renderings, Target, cap_document, render
+from kentongan.words.late import late_values
+from kentongan.words.rendering import Earlier, Renderings, Target, cap_document, public_link, render
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +141,28 @@ def count_people(desk: Desk, instances: Mapping[str, InstanceSettings]) -> dict[
     return counts
 
 
-def document(desk: Desk, draft: Draft, *, code: str = "") -> bytes:
-    """The alert as CAP 1.2 XML, with the words that its hazard's templates give where it brings none of its own."""
-    said = cap_document(draft, kind=Kind.ALERT, code=code, agency=desk.settings.agency, library=desk.library)
-    return write_cap(said)
+def document(desk: Desk, draft: Draft, *, code: str = "", sent: datetime | None = None) -> bytes:
+    """The alert as CAP 1.2 XML, with the words that its hazard's templates give where it brings none of its own.
+
+    `sent` is when it was sent, for the late facts in those words; now where it was not sent yet.
+    """
+    said = cap_document(
+        draft,
+        kind=Kind.ALERT,
+        code=code,
+        agency=desk.settings.agency,
+        library=desk.library,
+        link=public_link(desk.settings.agency, code) if code else "",
+    )
+    xml = write_cap(said).decode("utf-8")
+    values = late_values(
+        slots(xml),
+        language=draft.languages[0],
+        languages=desk.library.languages,
+        zone=ZoneInfo(desk.settings.agency.timezone),
+        sent=sent or desk.now,
+    )
+    return fill(xml, {name: escape(value) for name, value in values.items()}).encode("utf-8")
 
 
 def area_names(draft: Draft) -> tuple[str, ...]:

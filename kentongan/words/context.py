@@ -54,7 +54,7 @@ class Telling:
 
     def tells(self, *answers: str, caller: Callable[[], str]) -> str:
         """Marks a piece of running text: `{% call tells("action") %}...{% endcall %}`."""
-        text = clean(caller())
+        text = _one_line(caller())
         if text:
             self.pieces.append(Told(frozenset(answers), text))
         return text
@@ -63,9 +63,14 @@ class Telling:
         """The same, as a paragraph of its own."""
         text = caller()
         for part in text.split(PARAGRAPH):
-            if clean(part):
-                self.pieces.append(Told(frozenset(answers), clean(part)))
+            if told := _one_line(part):
+                self.pieces.append(Told(frozenset(answers), told))
         return f"{PARAGRAPH}{text}{PARAGRAPH}"
+
+
+def _one_line(text: str) -> str:
+    """Folds white space and leaves slots as they are; what came from outside was cleaned before."""
+    return " ".join(text.split())
 
 
 def context(

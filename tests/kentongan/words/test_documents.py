@@ -165,3 +165,14 @@ def test_a_nowcast_says_its_area_and_end_in_every_form(agency: Agency, rendered:
         assert "Gorontalo" in message.text
         assert "24 Sep 2026 16.27 WIB" in message.text or "24 September 2026 pukul 16.27 WIB" in message.text
         assert "DENGILO" not in message.text
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_no_text_loses_the_slot_of_a_late_fact(
+    quake: Draft, rendered: Render, library: HazardLibrary, now: datetime, kind: Kind
+) -> None:
+    draft = correction(quake, identifier="K-2", now=now) if kind is Kind.CORRECTION else quake
+    message = feed(rendered(draft, kind=kind, earlier=Earlier("M2X8")))
+    for document in message.documents:
+        told = filled(document.text, library, now)
+        assert not re.search(r"\b(earlier_sent|withdrawn_at|sent_(id|en)|reason_(id|en))\b", told)
