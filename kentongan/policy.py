@@ -7,7 +7,7 @@ harmless, or where life is at stake, and then once and marked.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tenacity import wait_exponential
 
@@ -35,6 +35,8 @@ class Reason(enum.StrEnum):
     ACCEPTED = "accepted"
     NEXT_STEP = "next step of the provider's procedure"
     NEVER_LEFT = "never left, tried again"
+    NEVER_LEFT_TOO_LATE = "never left, and another try would come too late"
+    NEVER_LEFT_IN_DOUBT = "this attempt never left, and an earlier one is still in doubt"
     CREDENTIAL = "our account or configuration was refused; the channel is held"
     REFUSED = "refused for good"
     SAME_KEY = "in doubt, repeated under the same key, which the provider drops if it has it"
@@ -46,10 +48,15 @@ class Reason(enum.StrEnum):
     TOO_LATE = "in doubt, and a repeat would come too late"
     FOUND = "found on our own account"
     NOT_FOUND = "not found on our own account, tried again"
+    NOT_FOUND_TOO_LATE = "not found on our own account, and another try would come too late"
     NOT_SENT = "not sent: stopped, too late or its sender slept; planned again if it still may go"
     SENDER_GONE = "its sender ended in the middle of it"
     BY_OFFICER = "settled by an officer"
     LOOK_AGAIN = "the look-up gave no clear answer, looked up again"
+
+
+TOO_LATE = frozenset({Reason.TOO_LATE, Reason.NEVER_LEFT_TOO_LATE, Reason.NOT_FOUND_TOO_LATE})
+"""Reasons for which nothing more is done, because it would come after `deliver_by`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +100,15 @@ def after_send(outcome: Outcome, situation: Situation, policy: Policy) -> Decisi
             return Decision(Evidence.ACCEPTED, Reason.ACCEPTED)
         case Pending(check_after=check_after):
             due_at = situation.now + _milliseconds(check_after)
-            return Decision(Evidence.ABSENT, Reason.NEXT_STEP, action=Action.ADVANCE, due_at=due_at)
+            decision = Decision(Evidence.ABSENT, Reason.NEXT_STEP, action=Action.ADVANCE, due_at=due_at)
+            return _absent(decision, situation)
         case Retryable(reason=detail, after=after):
             wait = max(after or 0.0, backoff(situation.tries, situation.chance, policy))
-            return Decision(Evidence.ABSENT, Reason.NEVER_LEFT, detail, due_at=situation.now + _milliseconds(wait))
+            due_at = situation.now + _milliseconds(wait)
+            return _absent(Decision(Evidence.ABSENT, Reason.NEVER_LEFT, detail, due_at=due_at), situation)
         case Credential(reason=detail):
-            return Decision(Evidence.ABSENT, Reason.CREDENTIAL, detail, due_at=situation.now, hold=True)
+            decision = Decision(Evidence.ABSENT, Reason.CREDENTIAL, detail, due_at=situation.now, hold=True)
+            return _absent(decision, situation)
         case Rejected(reason=detail, why=why):
             return Decision(Evidence.REJECTED, Reason.REFUSED, f"{why}: {detail}")
         case InDoubt(reason=detail):
@@ -113,18 +123,44 @@ def after_doubt(detail: str, situation: Situation, policy: Policy) -> Decision:
             return Decision(Evidence.IN_DOUBT, Reason.TOO_LATE, detail)
         return Decision(Evidence.IN_DOUBT, reason, detail, action, due_at)
 
-    traits = situation.traits
     soon = situation.now + _milliseconds(backoff(situation.tries, situation.chance, policy))
-    if covered(traits, situation.first_intent_at, soon + _milliseconds(situation.deadline)):
+    traits = situation.traits
+    if _covered_at(situation, soon):
         return next_step(Reason.SAME_KEY, Action.SEND, soon)
     if traits.find:
-        believable = situation.intent_at + _milliseconds(situation.deadline + traits.settling) + _MARGIN
-        return next_step(Reason.LOOK_UP, Action.FIND, max(believable, situation.now))
-    if situation.life_at_stake and not situation.public and situation.doubts <= 1:
+        return next_step(Reason.LOOK_UP, Action.FIND, max(believable(situation), situation.now))
+    if _one_repeat_left(situation):
         reason = Reason.RECEIPT_THEN_REPEAT if traits.receipts else Reason.MARKED_REPEAT
         return next_step(reason, Action.SEND, situation.now + _milliseconds(policy.repeat_after))
     reason = Reason.RECEIPT if traits.receipts else Reason.OFFICER
     return Decision(Evidence.IN_DOUBT, reason, detail)
+
+
+def _absent(decision: Decision, situation: Situation) -> Decision:
+    """Lets a next step stand only where it still comes in time and repeats no doubt that it may not repeat."""
+    assert decision.due_at is not None
+    if situation.doubts and not (_covered_at(situation, decision.due_at) or _one_repeat_left(situation)):
+        if situation.traits.find:
+            due_at = max(believable(situation), situation.now)
+            return replace(decision, reason=Reason.NEVER_LEFT_IN_DOUBT, action=Action.FIND, due_at=due_at)
+        return replace(decision, reason=Reason.NEVER_LEFT_IN_DOUBT, due_at=None)
+    if decision.due_at >= situation.deliver_by:
+        return replace(decision, reason=Reason.NEVER_LEFT_TOO_LATE, due_at=None)
+    return decision
+
+
+def _covered_at(situation: Situation, moment: Milliseconds) -> bool:
+    return covered(situation.traits, situation.first_intent_at, moment + _milliseconds(situation.deadline))
+
+
+def _one_repeat_left(situation: Situation) -> bool:
+    """Whether life is at stake and a person's message may be repeated, marked, which is done for one doubt alone."""
+    return not situation.traits.find and situation.life_at_stake and not situation.public and situation.doubts <= 1
+
+
+def believable(situation: Situation) -> Milliseconds:
+    """From when on a look-up that finds nothing proves that nothing is there (wall time)."""
+    return situation.intent_at + _milliseconds(situation.deadline + situation.traits.settling) + _MARGIN
 
 
 def after_find(answer: Accepted | Absent | InDoubt, situation: Situation, policy: Policy) -> Decision:
@@ -133,6 +169,10 @@ def after_find(answer: Accepted | Absent | InDoubt, situation: Situation, policy
     match answer:
         case Accepted():
             return Decision(Evidence.ACCEPTED, Reason.FOUND)
+        case Absent() if situation.now < believable(situation):
+            return Decision(Evidence.IN_DOUBT, Reason.LOOK_AGAIN, action=Action.FIND, due_at=believable(situation))
+        case Absent() if situation.now + wait >= situation.deliver_by:
+            return Decision(Evidence.ABSENT, Reason.NOT_FOUND_TOO_LATE)
         case Absent():
             return Decision(Evidence.ABSENT, Reason.NOT_FOUND, due_at=situation.now + wait)
         case InDoubt(reason=detail):

@@ -48,6 +48,7 @@ class StoredAlert:
 class Submission:
     """What an officer put up for approval: `subject` is the JSON that approvals sign over."""
 
+    id: str
     officer: str
     at: Milliseconds
     subject: Mapping[str, Any]
@@ -246,13 +247,17 @@ def rendered_from_json(content: str) -> Rendered:
 def submit(write: Write, alert_id: str, *, officer: str, subject: Mapping[str, Any], id: str) -> None:
     """Puts an alert up for approval; `subject` is what approvals will sign. Earlier approvals no longer count."""
     _move(write, alert_id, ("draft", "submitted", "approved"), "submitted")
-    content = canonical(subject)
-    fixed = digest(canonical([id, alert_id, officer, write.now, content]))
-    write.execute(
-        insert(schema.submission).values(
-            id=id, alert_id=alert_id, officer=officer, at=write.now, subject=content, digest=fixed
-        )
-    )
+    before = write.sql("SELECT max(number) FROM submission WHERE alert_id = :id", {"id": alert_id}).scalar_one()
+    row = {
+        "id": id,
+        "alert_id": alert_id,
+        "number": (before or 0) + 1,
+        "officer": officer,
+        "at": write.now,
+        "subject": canonical(subject),
+    }
+    fixed = signed_digest(row)
+    write.execute(insert(schema.submission).values(**row, digest=fixed))
     write.event("alert.submitted", alert=alert_id, by=officer, submission=id, digest=fixed, set={"state": "submitted"})
 
 
@@ -260,9 +265,14 @@ def submission(read: Read, alert_id: str) -> Submission | None:
     """The latest submission of an alert."""
     table = schema.submission
     row = read.execute(
-        select(table).where(table.c.alert_id == alert_id).order_by(table.c.at.desc(), table.c.id.desc()).limit(1)
+        select(table).where(table.c.alert_id == alert_id).order_by(table.c.number.desc()).limit(1)
     ).first()
-    return Submission(row.officer, row.at, json.loads(row.subject), row.digest) if row else None
+    return Submission(row.id, row.officer, row.at, json.loads(row.subject), row.digest) if row else None
+
+
+def signed_digest(row: Mapping[str, Any]) -> str:
+    """Digest of a submission or approval row: all its columns but the digest itself."""
+    return digest(canonical({name: value for name, value in row.items() if name != "digest"}))
 
 
 def approve(write: Write, alert_id: str, *, officer: str, content: Mapping[str, Any], id: str) -> None:
@@ -281,20 +291,29 @@ def record_approval(
     set: Mapping[str, Any] | None = None,
 ) -> None:
     """Records an officer's signed word; `set` is what it has moved in the alert's row, for the record."""
-    text = canonical(content)
-    fixed = digest(canonical([id, alert_id, officer, write.now, text]))
-    write.execute(
-        insert(schema.approval).values(
-            id=id, alert_id=alert_id, officer=officer, at=write.now, content=text, digest=fixed
-        )
-    )
+    about = submission(write, alert_id)
+    row = {
+        "id": id,
+        "alert_id": alert_id,
+        "submission": about.id if about else None,
+        "officer": officer,
+        "at": write.now,
+        "content": canonical(content),
+    }
+    fixed = signed_digest(row)
+    write.execute(insert(schema.approval).values(**row, digest=fixed))
     write.event("alert.approved", alert=alert_id, by=officer, approval=id, digest=fixed, set=dict(set or {}))
 
 
 def approvals(read: Read, alert_id: str) -> list[Mapping[str, Any]]:
-    """The signed approvals of an alert, oldest first."""
+    """The signed approvals of an alert's latest submission, oldest first; those of earlier ones no longer count."""
     table = schema.approval
-    rows = read.execute(select(table.c.content).where(table.c.alert_id == alert_id).order_by(table.c.at))
+    about = submission(read, alert_id)
+    rows = read.execute(
+        select(table.c.content)
+        .where(table.c.alert_id == alert_id, table.c.submission == (about.id if about else None))
+        .order_by(table.c.at)
+    )
     return [json.loads(row.content) for row in rows]
 
 
@@ -412,5 +431,5 @@ def own(write: Write, alert_id: str, *, sender: str, gone: Sequence[str]) -> boo
     if row.owner is not None and row.owner not in gone:
         return False
     write.sql("UPDATE dispatch SET owner = :sender WHERE alert_id = :id", {"sender": sender, "id": alert_id})
-    write.event("dispatch.owned", alert=alert_id, owner=sender, before=row.owner)
+    write.event("dispatch.owned", alert=alert_id, before=row.owner, set={"owner": sender})
     return True

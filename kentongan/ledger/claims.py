@@ -88,7 +88,7 @@ UPDATE delivery SET stage = 'sending', attempt = attempt + 1, phase = :phase,
     AND id NOT IN (SELECT value FROM json_each(:covered)) THEN 1 ELSE possible_duplicate END
 WHERE id IN (SELECT value FROM json_each(:ids)) AND sender = :sender AND stage = 'claimed'
   AND epoch = (SELECT epoch FROM alert WHERE alert.id = delivery.alert_id)
-  AND (deliver_by > :now OR action = 'edit')
+  AND deliver_by > :now AND action IN ('send', 'advance')
 RETURNING id, alert_id, attempt, first_intent_at, possible_duplicate
 """
 
@@ -138,11 +138,11 @@ def intend(
             alert=row.alert_id,
             delivery=row.id,
             attempt=row.attempt,
-            phase=phase,
             sender=sender,
             set={
                 "stage": Stage.SENDING,
                 "attempt": row.attempt,
+                "phase": phase,
                 "first_intent_at": row.first_intent_at,
                 "possible_duplicate": row.possible_duplicate,
             },

@@ -11,10 +11,10 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import logging
 import queue
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -28,6 +28,8 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from kentongan.clock import Clock, Milliseconds, SystemClock
 from kentongan.errors import LedgerUnavailable
 
+_log = logging.getLogger(__name__)
+
 HEAD = "0001"
 """The newest migration; a test compares it with the folder."""
 
@@ -36,6 +38,16 @@ CONSOLE = "console"
 
 _PATIENCE = 2.0  # seconds to wait for another process's transaction
 _GROUP = 256  # most pieces of work in one commit
+_WAIT_FIRST, _WAIT_MOST = 0.05, 1.0  # seconds between two tries at what must be written
+
+# What a statement of ours did wrong, as against a ledger that cannot be used now.
+_MISTAKES = (
+    sqlalchemy.exc.DataError,
+    sqlalchemy.exc.IntegrityError,
+    sqlalchemy.exc.InterfaceError,
+    sqlalchemy.exc.NotSupportedError,
+    sqlalchemy.exc.ProgrammingError,
+)
 
 T = TypeVar("T")
 
@@ -57,9 +69,9 @@ def event_digest(
     return digest(canonical([chain, seq, ordinal, at, kind, alert, delivery, data]))
 
 
-def link_digest(previous: str, events: Sequence[str]) -> str:
-    """Digest of one link: the link before it and its events, in order."""
-    return digest("\n".join([previous, *events]))
+def link_digest(previous: str, position: int, events: Sequence[str]) -> str:
+    """Digest of one link: the link before it, its place among all commits, and its events, in order."""
+    return digest("\n".join([previous, str(position), *events]))
 
 
 @dataclass(slots=True)
@@ -97,6 +109,14 @@ class Write(Read):
         self.events.append(_Event(type_, alert, delivery, canonical(data)))
 
 
+class _NotBegun(Exception):
+    """The transaction could not even begin; nothing of it has run."""
+
+    def __init__(self, error: sqlalchemy.exc.DBAPIError) -> None:
+        super().__init__()
+        self.error = error
+
+
 @dataclass(slots=True)
 class _Work:
     act: Callable[[Write], Any]
@@ -115,6 +135,7 @@ class Ledger:
         self._reader = reader
         self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._closing = False
+        self._handing_in = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._thread.start()
 
@@ -123,20 +144,24 @@ class Ledger:
         """Opens the ledger at `path`, making or migrating it first; raises LedgerUnavailable."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            engine = _engine(path, "BEGIN IMMEDIATE")
-            _migrate(path, engine)
+            # Its journals take over the rights that the file has when they come into being.
+            path.touch(mode=0o600)
+            engine, reader = _engine(path, "BEGIN IMMEDIATE"), _engine(path, "BEGIN")
+            _migrate(path, engine, reader)
         except (OSError, sqlalchemy.exc.DBAPIError) as error:
             raise _unavailable(path, error) from None
-        return cls(path, engine, _engine(path, "BEGIN"), clock or SystemClock(), chain)
+        return cls(path, engine, reader, clock or SystemClock(), chain)
 
     def close(self) -> None:
         """Finishes what was handed in, then closes the connections."""
-        if not self._closing:
+        with self._handing_in:
+            if self._closing:
+                return
             self._closing = True
             self._queue.put(None)
-            self._thread.join()
-            self._engine.dispose()
-            self._reader.dispose()
+        self._thread.join()
+        self._engine.dispose()
+        self._reader.dispose()
 
     def __enter__(self) -> Ledger:
         return self
@@ -151,7 +176,9 @@ class Ledger:
         try:
             with self._reader.connect() as connection, connection.begin():
                 return act(Read(connection, self.clock.wall()))
-        except sqlalchemy.exc.OperationalError as error:
+        except sqlalchemy.exc.DBAPIError as error:
+            if isinstance(error, _MISTAKES):
+                raise
             raise _unavailable(self.path, error) from None
 
     # --- Writing ---
@@ -168,74 +195,90 @@ class Ledger:
         return await asyncio.shield(asyncio.wrap_future(self._submit(act, must=must)))
 
     def _submit(self, act: Callable[[Write], T], *, must: bool) -> Future[T]:
-        if self._closing:
-            raise LedgerUnavailable(f"ledger {self.path} is closed in this process; run the command again")
         future: Future[T] = Future()
-        self._queue.put(_Work(act, future, must))
+        with self._handing_in:
+            if self._closing:
+                raise LedgerUnavailable(f"ledger {self.path} is closed in this process; run the command again")
+            self._queue.put(_Work(act, future, must))
         return future
 
     def _run(self) -> None:
-        while True:
-            first = self._queue.get()
-            if first is None:
-                return
-            group = [first]
-            last = False
-            while len(group) < _GROUP:
-                try:
-                    work = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-                if work is None:
-                    last = True
-                    break
-                group.append(work)
-            self._commit(group)
-            if last:
-                return
+        kept: list[_Work] = []
+        wait = _WAIT_FIRST
+        last = False
+        while kept or not last:
+            group, ended = self._gather(kept, wait)
+            last = last or ended
+            kept = self._commit(group)
+            wait = min(wait * 2, _WAIT_MOST) if kept else _WAIT_FIRST
 
-    def _commit(self, group: list[_Work]) -> None:
-        """Commits a group at once; where the ledger itself fails, each piece by itself, so that one cannot sink all."""
-        wait = 0.05
-        while True:
+    def _gather(self, kept: list[_Work], wait: float) -> tuple[list[_Work], bool]:
+        """What is to be committed next, after what was `kept`; and whether it is the last."""
+        group = list(kept)
+        patience: float | None = wait if kept else None
+        while len(group) < _GROUP:
             try:
-                results = self._transact(group)
-            except sqlalchemy.exc.DBAPIError as error:
-                if len(group) > 1:
-                    for work in group:
-                        self._commit([work])
-                    return
-                if group[0].must and not self._closing:
-                    time.sleep(wait)
-                    wait = min(wait * 2, 1.0)
-                    continue
-                group[0].future.set_exception(_unavailable(self.path, error))
-                return
-            except BaseException as error:
-                for work in group:
-                    work.future.set_exception(error)
-                return
-            for work, (value, failure) in zip(group, results, strict=True):
-                if work.future.cancelled():
-                    continue
-                if failure is not None:
-                    work.future.set_exception(failure)
-                else:
-                    work.future.set_result(value)
-            return
+                work = self._queue.get(timeout=patience) if patience != 0 else self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if work is None:
+                return group, True
+            # From here it can no longer be cancelled: its answer must find somebody.
+            if work.future.set_running_or_notify_cancel():
+                group.append(work)
+            patience = 0
+        return group, False
+
+    def _commit(self, group: list[_Work]) -> list[_Work]:
+        """Commits a group at once; where one sinks it, each piece by itself. Returns what must be tried again."""
+        try:
+            results = self._transact(group)
+        except _NotBegun as failure:
+            return self._postpone(group, failure.error)
+        except sqlalchemy.exc.DBAPIError as error:
+            if len(group) > 1:
+                return [again for work in group for again in self._commit([work])]
+            return self._postpone(group, error)
+        except BaseException as error:
+            for work in group:
+                work.future.set_exception(error)
+            return []
+        for work, (value, fault) in zip(group, results, strict=True):
+            if fault is not None:
+                work.future.set_exception(fault)
+            else:
+                work.future.set_result(value)
+        return []
+
+    def _postpone(self, group: list[_Work], error: sqlalchemy.exc.DBAPIError) -> list[_Work]:
+        """Gives up what need not be written; returns what must be, but on closing gives that up too."""
+        kept = [work for work in group if work.must and not self._closing]
+        for work in group:
+            if work not in kept:
+                work.future.set_exception(_unavailable(self.path, error))
+        if kept:
+            _log.warning("outcomes wait for the ledger", extra={"waiting": len(kept), "why": type(error.orig).__name__})
+        return kept
 
     def _transact(self, group: list[_Work]) -> list[tuple[Any, BaseException | None]]:
         results: list[tuple[Any, BaseException | None]] = []
-        with self._engine.connect() as connection, connection.begin():
+        if not group:
+            return results
+        with contextlib.ExitStack() as stack:
+            try:
+                connection = stack.enter_context(self._engine.connect())
+                stack.enter_context(connection.begin())
+            except sqlalchemy.exc.DBAPIError as error:
+                raise _NotBegun(error) from None
             write = Write(connection, self.clock.wall())
             for work in group:
                 before = len(write.events)
                 connection.exec_driver_sql("SAVEPOINT piece")
                 try:
                     value = work.act(write)
-                except sqlalchemy.exc.OperationalError:
-                    raise
                 except BaseException as error:
+                    if isinstance(error, sqlalchemy.exc.DBAPIError) and not isinstance(error, _MISTAKES):
+                        raise
                     connection.exec_driver_sql("ROLLBACK TO piece")
                     del write.events[before:]
                     results.append((None, error))
@@ -252,6 +295,7 @@ class Ledger:
             "SELECT seq, digest FROM link WHERE chain = :chain ORDER BY seq DESC LIMIT 1", {"chain": self.chain}
         ).first()
         seq, previous = (row.seq + 1, row.digest) if row else (1, "")
+        position = write.sql("SELECT coalesce(max(position), 0) + 1 FROM link").scalar_one()
         rows = []
         digests = []
         for ordinal, e in enumerate(write.events):
@@ -274,8 +318,15 @@ class Ledger:
             rows,
         )
         write.sql(
-            "INSERT INTO link (chain, seq, previous, digest) VALUES (:chain, :seq, :previous, :digest)",
-            {"chain": self.chain, "seq": seq, "previous": previous, "digest": link_digest(previous, digests)},
+            "INSERT INTO link (chain, seq, position, previous, digest)"
+            " VALUES (:chain, :seq, :position, :previous, :digest)",
+            {
+                "chain": self.chain,
+                "seq": seq,
+                "position": position,
+                "previous": previous,
+                "digest": link_digest(previous, position, digests),
+            },
         )
 
 
@@ -305,9 +356,12 @@ def _engine(path: Path, begin: str) -> Engine:
     return engine
 
 
-def _migrate(path: Path, engine: Engine) -> None:
+def _migrate(path: Path, engine: Engine, reader: Engine) -> None:
+    # Reading first: a command that only looks must not wait for another's transaction.
+    if _is_current(path, reader):
+        return
     with _lock(path):
-        if _version(engine) == HEAD:
+        if _is_current(path, reader):
             return
         # Alembic takes longer to import than the rest of a command to run.
         import alembic.command
@@ -318,7 +372,13 @@ def _migrate(path: Path, engine: Engine) -> None:
         with engine.connect() as connection, connection.begin():
             config.attributes["connection"] = connection
             alembic.command.upgrade(config, "head")
-    path.chmod(0o600)
+
+
+def _is_current(path: Path, reader: Engine) -> bool:
+    version = _version(reader)
+    if version is not None and version > HEAD:
+        raise LedgerUnavailable(f"ledger {path} was written by a newer Kentongan (version {version}); use that one")
+    return version == HEAD
 
 
 @contextlib.contextmanager
@@ -329,8 +389,8 @@ def _lock(path: Path) -> Iterator[None]:
         yield
 
 
-def _version(engine: Engine) -> str | None:
-    with engine.connect() as connection:
+def _version(reader: Engine) -> str | None:
+    with reader.connect() as connection, connection.begin():
         found = connection.exec_driver_sql(
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"
         ).first()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import insert, select, update
 
 from kentongan.clock import to_datetime, to_milliseconds
 from kentongan.ledger import schema
-from kentongan.ledger.ledger import Read, Write, canonical
+from kentongan.ledger.ledger import Read, Write, canonical, digest
 from kentongan.membership import Admitted, Revoked
 from kentongan.officers import Officer, Signed
 from kentongan.stored import from_json, to_json
@@ -18,19 +19,29 @@ from kentongan.stored import from_json, to_json
 def add(write: Write, *, officer: Officer, signatures: Sequence[Signed], admitted: Admitted) -> None:
     """Writes a newcomer down whom `membership.check_addition` has admitted, with the signatures it went by."""
     content = canonical({"officer": to_json(officer), "signatures": [to_json(each) for each in signatures]})
-    write.execute(
-        insert(schema.officer).values(
-            name=officer.name, content=content, added_at=to_milliseconds(admitted.active_from)
-        )
+    row = {"name": officer.name, "content": content, "added_at": to_milliseconds(admitted.active_from)}
+    write.execute(insert(schema.officer).values(**row))
+    write.event(
+        "officer.added",
+        officer=officer.name,
+        by=list(admitted.by),
+        key=officer.public_key.hex(),
+        digest=officer_digest(row),
+        set={"revoked_at": None},
     )
-    write.event("officer.added", officer=officer.name, by=list(admitted.by), key=officer.public_key.hex())
 
 
 def revoke(write: Write, *, name: str, signed: Signed, revoked: Revoked) -> None:
     """Writes a revocation down that `membership.check_revocation` has found to hold."""
     table = schema.officer
-    write.execute(update(table).where(table.c.name == name).values(revoked_at=to_milliseconds(revoked.at)))
-    write.event("officer.revoked", officer=name, by=revoked.by, statement=to_json(signed))
+    changes = {"revoked_at": to_milliseconds(revoked.at)}
+    write.execute(update(table).where(table.c.name == name).values(**changes))
+    write.event("officer.revoked", officer=name, by=revoked.by, statement=to_json(signed), set=changes)
+
+
+def officer_digest(row: Mapping[str, Any]) -> str:
+    """Digest of the columns of an officer row that never change."""
+    return digest(canonical([row["name"], row["content"], row["added_at"]]))
 
 
 def officers(read: Read) -> dict[str, Officer]:

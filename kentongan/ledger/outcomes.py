@@ -14,11 +14,11 @@ from typing import Any
 from sqlalchemy import Row
 
 from kentongan.clock import Milliseconds
-from kentongan.delivery import REACHED, Action, Closed, Evidence, Phase, Result, Stage, raised, result_of
+from kentongan.delivery import REACHED, Action, Closed, Evidence, Phase, Result, Stage, result_of
 from kentongan.ledger.claims import Claimed, Intent
 from kentongan.ledger.ledger import Read, Write, canonical
 from kentongan.ledger.planning import follow_late
-from kentongan.policy import Decision, Reason
+from kentongan.policy import TOO_LATE, Decision, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,8 @@ def settle(write: Write, *, sender: str, outcomes: Sequence[Settled]) -> None:
             provider_id=outcome.provider_id,
             url=outcome.url,
         )
-        if row.stage == Stage.SENDING and row.sender == sender and row.attempt == outcome.attempt:
+        ours = row.stage == Stage.SENDING and row.sender == sender and row.attempt == outcome.attempt
+        if ours or _forgotten(row):
             _next(write, row, decision, outcome.handle)
 
 
@@ -73,7 +74,7 @@ def settle_find(
             url=url,
         )
     row = _row(write, claimed.id)
-    if row.stage == Stage.CLAIMED and row.sender == sender:
+    if (row.stage == Stage.CLAIMED and row.sender == sender) or _forgotten(row):
         _next(write, row, decision, None)
 
 
@@ -94,7 +95,7 @@ def note_unsent(write: Write, *, intents: Sequence[Intent], why: str) -> None:
         row = _raise_evidence(
             write, "delivery.not_sent", intent.delivery, intent.attempt, Evidence.ABSENT, reason=f"not sent: {why}"
         )
-        if row.stage == Stage.SENDING and row.attempt == intent.attempt:
+        if (row.stage == Stage.SENDING and row.attempt == intent.attempt) or _forgotten(row):
             _next(write, row, Decision(Evidence.ABSENT, Reason.NOT_SENT, due_at=write.now), None)
 
 
@@ -115,21 +116,19 @@ def _raise_evidence(
     row = _row(write, delivery)
     known = write.sql("SELECT number, evidence FROM attempt WHERE delivery_id = :id", {"id": delivery}).all()
     by_number = {r.number: Evidence(r.evidence) for r in known}
-    if number in by_number:
-        by_number[number] = raised(by_number[number], evidence)
+    tried: dict[str, Any] = {}
+    if evidence.rank >= by_number[number].rank:
+        by_number[number] = evidence
+        tried = {"evidence": evidence.value, "outcome_at": write.now, "reason": attempt_reason(str(reason), detail)}
+    if provider_id:
+        tried["provider_id"] = provider_id
+    if tried:
+        columns = ", ".join(f"{column} = :{column}" for column in tried)
         write.sql(
-            "UPDATE attempt SET evidence = :evidence, reason = :reason, outcome_at = :now,"
-            " provider_id = coalesce(nullif(:provider_id, ''), provider_id)"
-            " WHERE delivery_id = :id AND number = :number",
-            {
-                "evidence": by_number[number].value,
-                "reason": f"{reason}: {detail}" if detail else reason,
-                "now": write.now,
-                "provider_id": provider_id,
-                "id": delivery,
-                "number": number,
-            },
+            f"UPDATE attempt SET {columns} WHERE delivery_id = :id AND number = :number",
+            {**tried, "id": delivery, "number": number},
         )
+    tried.pop("reason", None)  # made of the event's own `reason` and `detail`
     result = result_of(by_number.values())
     changes: dict[str, Any] = {}
     if result != row.result:
@@ -153,14 +152,25 @@ def _raise_evidence(
         row,
         changes,
         attempt=number,
-        evidence=by_number.get(number, evidence),
+        evidence=evidence,
         reason=str(reason),
         detail=detail,
+        tried=tried,
         **({"by": by} if by else {}),
     )
     if "result" in changes and result in REACHED:
         follow_late(write, row)
     return _row(write, delivery)
+
+
+def attempt_reason(reason: str, detail: str) -> str:
+    """What stands on an attempt: the named reason, and the detail where there is one."""
+    return f"{reason}: {detail}" if detail else reason
+
+
+def _forgotten(row: Row[Any]) -> bool:
+    """Whether late evidence has left a delivery done although nothing is known to have gone and nobody gave it up."""
+    return row.stage == Stage.DONE and row.result == Result.NONE and row.closed is None
 
 
 def _next(write: Write, row: Row[Any], decision: Decision, handle: Mapping[str, str] | None) -> None:
@@ -173,7 +183,8 @@ def _next(write: Write, row: Row[Any], decision: Decision, handle: Mapping[str, 
         if handle is not None:
             changes["handle"] = canonical(dict(handle))
     elif row.result == Result.NONE:
-        closed = Closed.EXPIRED if row.deliver_by <= write.now else Closed.CANCELLED
+        late = row.deliver_by <= write.now or decision.reason in TOO_LATE
+        closed = Closed.EXPIRED if late else Closed.CANCELLED
         changes["closed"] = closed.value
     _change(write, "delivery.next", row, changes)
 
@@ -290,10 +301,14 @@ def resolve(write: Write, *, delivery: int, sent: bool, again: bool, by: str) ->
 
 
 def hasten(write: Write, *, alert_id: str, instances: Sequence[str], by: str) -> int:
-    """Makes planned deliveries of these instances due now; returns how many."""
+    """Makes planned deliveries of these instances due now; returns how many.
+
+    Those in doubt keep their time: a look-up before it would be believed too early, and a doubt is `resolve`d.
+    """
     rows = write.sql(
         "SELECT d.*, a.state FROM delivery d JOIN alert a ON a.id = d.alert_id WHERE d.alert_id = :id AND d.instance"
-        " IN (SELECT value FROM json_each(:instances)) AND d.stage = 'planned' AND d.due_at > :now",
+        " IN (SELECT value FROM json_each(:instances)) AND d.stage = 'planned' AND d.due_at > :now"
+        " AND d.result <> 'in_doubt'",
         {"id": alert_id, "instances": json.dumps(list(instances)), "now": write.now},
     ).all()
     for row in rows:

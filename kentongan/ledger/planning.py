@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Row
 
 from kentongan.delivery import REACHED
 from kentongan.ledger.ledger import Read, Write, canonical, digest
-from kentongan.people import plain
+from kentongan.people import choose_language, plain
 from kentongan.plan import PUBLIC, Plan, PlannedInstance
 from kentongan.settings import Audience
 
@@ -64,14 +64,16 @@ def expand(write: Write, alert_id: str, plan: Plan, size: int) -> bool:
             reached = _people_chunk(write, alert_id, instance, int(position), size)
         _record_planned(write, alert_id, instance.name, before)
         cursor[instance.name] = "done" if reached is None else reached
-        write.sql(
-            "UPDATE dispatch SET cursor = :cursor WHERE alert_id = :id",
-            {"cursor": canonical(cursor), "id": alert_id},
-        )
+        _move(write, "dispatch.advanced", alert_id, {"cursor": canonical(cursor)})
         return True
-    write.sql("UPDATE dispatch SET expanded = 1 WHERE alert_id = :id", {"id": alert_id})
-    write.event("dispatch.expanded", alert=alert_id)
+    _move(write, "dispatch.expanded", alert_id, {"expanded": 1})
     return False
+
+
+def _move(write: Write, event: str, alert_id: str, changes: Mapping[str, Any]) -> None:
+    columns = ", ".join(f"{column} = :{column}" for column in changes)
+    write.sql(f"UPDATE dispatch SET {columns} WHERE alert_id = :id", {**changes, "id": alert_id})
+    write.event(event, alert=alert_id, set=dict(changes))
 
 
 def _people_chunk(write: Write, alert_id: str, instance: PlannedInstance, cursor: int, size: int) -> int | None:
@@ -84,12 +86,19 @@ def _people_chunk(write: Write, alert_id: str, instance: PlannedInstance, cursor
     if upto.last is None:
         return None
     assert instance.audience is not None
+    chunk = {"family": instance.family, "cursor": cursor, "upto": upto.last}
+    spoken = write.sql(
+        "SELECT DISTINCT p.language FROM address a JOIN person p ON p.id = a.person_id WHERE a.family = :family"
+        " AND a.id > :cursor AND a.id <= :upto AND p.language IS NOT NULL",
+        chunk,
+    ).scalars()
+    chosen = {language: choose_language(language, instance.languages) for language in spoken.all()}
     condition, parameters = audience_condition(instance.audience)
     write.sql(
         "INSERT INTO delivery (key, alert_id, instance, language, family, unique_by, person_id, address_id,"
         " deliver_by, stage, action, due_at)"
         f" SELECT {_HEX}, :alert, :instance,"
-        " CASE WHEN p.language IN (SELECT value FROM json_each(:languages)) THEN p.language ELSE :first END,"
+        " coalesce((SELECT value FROM json_each(:chosen) WHERE key = p.language), :first),"
         " a.family, a.hash, a.person_id, a.id, :deliver_by, 'planned', 'send', :now"
         " FROM address a JOIN person p ON p.id = a.person_id"
         f" WHERE a.family = :family AND a.active = 1 AND a.id > :cursor AND a.id <= :upto AND {condition}"
@@ -97,13 +106,11 @@ def _people_chunk(write: Write, alert_id: str, instance: PlannedInstance, cursor
         {
             "alert": alert_id,
             "instance": instance.name,
-            "languages": json.dumps(instance.languages),
+            "chosen": json.dumps(chosen),
             "first": instance.languages[0],
             "deliver_by": instance.deliver_by,
             "now": write.now,
-            "family": instance.family,
-            "cursor": cursor,
-            "upto": upto.last,
+            **chunk,
             **parameters,
         },
     )
@@ -215,6 +222,6 @@ def planned_rows(read: Read, alert_id: str, instance: str, after: int, upto: int
     ).all()
 
 
-def static_digest(rows: Sequence[Row[Any]]) -> str:
+def static_digest(rows: Sequence[Sequence[Any]]) -> str:
     """Digest over the static columns of planned deliveries."""
     return digest(canonical([list(row) for row in rows]))

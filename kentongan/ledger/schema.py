@@ -67,11 +67,12 @@ submission = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("alert_id", Text, ForeignKey("alert.id"), nullable=False),
+    Column("number", Integer, nullable=False),  # counts an alert's submissions: clocks can be put back
     Column("officer", Text, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("subject", Text, nullable=False),  # what approvals of it sign, as JSON
     Column("digest", Text, nullable=False),
-    Index("submission_alert", "alert_id"),
+    UniqueConstraint("alert_id", "number"),
 )
 
 approval = Table(
@@ -79,6 +80,7 @@ approval = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("alert_id", Text, ForeignKey("alert.id"), nullable=False),
+    Column("submission", Text, ForeignKey("submission.id")),  # the one it is about; NULL on a correction's release
     Column("officer", Text, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("content", Text, nullable=False),  # the approval with its signature, as JSON
@@ -254,6 +256,7 @@ link = Table(
     metadata,
     Column("chain", Text, nullable=False),
     Column("seq", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False, unique=True),  # in the order of commits, over all chains
     Column("previous", Text, nullable=False),
     Column("digest", Text, nullable=False),
     PrimaryKeyConstraint("chain", "seq"),

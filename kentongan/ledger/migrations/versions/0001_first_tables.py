@@ -138,9 +138,11 @@ def upgrade() -> None:
         "link",
         sa.Column("chain", sa.Text(), nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
         sa.Column("previous", sa.Text(), nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("chain", "seq"),
+        sa.UniqueConstraint("position"),
     )
     op.create_table(
         "meta",
@@ -206,21 +208,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
-        "approval",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("alert_id", sa.Text(), nullable=False),
-        sa.Column("officer", sa.Text(), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("content", sa.Text(), nullable=False),
-        sa.Column("digest", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["alert_id"],
-            ["alert.id"],
-        ),
-        sa.PrimaryKeyConstraint("id"),
-    )
-    op.create_index("approval_alert", "approval", ["alert_id"], unique=False)
-    op.create_table(
         "dispatch",
         sa.Column("alert_id", sa.Text(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
@@ -252,6 +239,7 @@ def upgrade() -> None:
         "submission",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("alert_id", sa.Text(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("officer", sa.Text(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("subject", sa.Text(), nullable=False),
@@ -261,18 +249,37 @@ def upgrade() -> None:
             ["alert.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("alert_id", "number"),
     )
-    op.create_index("submission_alert", "submission", ["alert_id"], unique=False)
+    op.create_table(
+        "approval",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("alert_id", sa.Text(), nullable=False),
+        sa.Column("submission", sa.Text(), nullable=True),
+        sa.Column("officer", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["alert_id"],
+            ["alert.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["submission"],
+            ["submission.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("approval_alert", "approval", ["alert_id"], unique=False)
 
 
 def downgrade() -> None:
     """Goes back one revision."""
-    op.drop_index("submission_alert", table_name="submission")
+    op.drop_index("approval_alert", table_name="approval")
+    op.drop_table("approval")
     op.drop_table("submission")
     op.drop_table("rendering")
     op.drop_table("dispatch")
-    op.drop_index("approval_alert", table_name="approval")
-    op.drop_table("approval")
     op.drop_table("sender")
     op.drop_table("receipt")
     op.drop_index("person_region_code", table_name="person_region")
