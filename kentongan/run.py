@@ -212,11 +212,15 @@ class InstanceRun:
                 return
             chunk = sends[position : position + granted * batch]
             position += len(chunk)
+            before = len(left)
             async for group in self._intend(chunk, addresses):
                 for item in group:
                     del left[item.claimed.id]
                 for start in range(0, len(group), batch):
                     await ready.put(group[start : start + batch])
+            if len(left) == before:
+                # Stopped, held or too late: the next claim will tell.
+                return
 
     async def _release(self, unsent: Sequence[Claimed]) -> None:
         ids = [c.id for c in unsent]

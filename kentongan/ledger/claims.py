@@ -89,6 +89,7 @@ UPDATE delivery SET stage = 'sending', attempt = attempt + 1, phase = :phase,
 WHERE id IN (SELECT value FROM json_each(:ids)) AND sender = :sender AND stage = 'claimed'
   AND epoch = (SELECT epoch FROM alert WHERE alert.id = delivery.alert_id)
   AND deliver_by > :now AND action IN ('send', 'advance')
+  AND NOT EXISTS (SELECT 1 FROM hold WHERE hold.instance IN (delivery.instance, '*'))
 RETURNING id, alert_id, attempt, first_intent_at, possible_duplicate
 """
 
@@ -108,7 +109,7 @@ def intend(
 ) -> list[Intent]:
     """Commits the intent to send; only what comes back may be sent.
 
-    What was claimed by another since, stopped, or is too late does not come back. A repeat after doubt is marked as
+    What was claimed by another since, stopped, held, or is too late does not come back. A repeat after doubt is marked as
     a possible duplicate, but for those `covered` by the provider's own idempotency.
     """
     rows = write.sql(
