@@ -113,7 +113,7 @@ class Orchestration:
 
         The ledger says whether it began, ended or was lost. Cancelling this leaves the flow to end by itself.
         """
-        why = self._obstacle()
+        why = self.obstacle()
         if why is not None:
             raise NotShown(why)
         task = asyncio.create_task(self._show(alert_id))
@@ -121,7 +121,8 @@ class Orchestration:
         task.add_done_callback(self._tasks.discard)
         await asyncio.shield(task)
 
-    def _obstacle(self) -> str | None:
+    def obstacle(self) -> str | None:
+        """Why an alert would not be shown now; None where it would."""
         if self._closing or self._thread is None:
             return "the service is stopping"
         if (why := self.available()) is not None:

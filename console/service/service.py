@@ -86,6 +86,11 @@ class Service:
             state=self._server.available() or "answering", url=self._server.url, pid=self._server.pid
         )
 
+    @property
+    def shows_in_prefect(self) -> bool:
+        """Whether an alert that came now would be shown in Prefect."""
+        return self._orchestration is not None and self._orchestration.obstacle() is None
+
     async def start(self) -> None:
         """Begins to send, then opens the sockets, then starts Prefect; returns as soon as it can be asked."""
         await self.dispatcher.start()

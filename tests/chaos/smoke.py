@@ -39,7 +39,7 @@ def main() -> int:
     arguments = _arguments()
     failed = False
     with contextlib.ExitStack() as stack:
-        base = arguments.base_url or stack.enter_context(_sandbox())
+        base = arguments.base_url or stack.enter_context(sandbox(arguments.channel))
         chance = random.Random(arguments.seed)
         print(f"channel {arguments.channel}, stand-in {base}, seed {arguments.seed}")
         for scenario in arguments.scenario or ["kill", *_FAULTS]:
@@ -81,7 +81,7 @@ def _run(
             "base_url": base,
             "rate": arguments.rate,
             "deadline": 1.0,
-            **_credentials(arguments.channel, root),
+            **credentials(arguments.channel, root),
             **json.loads(arguments.settings),
         },
         policy={"repeat_after": 1, "backoff_first": 0.2, "backoff_most": 2},
@@ -142,7 +142,7 @@ def _send(
     return kills
 
 
-def _credentials(channel: str, root: Path) -> dict[str, Any]:
+def credentials(channel: str, root: Path) -> dict[str, Any]:
     """What the sandbox asks for, in files as a config wants secrets."""
     secret = root / f"{channel}.secret"
     secret.write_text("sandbox-kannel-password" if channel == "kannel" else "1000000:sandbox-telegram-token", "ascii")
@@ -152,9 +152,8 @@ def _credentials(channel: str, root: Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _sandbox() -> Iterator[str]:
+def sandbox(channel: str) -> Iterator[str]:
     """The sandbox in a process of its own; gives the address of the channel's stand-in."""
-    channel = "telegram" if "telegram" in sys.argv else "kannel"
     with subprocess.Popen(
         [sys.executable, "-m", "sandbox", "--port", "0"], stdout=subprocess.PIPE, text=True
     ) as process:
