@@ -1,0 +1,432 @@
+"""What every database must keep of the ledger's promises, with real processes that fight and die over it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from sqlalchemy import text
+
+from kentongan.clock import Process, SystemClock
+from kentongan.delivery import Evidence, Phase
+from kentongan.errors import LedgerUnavailable
+from kentongan.keys import StateKeys
+from kentongan.ledger import Ledger, Read, Write, alerts, claims, outcomes, senders, views, work
+from kentongan.ledger.outcomes import Settled
+from kentongan.ledger.verification import signed_head, verify
+from kentongan.plan import PlannedInstance
+from kentongan.policy import Decision, Reason
+from tests.kentongan.ledger.processes import Open, Other, Others, again_at
+from tests.kentongan.ledger.scenes import direct, expand_all, public, put_dispatch, put_people, register_sender
+
+HOUR = 3_600_000
+DOUBT = Decision(Evidence.IN_DOUBT, Reason.OFFICER)
+
+
+class LedgerContract:
+    """Subclass it with `open_ledger` and the fixture `place`."""
+
+    open_ledger: ClassVar[Open]
+
+    @pytest.fixture
+    def ledger(self, place: str) -> Iterator[Ledger]:
+        with type(self).open_ledger(place, "here") as ledger:
+            yield ledger
+
+    @pytest.fixture
+    def others(self, place: str) -> Iterator[Others]:
+        others = Others(type(self).open_ledger, place)
+        yield others
+        others.end()
+
+    @pytest.fixture
+    def keys(self, tmp_path: Path) -> StateKeys:
+        return StateKeys.open(tmp_path / "state")
+
+    @pytest.fixture(autouse=True)
+    def nothing_differs(self, ledger: Ledger, keys: StateKeys) -> Iterator[None]:
+        """After every test here the record is whole."""
+        yield
+        with contextlib.suppress(LedgerUnavailable):
+            head = ledger.read(lambda read: signed_head(read, keys))
+            verdict = ledger.read(lambda read: verify(read, head=head, public_key=keys.head_public_key))
+            assert verdict.differences == []
+
+    @staticmethod
+    def dispatched(ledger: Ledger, keys: StateKeys, people: int = 1) -> int:
+        """Puts a dispatch to `people` people on record; returns one of its deliveries."""
+        instance = direct("sms", ledger.clock.wall() + HOUR)
+        ledger.write(lambda write: put_people(write, keys, people))
+        ledger.write(lambda write: put_dispatch(write, [instance]))
+        expand_all(ledger, "alert1")
+        return ledger.read(lambda read: views.deliveries(read, "alert1"))[0].id
+
+    @staticmethod
+    def recover(ledger: Ledger) -> list[str]:
+        """What every sweep does for senders that are gone; returns those."""
+        gone = ledger.read(lambda read: senders.gone(read, clock=ledger.clock, process=Process.current()))
+        while ledger.write(lambda write: outcomes.recover(write, gone=gone, after_doubt=lambda _: DOUBT)):
+            pass
+        return gone
+
+    @staticmethod
+    def row(ledger: Ledger, delivery: int) -> Any:
+        return ledger.read(lambda read: read.sql("SELECT * FROM delivery WHERE id = :id", {"id": delivery}).one())
+
+    # --- Two senders ---
+
+    def test_two_processes_never_intend_one_delivery_both(
+        self, ledger: Ledger, others: Others, keys: StateKeys
+    ) -> None:
+        self.dispatched(ledger, keys, people=300)
+        pair = [others.start("s1"), others.start("s2")]
+        for other in pair:
+            other.begin("drain", "alert1", "sms", 7)
+        sent = [other.answer() for other in pair]
+        assert sorted(sent[0] + sent[1]) == sorted(d.id for d in ledger.read(lambda r: views.deliveries(r, "alert1")))
+        attempts = ledger.read(lambda read: views.attempts_of(read, "alert1"))
+        assert {(a.number, a.evidence) for a in attempts} == {(1, "accepted")}
+        assert len(attempts) == 300
+        assert not ledger.read(lambda read: views.is_open(read, "alert1"))
+
+    def test_a_stop_elsewhere_takes_the_leave_away(self, ledger: Ledger, others: Others, keys: StateKeys) -> None:
+        self.dispatched(ledger, keys, people=2)
+        other = others.start("s1")
+        first, second = other.tell("claim", "alert1", "sms", 2)
+        assert other.tell("intend", [first], Phase.IRREVERSIBLE) == [(first, 1)]
+        ledger.write(lambda write: alerts.stop(write, "alert1", by="siti", signed=True))
+        assert other.tell("intend", [second], Phase.IRREVERSIBLE) == []
+        other.tell("settle", [(first, 1)])
+        ledger.write(lambda write: outcomes.cancel_stopped(write, "alert1"))
+        words = {d.id: d.word for d in ledger.read(lambda read: views.deliveries(read, "alert1"))}
+        assert words == {first: "accepted", second: "cancelled"}
+
+    def test_a_dispatch_has_one_owner_until_it_is_gone(self, ledger: Ledger, others: Others, keys: StateKeys) -> None:
+        self.dispatched(ledger, keys)
+        other = others.start("s1")
+        assert ledger.write(lambda write: alerts.own(write, "alert1", sender="s1", gone=[]))
+        assert not ledger.write(lambda write: alerts.own(write, "alert1", sender="s2", gone=self.gone(ledger)))
+        other.kill()
+        assert self.gone(ledger) == ["s1"]
+        assert ledger.write(lambda write: alerts.own(write, "alert1", sender="s2", gone=["s1"]))
+
+    @staticmethod
+    def gone(ledger: Ledger) -> list[str]:
+        return ledger.read(lambda read: senders.gone(read, clock=ledger.clock, process=Process.current()))
+
+    # --- kill -9, DESIGN section 3 ---
+
+    @pytest.mark.parametrize(
+        ("point", "stage", "result"),
+        [
+            ("claimed", "planned", "none"),
+            ("intended reversibly", "planned", "none"),
+            ("intended irreversibly", "done", "in_doubt"),
+            ("settled as retryable", "planned", "none"),
+            ("settled as accepted", "done", "accepted"),
+            ("in the middle of a claim", "planned", "none"),
+            ("in the middle of an intent", "planned", "none"),
+            ("in the middle of an outcome", "done", "in_doubt"),
+        ],
+    )
+    def test_kill_9_leaves_what_the_table_says(
+        self, ledger: Ledger, others: Others, keys: StateKeys, point: str, stage: str, result: str
+    ) -> None:
+        delivery = self.dispatched(ledger, keys)
+        due_at = ledger.clock.wall() + HOUR // 2
+        other = others.start("s1")
+        self.bring_to(point, other, delivery, due_at)
+        other.kill()
+        self.recover(ledger)
+        row = self.row(ledger, delivery)
+        assert (row.stage, row.result, row.sender, row.closed) == (stage, result, None, None)
+        assert (row.due_at == due_at) == (point == "settled as retryable")
+        # Whatever is planned can be sent by another, whatever is in doubt or accepted cannot.
+        again = [] if stage == "done" or row.due_at == due_at else [delivery]
+        assert others.start("s2").tell("claim", "alert1", "sms", 5) == again
+
+    @staticmethod
+    def bring_to(point: str, other: Other, delivery: int, due_at: int) -> None:
+        if point == "in the middle of a claim":
+            assert other.tell("stall", "claim", "alert1", "sms", 1) == "stalled"
+            return
+        assert other.tell("claim", "alert1", "sms", 1) == [delivery]
+        if point == "in the middle of an intent":
+            assert other.tell("stall", "intend", [delivery], Phase.IRREVERSIBLE) == "stalled"
+        elif point != "claimed":
+            phase = Phase.REVERSIBLE if point == "intended reversibly" else Phase.IRREVERSIBLE
+            attempts = other.tell("intend", [delivery], phase)
+            assert attempts == [(delivery, 1)]
+            if point == "settled as retryable":
+                other.tell("settle", attempts, again_at(due_at))
+            elif point == "settled as accepted":
+                other.tell("settle", attempts)
+            elif point == "in the middle of an outcome":
+                assert other.tell("stall", "settle", attempts) == "stalled"
+
+    def test_a_sender_that_is_there_keeps_what_it_holds(self, ledger: Ledger, others: Others, keys: StateKeys) -> None:
+        delivery = self.dispatched(ledger, keys)
+        other = others.start("s1")
+        other.tell("intend", other.tell("claim", "alert1", "sms", 1), Phase.IRREVERSIBLE)
+        assert self.recover(ledger) == []
+        assert self.row(ledger, delivery).stage == "sending"
+
+    # --- One writer at a time ---
+
+    def test_processes_that_open_an_empty_ledger_at_once_agree(self, tmp_path: Path) -> None:
+        place = self.another_place(tmp_path)
+        others = Others(type(self).open_ledger, place)
+        four = [others.prepare(f"s{number}") for number in range(4)]
+        for other in four:
+            other.begin("open")
+        assert [other.answer() for other in four] == ["open"] * 4
+        with type(self).open_ledger(place, "here") as ledger:
+            found = ledger.read(lambda read: read.sql("SELECT id FROM sender ORDER BY id").scalars().all())
+        assert found == ["s0", "s1", "s2", "s3"]
+        others.end()
+
+    def another_place(self, tmp_path: Path) -> str:
+        """An empty place beside that of the fixture."""
+        raise NotImplementedError
+
+    def test_a_writer_waits_for_another_and_then_goes_on(self, ledger: Ledger, others: Others) -> None:
+        other = others.start("s1")
+        assert other.tell("hold", "theirs") == "held"
+        answers: list[str] = []
+        ours = threading.Thread(
+            target=lambda: answers.append(ledger.write(lambda write: write.event("note", note="ours") or "ours"))
+        )
+        ours.start()
+        assert other.go_on() == "committed"
+        ours.join(30)
+        assert answers == ["ours"]
+        assert self.notes(ledger) == ["theirs", "ours"]
+
+    @pytest.mark.slow
+    def test_a_locked_ledger_is_told_in_one_sentence_and_nothing_is_lost(self, ledger: Ledger, others: Others) -> None:
+        other = others.start("s1")
+        assert other.tell("hold", "theirs") == "held"
+        begun = time.monotonic()
+        with pytest.raises(LedgerUnavailable, match="is locked by another program; end that program") as raised:
+            ledger.write(lambda write: write.event("note", note="ours"))
+        assert 1.5 < time.monotonic() - begun < 20
+        assert "\n" not in str(raised.value)
+        assert self.notes(ledger) == []
+        other.go_on()
+        ledger.write(lambda write: write.event("note", note="ours after all"))
+        assert self.notes(ledger) == ["theirs", "ours after all"]
+
+    @pytest.mark.slow
+    async def test_many_writers_hear_of_a_lock_at_once(self, ledger: Ledger, others: Others) -> None:
+        other = others.start("s1")
+        assert other.tell("hold", "theirs") == "held"
+        begun = time.monotonic()
+        many = [ledger.write_soon(lambda write: write.event("note", note="ours")) for _ in range(50)]
+        answers = await asyncio.gather(*many, return_exceptions=True)
+        assert {type(answer) for answer in answers} == {LedgerUnavailable}
+        # Not fifty times the patience that one has.
+        assert time.monotonic() - begun < 20
+        other.go_on()
+
+    @pytest.mark.slow
+    async def test_an_outcome_waits_as_long_as_the_lock_lasts(
+        self, ledger: Ledger, others: Others, keys: StateKeys
+    ) -> None:
+        delivery = self.dispatched(ledger, keys)
+        other = others.start("s1")
+        (attempt,) = other.tell("intend", other.tell("claim", "alert1", "sms", 1), Phase.IRREVERSIBLE)
+        assert other.tell("hold", "theirs") == "held"
+        settled = Settled(*attempt, Decision(Evidence.ACCEPTED, Reason.ACCEPTED))
+        outcome = asyncio.create_task(
+            ledger.write_soon(lambda write: outcomes.settle(write, sender="s1", outcomes=[settled]), must=True)
+        )
+        # Twice the patience of what need not be written: the outcome has outlasted it, and holds nobody up.
+        for _ in range(2):
+            with pytest.raises(LedgerUnavailable, match="locked"):
+                await ledger.write_soon(lambda write: write.event("note", note="ours"))
+        assert not outcome.done()
+        other.go_on()
+        await asyncio.wait_for(outcome, 30)
+        assert self.row(ledger, delivery).result == "accepted"
+
+    @staticmethod
+    def notes(ledger: Ledger) -> list[str]:
+        return [event.data["note"] for event in ledger.read(lambda read: views.events(read, types=["note"]))]
+
+    # --- Many pieces in one commit ---
+
+    def test_pieces_that_wait_are_committed_at_once_and_a_failing_one_sinks_alone(self, ledger: Ledger) -> None:
+        held, go_on = threading.Event(), threading.Event()
+
+        def hold(write: Write) -> None:
+            held.set()
+            assert go_on.wait(30)
+
+        def piece(number: int) -> Any:
+            def act(write: Write) -> int:
+                write.event("note", note=str(number))
+                register(write, f"s{number}")
+                if number == 3:
+                    raise ValueError("mistake of ours")
+                if number == 5:
+                    write.connection.execute(text("INSERT INTO sender (id) VALUES ('broken')"))
+                return number
+
+            return act
+
+        with _threads() as threads:
+            threads.start(lambda: ledger.write(hold))
+            assert held.wait(30)
+            # The queue fills while the writer is held: `_submit` hands in, in order, and returns at once.
+            futures = [ledger._submit(piece(number), must=False) for number in range(8)]
+            links = self.links(ledger)
+            go_on.set()
+            answers = [future.exception(30) or future.result() for future in futures]
+        assert [answer for answer in answers if isinstance(answer, int)] == [0, 1, 2, 4, 6, 7]
+        assert isinstance(answers[3], ValueError)
+        assert isinstance(answers[5], Exception)
+        assert self.notes(ledger) == ["0", "1", "2", "4", "6", "7"]
+        assert self.links(ledger) == links + 1
+        found = ledger.read(lambda read: read.sql("SELECT id FROM sender ORDER BY id").scalars().all())
+        assert found == ["s0", "s1", "s2", "s4", "s6", "s7"]
+
+    def test_a_piece_that_breaks_the_transaction_sinks_alone(self, ledger: Ledger) -> None:
+        held, go_on = threading.Event(), threading.Event()
+
+        def hold(write: Write) -> None:
+            held.set()
+            assert go_on.wait(30)
+
+        with _threads() as threads:
+            threads.start(lambda: ledger.write(hold))
+            assert held.wait(30)
+            good = [ledger._submit(lambda write: write.event("note", note="good"), must=False) for _ in range(2)]
+            bad = ledger._submit(lambda write: write.sql("SELECT * FROM no_such_table"), must=False)
+            go_on.set()
+            assert isinstance(bad.exception(30), LedgerUnavailable)
+            assert [future.result(30) for future in good] == [None, None]
+        assert self.notes(ledger) == ["good", "good"]
+
+    @staticmethod
+    def links(ledger: Ledger) -> int:
+        return int(ledger.read(lambda read: read.sql("SELECT count(*) FROM link").scalar_one()))
+
+    def test_a_commit_without_events_makes_no_link(self, ledger: Ledger) -> None:
+        ledger.write(lambda write: register_sender_row(write, "s1"))
+        before = self.links(ledger)
+        ledger.write(lambda write: senders.beat(write, sender="s1", clock=SystemClock()))
+        assert self.links(ledger) == before
+
+    async def test_a_caller_that_is_cancelled_still_has_its_outcome_recorded(self, ledger: Ledger) -> None:
+        held, go_on = threading.Event(), threading.Event()
+
+        def hold(write: Write) -> None:
+            held.set()
+            assert go_on.wait(30)
+
+        first = asyncio.create_task(ledger.write_soon(hold))
+        await asyncio.to_thread(held.wait, 30)
+        task = asyncio.create_task(ledger.write_soon(lambda write: write.event("note", note="learnt"), must=True))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        go_on.set()
+        await first
+        ledger.write(lambda _: None)
+        assert self.notes(ledger) == ["learnt"]
+
+    def test_closing_finishes_what_was_handed_in_and_takes_nothing_more(self, place: str) -> None:
+        ledger = type(self).open_ledger(place, "closing")
+        futures = [ledger._submit(lambda write: write.event("note", note="last"), must=False) for _ in range(20)]
+        ledger.close()
+        assert all(future.done() and future.exception() is None for future in futures)
+        with pytest.raises(LedgerUnavailable, match="is closed in this process"):
+            ledger.write(lambda _: None)
+        ledger.close()
+
+    def test_a_reader_sees_one_moment(self, ledger: Ledger) -> None:
+        def look(read: Read) -> tuple[int, int]:
+            before = read.sql("SELECT count(*) FROM event").scalar_one()
+            ledger.write(lambda write: write.event("note", note="meanwhile"))
+            return before, read.sql("SELECT count(*) FROM event").scalar_one()
+
+        before, after = ledger.read(look)
+        assert before == after
+        assert self.notes(ledger) == ["meanwhile"]
+
+    # --- Holds ---
+
+    def test_a_held_instance_is_not_claimed_by_anybody(self, ledger: Ledger, others: Others, keys: StateKeys) -> None:
+        delivery = self.dispatched(ledger, keys)
+        other = others.start("s1")
+        for instance in ("sms", "*"):
+            assert ledger.write(lambda write, i=instance: senders.hold(write, instance=i, reason="token refused"))  # type: ignore[misc]
+            assert not ledger.write(lambda write, i=instance: senders.hold(write, instance=i, reason="again"))  # type: ignore[misc]
+            assert other.tell("claim", "alert1", "sms", 1) == []
+            assert ledger.write(lambda write, i=instance: senders.release_hold(write, instance=i, by="siti"))  # type: ignore[misc]
+        assert other.tell("claim", "alert1", "sms", 1) == [delivery]
+
+    def test_two_dispatches_are_open_until_all_is_done(self, ledger: Ledger) -> None:
+        instances: list[PlannedInstance] = [public("toots", ledger.clock.wall() + HOUR, ("id",))]
+        ledger.write(lambda write: put_dispatch(write, instances))
+        ledger.write(lambda write: put_dispatch(write, instances, id="alert2", code="W9MN"))
+        register_sender(ledger, "s1")
+        for alert_id in ("alert1", "alert2"):
+            expand_all(ledger, alert_id)
+        assert {d.alert_id for d in ledger.read(work.open_dispatches)} == {"alert1", "alert2"}
+        (claimed,) = ledger.write(
+            lambda write: claims.claim(write, sender="s1", alert_id="alert1", instance="toots", most=9)
+        )
+        ledger.write(lambda write: claims.intend(write, sender="s1", deliveries=[claimed.id], phase=Phase.IRREVERSIBLE))
+        settled = Settled(claimed.id, 1, Decision(Evidence.REJECTED, Reason.REFUSED))
+        ledger.write(lambda write: outcomes.settle(write, sender="s1", outcomes=[settled]))
+        assert [d.alert_id for d in ledger.read(work.open_dispatches)] == ["alert2"]
+
+
+def register(write: Write, sender: str) -> None:
+    register_sender_row(write, sender)
+
+
+def register_sender_row(write: Write, sender: str) -> None:
+    process = Process.current()
+    write.sql(
+        "INSERT INTO sender (id, role, host, boot_id, namespace, pid, started, beat)"
+        " VALUES (:id, 'send', 'here', :boot_id, :namespace, :pid, :started, 0)",
+        {
+            "id": sender,
+            "boot_id": process.boot_id,
+            "namespace": process.namespace,
+            "pid": process.pid,
+            "started": process.started,
+        },
+    )
+
+
+class _Threads:
+    def __init__(self) -> None:
+        self._started: list[threading.Thread] = []
+
+    def start(self, act: Any) -> None:
+        thread = threading.Thread(target=act)
+        thread.start()
+        self._started.append(thread)
+
+    def join(self) -> None:
+        for thread in self._started:
+            thread.join(30)
+
+
+@contextlib.contextmanager
+def _threads() -> Iterator[_Threads]:
+    threads = _Threads()
+    try:
+        yield threads
+    finally:
+        threads.join()
