@@ -1,0 +1,117 @@
+"""`kentongan submit` and `kentongan approve`: two persons say that an alert may leave."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from console import output, words
+from console.command import HANDLE, command
+
+if TYPE_CHECKING:
+    from console.office import Office
+    from kentongan.desk.releases import Prospect
+    from kentongan.ledger.alerts import StoredAlert
+
+WITHOUT = click.option(
+    "--without", metavar="CHANNEL[:LANGUAGE]", multiple=True, help="Leave this out; give it once for each."
+)
+
+
+@command("submit")
+@click.argument("code", type=HANDLE)
+@WITHOUT
+@click.option("--clock-override", metavar="REASON", help="Go on although the clock of this machine cannot be trusted.")
+def submit(code: str, without: tuple[str, ...], clock_override: str | None) -> None:
+    """Render an alert and its correction, and put both up for approval."""
+    from console.office import Need, opened
+    from kentongan.desk import approvals
+
+    with opened(Need.CONFIG) as office:
+        made = approvals.submit(office.desk, code, office.login(), without=without, clock_override=clock_override)
+        channels = list(made.composed.instances)
+        for finding in made.composed.findings:
+            output.warn(f"warning ({finding.rule}): {finding.sentence}")
+        for problem in made.composed.alert.problems:
+            output.warn(f"warning: {problem.instance}:{problem.language} goes out in the general short form")
+        if output.wants_json():
+            output.document(
+                {
+                    "code": made.alert.code,
+                    "id": made.alert.id,
+                    "mode": made.alert.mode.value,
+                    "state": made.alert.state,
+                    "correction": made.correction.code,
+                    "digest": made.digest,
+                    "people": made.people,
+                    "channels": channels,
+                    "messages": len(made.composed.alert.messages),
+                }
+            )
+            return
+        output.say(words.banner(made.alert.mode))
+        output.say(f"Alert {made.alert.code} is submitted, to {reach(made.people, len(channels), made.alert)}.")
+        output.say(f"Its correction {made.correction.code} is approved with it.")
+        output.say(f"Next, by another officer: kentongan approve {made.alert.code}")
+
+
+@command("approve")
+@click.argument("code", type=HANDLE)
+def approve(code: str) -> None:
+    """Approve another officer's alert; shows first what is approved."""
+    from console.office import Need, opened
+    from kentongan.desk import approvals, releases
+    from kentongan.officers import Refusal
+
+    with opened(Need.CONFIG) as office:
+        ahead = releases.prospect(office.desk, code)
+        if not output.wants_json():
+            show(office, ahead)
+        stored, verdict = approvals.approve(office.desk, code, office.login())
+        if isinstance(verdict, Refusal):
+            raise verdict.error()
+        for warning in verdict.warnings:
+            output.warn(f"warning: {warning}")
+        if output.wants_json():
+            output.document(
+                {
+                    "code": stored.code,
+                    "id": stored.id,
+                    "mode": stored.mode.value,
+                    "state": stored.state,
+                    "by": list(verdict.by),
+                    "people": sum(ahead.people.values()),
+                    "channels": list(ahead.instances),
+                }
+            )
+            return
+        lasts = words.lasting(round(office.settings.policy.approval_lasts * 1000))
+        output.say(f"Approved by {' and '.join(verdict.by)}; it lapses after {lasts}.")
+        output.say(f"Next: kentongan send {stored.code}")
+
+
+def reach(people: int, channels: int, stored: StoredAlert) -> str:
+    """Whom an alert would reach: "41,200 people on 4 channels, live"."""
+    return f"{words.people(people)} on {words.several(channels, 'channel')}, {stored.mode}"
+
+
+def show(office: Office, ahead: Prospect) -> None:
+    """Writes what an alert would do, for an officer to read before they put their name to it."""
+    stored = ahead.alert
+    output.say(words.banner(stored.mode))
+    if ahead.sandbox:
+        output.say(output.SANDBOX)
+    info = stored.draft.cap.infos[0] if stored.draft.cap.infos else None
+    output.say(
+        f"{stored.kind.capitalize()} {stored.code}: {info.headline or info.event if info else stored.draft.hazard}"
+    )
+    output.say(f"Place:    {'; '.join(ahead.places) or 'none named'}")
+    output.say(f"To:       {reach(sum(ahead.people.values()), len(ahead.instances), stored)}")
+    output.say(f"Channels: {', '.join(_named(ahead, name) for name in ahead.instances)}")
+    ends = stored.draft.expires
+    output.say(f"Ends:     {words.moment(ends, office.zone) if ends else 'when it is withdrawn'}")
+
+
+def _named(ahead: Prospect, name: str) -> str:
+    return f"{name} ({words.people(ahead.people[name])})" if name in ahead.people else f"{name} (everybody)"

@@ -1,0 +1,122 @@
+"""`kentongan channels`: the configured instances, and the kinds that there are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from console import output, words
+from console.command import Lazy, LazyGroup, command
+
+if TYPE_CHECKING:
+    from kentongan.seam import Traits
+
+channels = LazyGroup(
+    name="channels",
+    help="Show the configured channels and the known kinds.",
+    default="list",
+    lazy={
+        "list": Lazy(
+            "console.commands.channels:listing", "The configured channels; this is what `channels` alone does."
+        ),
+        "kinds": Lazy("console.commands.channels:kinds", "The kinds of channel that there are, and what each can do."),
+    },
+)
+
+
+@command("list")
+def listing() -> None:
+    """Show the configured channels: mode, kind, readers, limits, and what is held."""
+    from console.office import Need, opened
+    from kentongan.ledger import senders
+
+    with opened(Need.NOTHING) as office:
+        held = office.house.ledger.read(senders.holds)
+        instances = office.settings.channels
+        if output.wants_json():
+            output.document({"channels": [_told(name, each, held.get(name)) for name, each in instances.items()]})
+            return
+        if not instances:
+            output.say("No channel is configured. Next: kentongan channels kinds")
+            return
+        rows = []
+        for name, each in instances.items():
+            told = _told(name, each, held.get(name))
+            rows.append(
+                (
+                    name,
+                    each.kind,
+                    each.mode + (", sandbox" if each.sandbox else ""),
+                    each.audience or "everybody",
+                    f"{told['length']:,} {told['counting']}",
+                    f"{told['rate']:g}/s",
+                    "HELD" if held.get(name) else "",
+                )
+            )
+        output.print_table(("Channel", "Kind", "Mode", "Readers", "Length", "Rate", ""), rows, right=(5,))
+        for name, reason in held.items():
+            output.say(f"{name} is held: {reason}")
+        if all(each.sandbox for each in instances.values()):
+            output.say("All of them are sandboxes: whatever is sent reaches nobody.")
+
+
+def _told(name: str, settings: Any, held: str | None) -> dict[str, Any]:
+    import channels as kinds_
+
+    limits = kinds_.limits(settings)
+    return {
+        "channel": name,
+        "kind": settings.kind,
+        "mode": settings.mode.value,
+        "sandbox": settings.sandbox,
+        "audience": settings.audience,
+        "counting": limits.counting,
+        "length": limits.length,
+        "rate": limits.rate,
+        "concurrency": limits.concurrency,
+        "deadline": limits.deadline,
+        "deliver_within": limits.deliver_within,
+        "held": held,
+    }
+
+
+@command("kinds")
+def kinds() -> None:
+    """Show the kinds of channel that there are, and what each can do."""
+    import channels as kinds_
+
+    found = {kind: kinds_.traits(kind) for kind in kinds_.kinds()}
+    if output.wants_json():
+        output.document({"kinds": [{"kind": kind, **_abilities(traits)} for kind, traits in found.items()]})
+        return
+    rows = []
+    for kind, traits in found.items():
+        told = _abilities(traits)
+        able = [word for word in ("find", "edit", "delete", "receipts") if told[word]]
+        readers = " or ".join(filter(None, ("everybody" if traits.public else "", traits.family or "")))
+        rows.append((kind, readers, _repeat(traits), ", ".join(able) or "-"))
+    output.print_table(("Kind", "Readers", "A repeat", "Can"), rows)
+
+
+def _abilities(traits: Traits) -> dict[str, Any]:
+    import math
+
+    window = traits.idempotent.window if traits.idempotent is not None else None
+    return {
+        "public": traits.public,
+        "family": traits.family,
+        "batch": traits.batch,
+        "idempotent_for": None if window is None else "ever" if math.isinf(window) else window,
+        "find": traits.find,
+        "edit": traits.edit,
+        "delete": traits.delete,
+        "receipts": traits.receipts,
+    }
+
+
+def _repeat(traits: Traits) -> str:
+    import math
+
+    if traits.idempotent is None:
+        return "is a second message"
+    window = traits.idempotent.window
+    return "is dropped" if math.isinf(window) else f"is dropped for {words.lasting(round(window * 1000))}"

@@ -1,0 +1,176 @@
+"""`kentongan check`: every fault of the installation at once, before a crisis finds the first of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from console import exits, output
+from console.command import command
+from console.invocation import Invocation, current
+from kentongan.errors import KentonganError
+
+if TYPE_CHECKING:
+    from kentongan.settings import Settings
+
+_CLOCK_TRUSTED = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one check found: a fault keeps an alert from going out, a note does not."""
+
+    what: str
+    state: str
+    sentence: str
+
+
+@command("check")
+def check() -> int:
+    """Find every fault of the installation before a crisis does; contacts nobody.
+
+    Ends with 2 where there is a fault.
+    """
+    found = list(_checks(current()))
+    faults = sum(each.state == "fault" for each in found)
+    if output.wants_json():
+        output.document(
+            {
+                "checks": [{"what": each.what, "state": each.state, "sentence": each.sentence} for each in found],
+                "faults": faults,
+            }
+        )
+    else:
+        for each in found:
+            output.say(f"{each.state.upper():<6}{each.what}: {each.sentence}")
+        output.say("Nothing is in the way." if not faults else f"{faults} to mend.")
+    return exits.BAD_INPUT if faults else exits.WELL
+
+
+def _checks(invocation: Invocation) -> Iterator[Found]:
+    settings: list[Settings | None] = [None]
+    yield from _each("config", lambda: _config(invocation, settings))
+    chosen = settings[0]
+    if chosen is not None:
+        configured = chosen
+        yield from _each("channels", lambda: _channels(configured))
+    yield from _each("words", lambda: _words(chosen))
+    yield from _each("state", lambda: _state(invocation))
+    yield from _each("officers", lambda: _officers(invocation))
+    yield from _each("clock", _clock)
+
+
+def _each(what: str, act: Callable[[], Iterator[Found]]) -> Iterator[Found]:
+    try:
+        yield from act()
+    except KentonganError as error:
+        for sentence in str(error).splitlines():
+            yield Found(what, "fault", sentence)
+
+
+def _config(invocation: Invocation, into: list[Settings | None]) -> Iterator[Found]:
+    import channels
+    from console.office import NO_CONFIG
+    from kentongan.settings import find_config, load
+
+    folder = find_config(invocation.config)
+    if folder is None:
+        yield Found("config", "note", f"{NO_CONFIG}; it holds agency.yaml, channels.yaml, audiences.yaml, policy.yaml")
+        return
+    into[0] = settings = load(folder, channels.settings_models())
+    yield Found("config", "ok", f"{folder}: {settings.agency.name}, {len(settings.channels)} channels")
+    if not settings.channels:
+        yield Found("config", "fault", f"{folder / 'channels.yaml'}: has no channel; add one")
+    modes = {instance.mode.value for instance in settings.channels.values() if not instance.sandbox}
+    if "live" not in modes and not settings.agency.sandbox:
+        yield Found("config", "note", "no real live channel is configured, so no live alert can go out")
+
+
+def _channels(settings: Settings) -> Iterator[Found]:
+    import channels
+
+    for name in settings.channels:
+        try:
+            channels.open(settings, names=[name])
+        except KentonganError as error:
+            yield Found("channels", "fault", str(error))
+        else:
+            yield Found("channels", "ok", f"{name}: its settings and secrets are there")
+
+
+def _words(settings: Settings | None) -> Iterator[Found]:
+    import channels
+    from kentongan.alert import Kind
+    from kentongan.data import data_path
+    from kentongan.errors import BadConfig
+    from kentongan.words.composing import TemplateFault, composer
+    from kentongan.words.hazards import GENERAL, library
+
+    try:
+        root = data_path("templates")
+    except FileNotFoundError as error:
+        raise BadConfig(str(error)) from None
+    read = library(root)
+    yield Found("words", "ok", f"hazards {', '.join(read.names)}; languages {', '.join(read.languages)}")
+    kinds = {each.kind for each in settings.channels.values()} if settings is not None else set(channels.kinds())
+    for kind in sorted(kinds):
+        try:
+            composer(root).layout(kind)
+        except TemplateFault as fault:
+            yield Found("words", "fault", f"{fault}; {fault.remedy}")
+    for language in settings.agency.languages if settings is not None else ():
+        for of in Kind:
+            if language not in read.get(GENERAL).languages(of):
+                name = read.get(GENERAL).template(of, language)
+                yield Found(
+                    "words", "fault", f"templates/{name} is missing, so nothing can be said in {language}; add it"
+                )
+
+
+def _state(invocation: Invocation) -> Iterator[Found]:
+    from kentongan.keys import StateKeys
+    from kentongan.ledger import Ledger, senders
+    from kentongan.state import State
+
+    place = State.find(invocation.state)
+    StateKeys.open(place.root, create=not place.ledger.exists())
+    yield Found("state", "ok", f"{place.root}: its keys are there and nobody else can read them")
+    with Ledger.open(place.ledger) as ledger:
+        damage = ledger.read(lambda read: read.sql("PRAGMA quick_check(1)").scalar_one())
+        if damage != "ok":
+            yield Found("state", "fault", f"ledger {place.ledger} is damaged ({damage}); restore it from a backup")
+            return
+        # An empty transaction: whether it could be written, now.
+        ledger.write(lambda write: None)
+        yield Found("state", "ok", f"{place.ledger}: it can be read and written")
+        for name, reason in ledger.read(senders.holds).items():
+            yield Found("state", "note", f"{name} is held: {reason}")
+
+
+def _officers(invocation: Invocation) -> Iterator[Found]:
+    from kentongan.clock import SystemClock, to_datetime
+    from kentongan.ledger import Ledger
+    from kentongan.ledger.officers import officers
+    from kentongan.state import State
+
+    now = to_datetime(SystemClock().wall())
+    with Ledger.open(State.find(invocation.state).ledger) as ledger:
+        active = sum(each.active(now) for each in ledger.read(officers).values())
+    if active >= 2:
+        yield Found("officers", "ok", f"{active} officers count now")
+    else:
+        told = "nobody is an officer" if not active else "one officer alone cannot approve"
+        yield Found("officers", "note", f"{told}; add officers with `kentongan officer add NAME`")
+
+
+def _clock() -> Iterator[Found]:
+    from kentongan.clock import network_offset
+
+    offset = network_offset()
+    if offset is None:
+        yield Found("clock", "note", "no time service tells how far this clock is off; run one, such as chrony")
+    elif abs(offset) > _CLOCK_TRUSTED:
+        yield Found("clock", "fault", f"this clock is {offset:+.0f} s off network time; set it")
+    else:
+        yield Found("clock", "ok", f"{offset:+.3f} s off network time")

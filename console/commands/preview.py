@@ -1,0 +1,234 @@
+"""`kentongan preview`: every message of an alert as it would go out, or as it was approved."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from console import output, words
+from console.command import HANDLE, command
+from kentongan.errors import BadInput
+
+if TYPE_CHECKING:
+    from console.office import Office
+    from kentongan.gates import Finding
+    from kentongan.ledger.alerts import StoredAlert
+    from kentongan.seam import Limits, Rendered
+    from kentongan.words.rendering import Problem
+
+_UNITS = {"characters": "characters", "mastodon": "characters", "telegram": "characters", "sms": "SMS parts"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """What a preview shows. `fixed`: these are the messages on record, not freshly made ones."""
+
+    stored: StoredAlert
+    messages: Sequence[Rendered]
+    problems: Sequence[Problem]
+    findings: Sequence[Finding]
+    people: Mapping[str, int]
+    fixed: bool
+
+
+@command("preview")
+@click.argument("code", type=HANDLE)
+@click.option("--correction", is_flag=True, help="Show the ready-made correction instead.")
+@click.option("--channel", metavar="NAME", multiple=True, help="Only this channel; give it once for each.")
+@click.option("--without", metavar="CHANNEL[:LANGUAGE]", multiple=True, help="Leave this out, as submit would.")
+def preview(code: str, correction: bool, channel: tuple[str, ...], without: tuple[str, ...]) -> None:
+    """Show every message of an alert with its length; contacts nobody.
+
+    A draft is rendered now; once submitted, the messages on record are shown.
+    """
+    from console.office import Need, opened
+
+    with opened(Need.STAND_IN) as office:
+        page = _page(office, code, correction, without)
+        page = _only(page, channel)
+        (_show_json if output.wants_json() else _show)(office, page)
+
+
+def _page(office: Office, code: str, correction: bool, without: Collection[str]) -> _Page:
+    from kentongan.desk import approvals, composing
+    from kentongan.ledger import alerts
+
+    desk = office.desk
+    stored = desk.ledger.read(lambda read: alerts.by_handle(read, code))
+    if stored.state != "draft":
+        return _on_record(office, stored, correction)
+    prepared = desk.ledger.read(lambda read: approvals.prepared_correction(read, stored.id))
+    composed = composing.compose(
+        desk,
+        stored,
+        correction_code=prepared.code if prepared else desk.ledger.write(desk.free_code),
+        correction_draft=prepared.draft if prepared else None,
+        without=without,
+    )
+    made = composed.correction if correction else composed.alert
+    return _Page(stored, made.messages, made.problems, composed.findings, composed.people, fixed=False)
+
+
+def _on_record(office: Office, stored: StoredAlert, correction: bool) -> _Page:
+    from kentongan.alert import Kind
+    from kentongan.desk import composing
+    from kentongan.ledger import alerts
+
+    desk = office.desk
+    shown = stored
+    if correction and stored.kind is not Kind.CORRECTION:
+        followers = desk.ledger.read(lambda read: alerts.successors(read, stored.id))
+        shown = next((other for other in followers if other.kind is Kind.CORRECTION), stored)
+    messages = desk.ledger.read(lambda read: alerts.renderings(read, shown.id))
+    there = {message.instance for message in messages}
+    people = composing.count_people(desk, {n: s for n, s in office.settings.channels.items() if n in there})
+    return _Page(shown, messages, (), (), people, fixed=True)
+
+
+def _only(page: _Page, channels: Collection[str]) -> _Page:
+    if not channels:
+        return page
+    known = dict.fromkeys([m.instance for m in page.messages] + [p.instance for p in page.problems])
+    unknown = [name for name in channels if name not in known]
+    if unknown:
+        raise BadInput(f"--channel {unknown[0]}: no message of this alert goes there; it has {', '.join(known)}")
+    return _Page(
+        page.stored,
+        [m for m in page.messages if m.instance in channels],
+        [p for p in page.problems if p.instance in channels],
+        page.findings,
+        page.people,
+        page.fixed,
+    )
+
+
+# --- What is counted and filled in ---
+
+
+def _limits(office: Office, message: Rendered) -> Limits | None:
+    settings = office.settings.channels.get(message.instance)
+    return office.desk.kinds.limits(settings) if settings is not None else None
+
+
+def _length(office: Office, message: Rendered, limits: Limits) -> int:
+    """The length as the channel counts it, with every late fact at its widest."""
+    from kentongan.words.counting import count
+    from kentongan.words.late import at_widest
+
+    languages = office.desk.library.languages
+    spoken = languages.get(message.language) or next(iter(languages.values()))
+    return count(at_widest(message.text, spoken, languages, office.zone), limits.counting)
+
+
+def filled(office: Office, message: Rendered, values: Mapping[str, str] | None) -> Rendered:
+    """The message with the late facts of its dispatch, else with each named in angle quotes."""
+    from kentongan.seam import slots
+
+    texts = (message.title, message.text, message.html, message.link, *(d.text for d in message.documents))
+    names = {name for text in texts for name in slots(text)}
+    known = values or {}
+    return message.filled({name: known.get(name, f"‹{name.replace('_', ' ')}›") for name in names})
+
+
+def _values(office: Office, stored: StoredAlert) -> Mapping[str, Mapping[str, str]]:
+    from kentongan.ledger import alerts
+
+    found = office.desk.ledger.read(lambda read: alerts.get_dispatch(read, stored.id))
+    return found.plan.values if found is not None else {}
+
+
+# --- What is written ---
+
+
+def _show(office: Office, page: _Page) -> None:
+    stored = page.stored
+    values = _values(office, stored)
+    output.say(words.banner(stored.mode))
+    output.say(f"{stored.kind.capitalize()} {stored.code}, {stored.state}" + _sandbox(office, page))
+    from kentongan.desk.composing import area_names
+
+    output.say("Place: " + ("; ".join(area_names(stored.draft)) or "none named"))
+    for message in page.messages:
+        limits = _limits(office, message)
+        size = ""
+        if limits is not None:
+            unit = _UNITS.get(limits.counting, limits.counting)
+            size = f", {_length(office, message, limits):,} of {limits.length:,} {unit}"
+        shown = filled(office, message, values.get(message.language))
+        output.say()
+        output.say(f"--- {message.instance}, {message.language}, to {_readers(page, message)}{size}")
+        output.say(shown.text)
+    output.say()
+    for problem in page.problems:
+        place = f"{problem.instance}:{problem.language}"
+        told = "the general short form stands in" if problem.fallen_back else f"or leave it out: --without {place}"
+        output.say(f"PROBLEM {place}: {problem.sentence}; {problem.remedy}; {told}")
+    for finding in page.findings:
+        output.say(f"{'FORBIDDEN' if finding.severity == 'block' else 'WARNING'} ({finding.rule}): {finding.sentence}")
+    if not page.messages:
+        output.say("Nothing would go out.")
+    elif not page.fixed and not page.problems and all(finding.severity != "block" for finding in page.findings):
+        output.say(f"Next: kentongan submit {stored.code}")
+
+
+def _sandbox(office: Office, page: _Page) -> str:
+    instances = {message.instance for message in page.messages}
+    settings = [office.settings.channels[name] for name in instances if name in office.settings.channels]
+    return ", sandbox channels only" if settings and all(each.sandbox for each in settings) else ""
+
+
+def _readers(page: _Page, message: Rendered) -> str:
+    return words.people(page.people[message.instance]) if message.instance in page.people else "everybody"
+
+
+def _show_json(office: Office, page: _Page) -> None:
+    from kentongan.desk.composing import area_names
+
+    stored = page.stored
+    values = _values(office, stored)
+
+    def told(message: Rendered) -> dict[str, Any]:
+        limits = _limits(office, message)
+        shown = filled(office, message, values.get(message.language))
+        return {
+            "channel": message.instance,
+            "language": message.language,
+            "people": page.people.get(message.instance),
+            "code": message.code,
+            "mark": message.mark,
+            "title": shown.title,
+            "text": shown.text,
+            "length": _length(office, message, limits) if limits is not None else None,
+            "limit": limits.length if limits is not None else None,
+            "counting": limits.counting if limits is not None else None,
+        }
+
+    output.document(
+        {
+            "code": stored.code,
+            "id": stored.id,
+            "kind": stored.kind.value,
+            "mode": stored.mode.value,
+            "state": stored.state,
+            "on_record": page.fixed,
+            "places": list(area_names(stored.draft)),
+            "messages": [told(message) for message in page.messages],
+            "problems": [
+                {
+                    "channel": each.instance,
+                    "language": each.language,
+                    "sentence": each.sentence,
+                    "remedy": each.remedy,
+                    "fallen_back": each.fallen_back,
+                }
+                for each in page.problems
+            ],
+            "findings": [
+                {"rule": each.rule, "severity": each.severity.value, "sentence": each.sentence}
+                for each in page.findings
+            ],
+        }
+    )

@@ -1,0 +1,58 @@
+"""`kentongan serve`, `sandbox` and `demo`: what runs until it is told to end, or plays itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from console import exits, output
+from console.command import command
+from console.invocation import current
+from kentongan.errors import BadConfig
+
+
+@command("serve")
+@click.option(
+    "--receipts", metavar="HOST:PORT", default="127.0.0.1:8790", show_default=True, help="Where receipts are taken."
+)
+@click.option("--prefect/--no-prefect", default=True, show_default=True, help="Show what is sent in Prefect.")
+def serve(receipts: str, prefect: bool) -> int:
+    """Run the resident service: it sends, shows it in Prefect, and takes receipts. SIGTERM ends it in order."""
+    from console.service.service import serve as run
+
+    invocation = current()
+    return run(invocation.config, invocation.state, receipts=receipts, as_json=invocation.json, prefect=prefect)
+
+
+@command("sandbox")
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), default=8799, show_default=True, help="On 127.0.0.1; 0 takes a free one."
+)
+def sandbox(port: int) -> int:
+    """Serve stand-ins for providers on this machine, until Ctrl-C; nobody is reached."""
+    import asyncio
+
+    from sandbox.__main__ import serve as run
+    from sandbox.server import CannotListen
+
+    try:
+        asyncio.run(run(port))
+    except CannotListen as error:
+        raise BadConfig(str(error)) from None
+    return exits.WELL
+
+
+@command("demo")
+@click.option(
+    "--keep", type=click.Path(path_type=Path), metavar="DIR", help="Keep ledger and report there; else in a new folder."
+)
+def demo(keep: Path | None) -> int:
+    """Rehearse it all against stand-ins, faults included, and compare the end with what it must be; warns nobody."""
+    from console.demo.play import demo as run
+
+    if output.wants_json():
+        raise click.UsageError(
+            "the demo plays on a terminal; leave --json out and read its report", ctx=click.get_current_context()
+        )
+    return run(keep)

@@ -1,0 +1,290 @@
+"""`kentongan send`, `follow-up` and `resume`: what leaves, and following it to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from console import exits, output, words
+from console.command import HANDLE, command
+from console.commands.approval import WITHOUT, reach, show
+from kentongan.errors import BadConfig, BadInput, Refused
+
+if TYPE_CHECKING:
+    from console.office import Office
+    from kentongan.desk.releases import Prospect
+    from kentongan.login import Login
+    from kentongan.overview import Overview
+    from kentongan.seam import Channel
+
+NO_WAIT = click.option("--no-wait", is_flag=True, help="Return as soon as the sending is on record.")
+
+
+@command("send")
+@click.argument("code", type=HANDLE)
+@click.option(
+    "--break-glass",
+    metavar="REASON",
+    is_flag=False,
+    flag_value="",
+    help="Send alone, without a second officer; the reason is typed and stands in log and report.",
+)
+@WITHOUT
+@click.option("--place", metavar="TEXT", help="The place of a live alert, for scripts; else it is asked for.")
+@click.option("--clock-override", metavar="REASON", help="With --break-glass: as for submit.")
+@NO_WAIT
+def send(
+    code: str,
+    break_glass: str | None,
+    without: tuple[str, ...],
+    place: str | None,
+    clock_override: str | None,
+    no_wait: bool,
+) -> int:
+    """Send an approved alert on all its channels, and follow it to its end.
+
+    A live alert wants its place typed; a drill wants nothing. Ctrl-C does not stop an alert: `kentongan stop` does.
+    """
+    from console.office import Need, opened
+
+    with opened(Need.CONFIG, role="send") as office:
+        from kentongan.desk import releases
+
+        login = office.login()
+        office.desk.acting(login)
+        reason = _reason(break_glass)
+        if reason is not None:
+            _submit_alone(office, code, login, reason, without, clock_override)
+        ahead = releases.prospect(office.desk, code)
+        _refuse_unapproved(ahead, reason)
+        if not output.wants_json():
+            show(office, ahead)
+        channels = _open(office, ahead.instances)
+        _confirm(ahead, place)
+        # Press: from here the alert leaves.
+        return _follow(
+            office,
+            ahead.alert.id,
+            channels,
+            no_wait=no_wait,
+            begin=lambda: releases.dispatch(office.desk, code, login, break_glass=reason, without=without),
+        )
+
+
+@command("follow-up")
+@click.argument("code", type=HANDLE)
+@click.option("--kind", type=click.Choice(["correction"]), required=True, help="What follows the alert.")
+@click.option("--reason", metavar="REASON", help="Why it is withdrawn; without it the known reasons are listed.")
+@NO_WAIT
+def follow_up(code: str, kind: str, reason: str | None, no_wait: bool) -> int:
+    """Withdraw an alert by its ready-made correction, on one officer's word; stops the alert first if it runs."""
+    from console.office import Need, opened
+
+    with opened(Need.CONFIG, role="send") as office:
+        from kentongan.alert import Kind
+        from kentongan.desk import approvals, releases
+        from kentongan.ledger import alerts
+
+        desk = office.desk
+        if reason not in desk.library.reasons:
+            raise BadInput(_reasons(office, reason))
+        login = office.login()
+        desk.acting(login)
+        named = desk.ledger.read(lambda read: alerts.by_handle(read, code))
+        predecessor = named.predecessor or named.id
+        prepared = desk.ledger.read(lambda read: approvals.prepared_correction(read, predecessor))
+        sent = desk.ledger.read(lambda read: alerts.get_dispatch(read, predecessor))
+        names = [instance.name for instance in sent.plan.instances] if sent is not None else []
+        chosen = reason
+        return _follow(
+            office,
+            prepared.id if prepared is not None and prepared.kind is Kind.CORRECTION else named.id,
+            _open(office, names),
+            no_wait=no_wait,
+            begin=lambda: releases.release_correction(desk, code, login, reason=chosen),
+        )
+
+
+@command("resume")
+@click.argument("code", type=HANDLE)
+def resume(code: str) -> int:
+    """Finish an alert whose sending ended before its time; nothing to type and no new approval."""
+    from console.office import Need, opened
+    from kentongan.ledger import alerts
+
+    with opened(Need.CONFIG, role="send") as office:
+        stored = office.house.ledger.read(lambda read: alerts.by_handle(read, code))
+        sent = office.house.ledger.read(lambda read: alerts.get_dispatch(read, stored.id))
+        if sent is None:
+            raise Refused(f"alert {stored.code} was never sent; run `kentongan send {stored.code}`", rule="state")
+        names = [instance.name for instance in sent.plan.instances]
+        return _follow(office, stored.id, _open(office, names), no_wait=False, begin=None)
+
+
+def _reasons(office: Office, given: str | None) -> str:
+    languages = office.desk.library.languages
+    spoken = languages.get("en") or next(iter(languages.values()))
+    known = "; ".join(f"{name} ({told})" for name, told in spoken.reasons.items())
+    wrong = f"{given!r} is no reason" if given is not None else "--reason is missing"
+    return f"{wrong}; choose one of: {known}"
+
+
+def _reason(break_glass: str | None) -> str | None:
+    """The typed reason of a broken glass, asked for where it was left empty; None without break-glass."""
+    if break_glass is None or break_glass.strip():
+        return break_glass
+    if not output.is_terminal():
+        raise BadInput("--break-glass wants its reason typed; give it as --break-glass REASON")
+    return str(click.prompt("Why can no second officer approve this? Type the reason", err=True))
+
+
+def _submit_alone(
+    office: Office, code: str, login: Login | None, reason: str, without: Collection[str], clock_override: str | None
+) -> None:
+    """Submits a draft in the one officer's name, so that they see whom it reaches before they type its place."""
+    from kentongan.alert import worst_severity
+    from kentongan.approval import break_glass_forbidden
+    from kentongan.desk import approvals
+    from kentongan.ledger import alerts
+
+    stored = office.desk.ledger.read(lambda read: alerts.by_handle(read, code))
+    forbidden = break_glass_forbidden(
+        reason, kind=stored.kind, severity=worst_severity(stored.draft.cap), policy=office.settings.policy
+    )
+    if forbidden is not None:
+        raise forbidden.error()
+    if stored.state == "draft":
+        approvals.submit(office.desk, code, login, without=without, clock_override=clock_override)
+
+
+def _refuse_unapproved(ahead: Prospect, reason: str | None) -> None:
+    from kentongan.officers import Refusal
+
+    if ahead.alert.state not in ("submitted", "approved"):
+        raise Refused(f"alert {ahead.alert.code} is {ahead.alert.state}; it cannot be sent", rule="state")
+    if isinstance(ahead.approved, Refusal):
+        if reason is None:
+            raise ahead.approved.error()
+        return
+    for warning in ahead.approved.warnings:
+        output.warn(f"warning: {warning}")
+
+
+def _open(office: Office, names: Collection[str]) -> Mapping[str, Channel] | BadConfig:
+    """The channels to send on from here, before anything leaves; where they cannot be opened, a service must send."""
+    from console.service import client
+
+    try:
+        return office.house.open_channels(names)
+    except BadConfig as error:
+        if client.status(office.house.state) is None:
+            raise
+        return error
+
+
+def _confirm(ahead: Prospect, place: str | None) -> None:
+    """Wants the place of a live alert typed; retries are free."""
+    from console import places
+    from kentongan.seam import Mode
+
+    if ahead.alert.mode is not Mode.LIVE:
+        return
+    areas = ahead.places or (ahead.alert.code,)
+    wanted = places.names(areas) or (ahead.alert.code,)
+    if place is not None:
+        if not places.is_typed(place, areas):
+            raise BadInput(f"--place {place!r} is no place of this alert; it is for {'; '.join(wanted[:5])}")
+        return
+    if not output.is_terminal():
+        raise BadInput("a live send wants its place typed; give --place where nobody can be asked")
+    one_of = "the place" if len(wanted) == 1 else "one of its places"
+    click.echo(
+        f"This warns the public: {reach(sum(ahead.people.values()), len(ahead.instances), ahead.alert)}. "
+        f"Type {one_of} to send: {'; '.join(wanted[:5])}",
+        err=True,
+    )
+    while not places.is_typed(str(click.prompt("Place", err=True)), areas):
+        click.echo("That is no place of this alert. Nothing was sent; type it again, or Ctrl-C.", err=True)
+
+
+# --- Following ---
+
+
+def _follow(
+    office: Office,
+    alert_id: str,
+    channels: Mapping[str, Channel] | BadConfig,
+    *,
+    no_wait: bool,
+    begin: Callable[[], object] | None,
+) -> int:
+    from console import following
+    from console.progress import progress
+
+    if no_wait:
+        assert begin is not None
+        begin()
+        return _hand_over(office, alert_id)
+    shown = progress()
+    follower = following.Follower(office.house, alert_id, channels, shown)
+    try:
+        seen, ended = following.run(follower.run(begin))
+    finally:
+        shown.close()
+    if not ended:
+        return _detached(seen, follower.sent_here)
+    _page(office, seen)
+    return _exit_code(office, seen)
+
+
+def _exit_code(office: Office, seen: Overview) -> int:
+    from console import standing
+
+    return standing.exit_code(seen, office.settings.policy.tolerated_share)
+
+
+def _page(office: Office, seen: Overview) -> None:
+    from console import standing
+
+    try:
+        if output.wants_json():
+            output.document({**standing.to_json(office, seen), "exit_code": _exit_code(office, seen)})
+            return
+        for line in (*standing.banners(seen), standing.heading(seen)):
+            output.say(line)
+        output.terminal().print(standing.table(seen))
+        standing.explain(office, seen)
+        output.say(f"Next: kentongan status {seen.alert.code}, kentongan report {seen.alert.code}")
+    except OSError:
+        # Whoever read this has gone; the exit code and the ledger still say how it ended.
+        return
+
+
+def _hand_over(office: Office, alert_id: str) -> int:
+    from console import standing
+    from console.service import client
+    from kentongan.overview import overview
+
+    nudged = client.nudge(office.house.state, alert_id)
+    seen = office.house.ledger.read(lambda read: overview(read, alert_id))
+    if output.wants_json():
+        output.document({**standing.to_json(office, seen), "service": nudged.value})
+    else:
+        output.say(standing.heading(seen))
+    if nudged is client.Nudged.OWNED:
+        return exits.WELL
+    trouble = "no service runs" if nudged is client.Nudged.NOBODY else "the service does not answer"
+    output.warn(f"{trouble}, so nothing is being sent; run `kentongan resume {seen.alert.code}` now")
+    return exits.FAILED
+
+
+def _detached(seen: Overview, sent_here: bool) -> int:
+    code = seen.alert.code
+    if sent_here:
+        told = f"{words.several(seen.unfinished, 'message')} not sent; `kentongan resume {code}` finishes them"
+    else:
+        told = f"the sending goes on without this command; follow it with `kentongan status {code} --watch`"
+    output.warn(f"{told}, `kentongan stop {code}` stops it")
+    return exits.DETACHED

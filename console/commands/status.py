@@ -1,0 +1,116 @@
+"""`kentongan status`: the list of alerts, or where one stands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from console import exits, output, words
+from console.command import HANDLE, command
+from kentongan.errors import BadInput
+
+if TYPE_CHECKING:
+    from console.office import Office
+
+
+@command("status")
+@click.argument("code", type=HANDLE, required=False)
+@click.option("--watch", is_flag=True, help="Follow it until nothing is left to do; Ctrl-C leaves.")
+def status(code: str | None, watch: bool) -> int:
+    """List the alerts, or show where one stands: channels, holds, failures by cause, and what is in doubt."""
+    from console.office import Need, opened
+
+    if watch and code is None:
+        raise BadInput("--watch follows one alert; name it: kentongan status CODE --watch")
+    with opened(Need.NOTHING) as office:
+        if code is None:
+            return _list(office)
+        return _watch(office, code) if watch else _one(office, code)
+
+
+def _list(office: Office) -> int:
+    from console import standing
+    from kentongan.alert import Kind
+    from kentongan.ledger import alerts, senders
+    from kentongan.overview import overview
+
+    ledger = office.house.ledger
+    stored = [
+        each for each in ledger.read(alerts.listing) if each.kind is not Kind.CORRECTION or each.state != "prepared"
+    ]
+    seen = ledger.read(lambda read: [overview(read, each.id) for each in stored])
+    held = ledger.read(senders.holds)
+    if output.wants_json():
+        output.document(
+            {
+                "alerts": [
+                    {
+                        "code": each.alert.code,
+                        "id": each.alert.id,
+                        "kind": each.alert.kind.value,
+                        "mode": each.alert.mode.value,
+                        "state": each.alert.state,
+                        "open": each.open,
+                        "in_doubt": each.in_doubt,
+                        "break_glass": each.break_glass or None,
+                        "sandbox": each.sandbox,
+                        "drafted_at": words.iso(each.alert.created_at),
+                        "dispatched_at": words.iso(each.dispatch.at) if each.dispatch is not None else None,
+                    }
+                    for each in seen
+                ],
+                "held": held,
+            }
+        )
+        return exits.WELL
+    if not seen:
+        output.say("There is no alert yet. Next: kentongan draft --help")
+        return exits.WELL
+    output.print_table(("Code", "What", "State", "When", "Says"), standing.listing(seen, office.zone))
+    for name, reason in held.items():
+        output.say(f"{name} is held: {reason}")
+    return exits.WELL
+
+
+def _one(office: Office, code: str) -> int:
+    from console import standing
+    from kentongan.ledger import alerts
+    from kentongan.overview import overview
+
+    stored = office.house.ledger.read(lambda read: alerts.by_handle(read, code))
+    seen = office.house.ledger.read(lambda read: overview(read, stored.id))
+    if output.wants_json():
+        output.document(standing.to_json(office, seen))
+        return exits.WELL
+    for line in (*standing.banners(seen), standing.heading(seen)):
+        output.say(line)
+    if seen.dispatch is None:
+        output.say(
+            f"Drafted {words.moment(stored.created_at, office.zone)} by {stored.created_by}; nothing of it left."
+        )
+        return exits.WELL
+    output.say(f"Sent off {words.moment(seen.dispatch.at, office.zone)} by {seen.dispatch.by}")
+    output.terminal().print(standing.table(seen))
+    standing.explain(office, seen)
+    return exits.WELL
+
+
+def _watch(office: Office, code: str) -> int:
+    """Follows without ever sending: who only watches needs no config and no secret."""
+    from console import following, standing
+    from console.progress import progress
+    from kentongan.ledger import alerts
+
+    stored = office.house.ledger.read(lambda read: alerts.by_handle(read, code))
+    shown = progress()
+    follower = following.Follower(office.house, stored.id, {}, shown, may_send=False)
+    try:
+        seen, ended = following.run(follower.run())
+    finally:
+        shown.close()
+    if output.wants_json():
+        output.document(standing.to_json(office, seen))
+    else:
+        standing.explain(office, seen)
+    return standing.exit_code(seen, office.settings.policy.tolerated_share) if ended else exits.DETACHED

@@ -1,0 +1,54 @@
+"""`kentongan stop`: nothing to type, no key, and nothing but the ledger needed."""
+
+from __future__ import annotations
+
+import click
+
+from console import output, words
+from console.command import HANDLE, command
+from console.invocation import current
+from kentongan.state import State
+
+
+@command("stop")
+@click.argument("code", type=HANDLE)
+def stop(code: str) -> None:
+    """Stop an alert at once; nothing to type, and anybody at this keyboard may.
+
+    From then on nothing of it is begun. It takes nothing back: `kentongan follow-up` does.
+    """
+    from console.office import at_keyboard
+    from console.service import client
+    from kentongan.ledger import Ledger, alerts
+    from kentongan.overview import overview
+
+    # Not the house: a wrong config, template or key must not stand between anybody and a stop.
+    state = State.find(current().state)
+    with Ledger.open(state.ledger) as ledger:
+        by, signed = at_keyboard(state)
+        stored = ledger.read(lambda read: alerts.by_handle(read, code))
+        ledger.write(lambda write: alerts.stop(write, stored.id, by=by, signed=signed))
+        client.wake(state, stored.id)
+        seen = ledger.read(lambda read: overview(read, stored.id))
+    total = sum(channel.total for channel in seen.channels)
+    unsent = sum(
+        channel.words.get(word, 0) for channel in seen.channels for word in ("planned", "claimed", "cancelled")
+    )
+    if output.wants_json():
+        output.document(
+            {
+                "code": stored.code,
+                "id": stored.id,
+                "mode": stored.mode.value,
+                "state": seen.alert.state,
+                "by": by,
+                "signed": signed,
+                "left": total - unsent,
+                "cancelled": unsent,
+            }
+        )
+        return
+    output.say(words.banner(stored.mode))
+    output.say(f"Alert {stored.code} is stopped by {by}{'' if signed else ' (not logged in)'}.")
+    output.say(f"{words.several(total - unsent, 'message')} had left or may have left; {unsent:,} will not be sent.")
+    output.say(f"Next, where it should not have gone: kentongan follow-up {stored.code} --kind correction")

@@ -1,0 +1,99 @@
+"""The record in words: one sentence for every type of event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kentongan.ledger.views import Event
+
+_Data = Mapping[str, Any]
+
+
+def _by(data: _Data) -> str:
+    by = data.get("by")
+    return f" by {by}" if by else ""
+
+
+def _because(data: _Data) -> str:
+    told = [str(data[name]) for name in ("reason", "detail", "why") if data.get(name)]
+    return f": {'; '.join(told)}" if told else ""
+
+
+def _dispatched(data: _Data) -> str:
+    proof = data.get("proof") or {}
+    told = f"sent off by {data.get('by')} on {', '.join(data.get('instances', ()))}"
+    if proof.get("by"):
+        told += f", on the word of {' and '.join(proof['by'])}"
+    if proof.get("break_glass"):
+        told += f"; BREAK-GLASS: {proof['break_glass']}"
+    if proof.get("reason"):
+        told += f"; withdraws its predecessor: {proof['reason']}"
+    return told
+
+
+def _stopped(data: _Data) -> str:
+    return f"stopped{_by(data)}{'' if data.get('signed') else ' (not logged in)'}{_because(data)}"
+
+
+def _planned(data: _Data) -> str:
+    return f"{data.get('count', 0):,} planned on {data.get('instance')}"
+
+
+def _attempt(data: _Data) -> str:
+    evidence = str(data.get("evidence", "")).replace("_", " ")
+    return f"attempt {data.get('attempt')} is {evidence}{_by(data)}{_because(data)}"
+
+
+def _many(what: str) -> Callable[[_Data], str]:
+    return lambda data: f"{len(data.get('ids', ())):,} {what}"
+
+
+_WORDS: Mapping[str, Callable[[_Data], str]] = {
+    "alert.drafted": lambda data: f"{data.get('kind')} drafted{_by(data)}, {data.get('mode')}",
+    "alert.rendered": lambda data: f"{len(data.get('digests', ())):,} messages rendered",
+    "alert.submitted": lambda data: f"submitted{_by(data)}",
+    "alert.approved": lambda data: f"signed{_by(data)}",
+    "alert.dispatched": _dispatched,
+    "alert.stopped": _stopped,
+    "alert.ended": lambda data: f"ended{_because(data)}",
+    "deliveries.planned": _planned,
+    "deliveries.cancelled": _many("cancelled, never begun"),
+    "deliveries.expired": _many("given up, too late to be of use"),
+    "delivery.intended": lambda data: f"attempt {data.get('attempt')} begun",
+    "delivery.settled": _attempt,
+    "delivery.recovered": _attempt,
+    "delivery.looked_up": _attempt,
+    "delivery.not_sent": _attempt,
+    "delivery.resolved": _attempt,
+    "delivery.receipt": _attempt,
+    "delivery.edited": lambda data: f"the earlier message was marked as withdrawn{_because(data)}",
+    "delivery.hastened": lambda data: f"made due now{_by(data)}",
+    "dispatch.owned": lambda data: f"taken over by sender {data.get('owner')}" if data.get("before") else "taken up",
+    "dispatch.expanded": lambda data: "everybody is planned",
+    "dispatch.refused": lambda data: f"not sent{_because(data)}",
+    "instance.started": lambda data: f"{data.get('instance')} begun ({data.get('through')})",
+    "instance.held": lambda data: f"{data.get('instance')} held{_because(data)}",
+    "instance.released": lambda data: f"{data.get('instance')} goes on{_by(data)}",
+    "officer.added": lambda data: (
+        f"{data.get('officer')} is an officer, admitted by {' and '.join(data.get('by') or ['nobody: the first'])}"
+    ),
+    "officer.revoked": lambda data: f"{data.get('officer')} is revoked{_by(data)}",
+    "officer.logged_in": lambda data: f"{data.get('officer')} logged in",
+    "people.imported": lambda data: f"people imported: {data.get('added', 0):,} new, {data.get('updated', 0):,} known",
+    "receipt.received": lambda data: f"receipt on {data.get('instance')}: {data.get('confirmed')}",
+    "sender.started": lambda data: f"process begun to send ({data.get('role')})",
+    "sender.ended": lambda data: "process ended",
+    "orchestration.began": lambda data: "the flow began in Prefect",
+    "orchestration.ended": lambda data: "the flow ended in Prefect",
+    "orchestration.lost": lambda data: (
+        f"Prefect lost it ({data.get('error', 'unknown')}); sending went on{_because(data)}"
+    ),
+}
+
+
+def sentence(event: Event) -> str:
+    """What happened, in words; a type that is not known here is shown by its name."""
+    told = _WORDS.get(event.type)
+    said = told(event.data) if told is not None else event.type
+    return f"delivery {event.delivery_id}: {said}" if event.delivery_id is not None else said

@@ -1,0 +1,175 @@
+"""Following an alert to its end, and sending it here when nobody else does.
+
+A service that listens is told first. Where none does, this process sends; where the dispatch has no owner after
+TAKE_OVER, or its owner is gone or silent for a lease, this process takes it over. Whoever sends, what is shown is read
+from the ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from kentongan.clock import Milliseconds, Process
+from kentongan.errors import BadConfig, Refused
+from kentongan.ledger import Read, senders, views
+from kentongan.overview import Overview, overview
+
+if TYPE_CHECKING:
+    from console.progress import Progress
+    from flows.house import House
+    from kentongan.dispatcher import Dispatcher
+    from kentongan.seam import Channel
+
+TAKE_OVER: Milliseconds = 500
+"""How long a dispatch may be without an owner before this process takes it."""
+
+_LOOK = 0.25
+_REFUSED_AFTER: Milliseconds = 2_000
+
+
+@dataclass(slots=True)
+class Follower:
+    """Follows one alert. `opened`: the channels to send on from here, or why they cannot be opened.
+
+    `run` returns what was seen last, and whether the alert came to its end (False: the officer left).
+    """
+
+    house: House
+    alert_id: str
+    opened: Mapping[str, Channel] | BadConfig
+    progress: Progress
+    may_send: bool = True
+    _dispatcher: Dispatcher | None = None
+    _interrupts: int = 0
+    _stirred: asyncio.Event = field(default_factory=asyncio.Event)
+    _told_unable: bool = False
+
+    async def run(self, begin: Callable[[], object] | None = None) -> tuple[Overview, bool]:
+        """Follows until nothing is left to do; `begin` commits the dispatch, once signals are taken care of.
+
+        Raises what `begin` raises, and Refused where the ledger's record does not allow the alert to be sent.
+        """
+        # Whatever sending from here takes to import is paid for before the alert leaves.
+        import kentongan.dispatcher  # noqa: F401
+
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(name, self._interrupt)
+        try:
+            if begin is not None:
+                begin()
+            await self._hand_over()
+            return await self._watch()
+        finally:
+            await self._leave()
+            for name in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(name)
+
+    def _interrupt(self) -> None:
+        self._interrupts += 1
+        self._stirred.set()
+
+    async def _hand_over(self) -> None:
+        from console.service import client
+
+        if not self.may_send:
+            return
+        nudged = await asyncio.to_thread(client.nudge, self.house.state, self.alert_id)
+        if nudged is client.Nudged.NOBODY:
+            await self._send_here("no service runs, so this command sends")
+
+    async def _watch(self) -> tuple[Overview, bool]:
+        told_interrupts = 0
+        while True:
+            seen = await asyncio.to_thread(self.house.ledger.read, lambda read: overview(read, self.alert_id))
+            self.progress.show(seen)
+            if not seen.open:
+                return seen, True
+            if self._interrupts > told_interrupts:
+                told_interrupts = self._interrupts
+                if self._dispatcher is None or self._interrupts > 1:
+                    return seen, False
+                self.progress.say(
+                    f"{seen.unfinished:,} not sent yet. This is no stop: `kentongan stop {seen.alert.code}` stops it. "
+                    "Ctrl-C again ends this command."
+                )
+            await self._take_over_if_nobody_sends(seen)
+            await self._pause()
+
+    async def _pause(self) -> None:
+        self._stirred.clear()
+        try:
+            async with asyncio.timeout(_LOOK):
+                await self._stirred.wait()
+        except TimeoutError:
+            return
+
+    async def _take_over_if_nobody_sends(self, seen: Overview) -> None:
+        if not self.may_send or seen.dispatch is None:
+            return
+        age = self.house.clock.wall() - seen.dispatch.at
+        owner = seen.dispatch.owner
+        if self._dispatcher is not None:
+            if owner is None and age > _REFUSED_AFTER:
+                self._raise_refusal()
+            return
+        if owner is None and age > TAKE_OVER:
+            await self._send_here("nobody took it, so this command sends")
+        elif owner is not None and self._is_gone(owner):
+            await self._send_here("whoever sent it is silent, so this command takes over")
+
+    def _is_gone(self, owner: str) -> bool:
+        clock = self.house.clock
+        return bool(
+            self.house.ledger.read(
+                lambda read: senders.gone(read, clock=clock, process=Process.current(), suspects=[owner])
+            )
+        )
+
+    def _raise_refusal(self) -> None:
+        def why(read: Read) -> str | None:
+            refused = views.events(read, alert_id=self.alert_id, types=("dispatch.refused",))
+            return str(refused[-1].data["why"]) if refused else None
+
+        found = self.house.ledger.read(why)
+        if found is not None:
+            raise Refused(found, rule="vouch")
+
+    async def _send_here(self, why: str) -> None:
+        if isinstance(self.opened, BadConfig):
+            if not self._told_unable:
+                self._told_unable = True
+                self.progress.say(f"{why}, but it cannot: {self.opened}")
+            return
+        self.progress.say(f"({why})")
+        dispatcher = self.house.dispatcher(self.opened, only=frozenset({self.alert_id}))
+        await dispatcher.start()
+        self._dispatcher = dispatcher
+        await dispatcher.nudge(self.alert_id)
+
+    async def _leave(self) -> None:
+        """Lets every request in flight end and be recorded."""
+        if self._dispatcher is not None:
+            await self._dispatcher.close()
+        if not isinstance(self.opened, BadConfig):
+            for channel in self.opened.values():
+                await channel.close()
+
+    @property
+    def sent_here(self) -> bool:
+        """Whether this process sent, or began to."""
+        return self._dispatcher is not None
+
+
+def run(act: Awaitable[tuple[Overview, bool]]) -> tuple[Overview, bool]:
+    """Runs a follower; a terminal that goes away does not end it."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    async def whole() -> tuple[Overview, bool]:
+        return await act
+
+    return asyncio.run(whole())

@@ -1,0 +1,149 @@
+"""The entry of the command `kentongan`: the table of commands, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from console import exits
+from console.command import Lazy, LazyGroup
+from console.invocation import Invocation
+from kentongan.errors import KentonganError
+from kentongan.installation import check_packages
+
+COMMANDS = {
+    "draft": Lazy("console.commands.draft:draft", "Put an alert together from fields, CAP or BMKG; contacts nobody."),
+    "preview": Lazy("console.commands.preview:preview", "Show every message of an alert; contacts nobody."),
+    "submit": Lazy("console.commands.approval:submit", "Render an alert and put it up for approval."),
+    "approve": Lazy("console.commands.approval:approve", "Approve another officer's alert."),
+    "send": Lazy("console.commands.send:send", "Send an approved alert on all its channels."),
+    "stop": Lazy("console.commands.stop:stop", "Stop an alert at once; nothing to type."),
+    "follow-up": Lazy("console.commands.send:follow_up", "Withdraw an alert by its ready-made correction."),
+    "status": Lazy("console.commands.status:status", "List the alerts, or show where one stands."),
+    "resolve": Lazy("console.commands.doubt:resolve", "Settle by an officer's word whether a message was sent."),
+    "retry": Lazy("console.commands.doubt:retry", "Let held channels go on, and waiting messages go now."),
+    "resume": Lazy("console.commands.send:resume", "Finish an alert whose sending ended before its time."),
+    "log": Lazy("console.commands.log:log", "Show, sign and verify the record."),
+    "report": Lazy("console.commands.report:report", "Write the report on an alert."),
+    "people": Lazy("console.commands.people:people", "Import the people who are written to."),
+    "alert": Lazy("console.commands.export:alert", "Write an alert as CAP 1.2 XML."),
+    "channels": Lazy("console.commands.channels:channels", "Show the configured channels and the known kinds."),
+    "check": Lazy("console.commands.check:check", "Find every fault of the installation before a crisis does."),
+    "login": Lazy("console.commands.officers:login", "Log an officer in for twelve hours."),
+    "logout": Lazy("console.commands.officers:logout", "Log the officer out."),
+    "officer": Lazy("console.commands.officers:officer", "Add, revoke and list officers."),
+    "sandbox": Lazy("console.commands.processes:sandbox", "Serve stand-ins for providers on this machine."),
+    "serve": Lazy("console.commands.processes:serve", "Run the resident service."),
+    "demo": Lazy("console.commands.processes:demo", "Rehearse it all against stand-ins; warns nobody."),
+}
+
+
+class _Root(LazyGroup):
+    """The command itself."""
+
+
+root = _Root(
+    name="kentongan",
+    lazy=COMMANDS,
+    help=(
+        "Kentongan warns the public: one approved alert, from templates, on every channel an agency owns, everything "
+        "on record."
+    ),
+    epilog=(
+        "Exit codes: 0 well; 1 a channel failed, or more addresses than policy tolerates; 2 bad input or config; "
+        "3 refused by a rule; 4 something in doubt; 130 detached. KENTONGAN_CONFIG and KENTONGAN_STATE name the "
+        "folders where no option does."
+    ),
+)
+
+
+def _version(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        click.echo(f"kentongan {importlib.metadata.version('kentongan')}")
+        context.exit()
+
+
+root.params.append(
+    click.Option(["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_version, help="The version.")
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command line and returns its exit code; nothing but that leaves it."""
+    invocation = Invocation()
+    _make_writable()
+    try:
+        check_packages()
+        code = _run(list(sys.argv[1:] if arguments is None else arguments), invocation)
+    except BrokenPipeError:
+        code = exits.WELL
+    except KentonganError as error:
+        code = _fault(str(error), error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx is not None else error.format_message(), err=True)
+        code = exits.BAD_INPUT
+    except click.UsageError as error:
+        where = f"; see `{error.ctx.command_path} --help`" if error.ctx is not None else ""
+        code = _fault(error.format_message().rstrip(".") + where, exits.BAD_INPUT)
+    except click.ClickException as error:
+        code = _fault(error.format_message(), exits.BAD_INPUT)
+    except (click.Abort, KeyboardInterrupt, EOFError):
+        code = _fault("interrupted; nothing more was done", exits.DETACHED)
+    except Exception as error:
+        code = _mistake(error, invocation)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _hang_up()
+    return code
+
+
+def _run(arguments: list[str], invocation: Invocation) -> int:
+    if os.environ.get("_KENTONGAN_COMPLETE"):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(root, {}, "kentongan", "_KENTONGAN_COMPLETE", os.environ["_KENTONGAN_COMPLETE"])
+    try:
+        with root.make_context("kentongan", arguments, obj=invocation) as context:
+            value = root.invoke(context)
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    return value if isinstance(value, int) else exits.WELL
+
+
+def _make_writable() -> None:
+    """A text that the terminal cannot show must not end a command that is sending."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
+
+
+def _fault(sentences: str, code: int) -> int:
+    # A config or a list may have many faults; each is one line.
+    for sentence in sentences.splitlines():
+        try:
+            sys.stderr.write(f"kentongan: {sentence}\n")
+        except OSError:
+            break
+    return code
+
+
+def _mistake(error: Exception, invocation: Invocation) -> int:
+    from console.trace import keep
+
+    return _fault(keep(error, invocation.state), exits.FAILED)
+
+
+def _hang_up() -> None:
+    """Whoever read our output has left; what is still buffered must not raise at exit."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

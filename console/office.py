@@ -1,0 +1,156 @@
+"""What a command works with: the house, the config or what stands in for it, who is at the keyboard, and the zone."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import getpass
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from console import output
+from console.invocation import Invocation, current
+from flows.house import CONSOLE, House
+from kentongan import settings as configuration
+from kentongan.clock import SystemClock
+from kentongan.errors import BadConfig, KentonganError
+from kentongan.state import State
+
+if TYPE_CHECKING:
+    from kentongan.desk import Desk
+    from kentongan.login import Login, LoginFile
+    from kentongan.settings import Settings
+
+NO_CONFIG = "no config is named; name its folder with --config or KENTONGAN_CONFIG"
+
+
+class Need(enum.Enum):
+    """What a command needs of the config."""
+
+    NOTHING = "nothing"
+    """It looks at the ledger: a config that is absent or wrong costs it no more than the local time."""
+
+    STAND_IN = "stand-in"
+    """It contacts nobody: without a config, the neutral one stands in; a wrong one is refused."""
+
+    CONFIG = "config"
+    """It may contact people: without a config it is refused."""
+
+
+@dataclass(slots=True)
+class Office:
+    """One command's hold on an installation. `configured`: the settings are the agency's own, not the stand-in."""
+
+    invocation: Invocation
+    house: House
+    settings: Settings
+    configured: bool
+    _desk: Desk | None = None
+
+    @property
+    def desk(self) -> Desk:
+        """The duty desk; raises BadConfig where templates are wrong."""
+        if self._desk is None:
+            self._desk = self.house.desk(self.settings)
+        return self._desk
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The agency's zone."""
+        return ZoneInfo(self.settings.agency.timezone)
+
+    @property
+    def login_file(self) -> LoginFile:
+        """Where this user's login lies."""
+        from kentongan.login import LoginFile
+
+        return LoginFile.find(self.house.state.root)
+
+    def login(self) -> Login | None:
+        """Who is logged in, None where nobody is; raises BadConfig, BadInput for a login that cannot be trusted."""
+        return self.login_file.read(now=self.desk.now)
+
+
+@contextlib.contextmanager
+def opened(need: Need, *, role: str = CONSOLE, warn: bool = True) -> Iterator[Office]:
+    """Opens what a command needs, and closes it; raises KentonganError. `warn`: say where no config is named."""
+    invocation = current()
+    logging_to_standard_error(invocation)
+    if need is Need.CONFIG and configuration.find_config(invocation.config) is None:
+        raise BadConfig(NO_CONFIG)
+    with _house(invocation, need, role) as house:
+        settings = house.settings
+        if settings is None:
+            if warn:
+                output.warn(f"{NO_CONFIG}; times are in UTC")
+            settings = _stand_in(need)
+        yield Office(invocation, house, settings, configured=house.settings is not None)
+
+
+def logging_to_standard_error(invocation: Invocation) -> None:
+    """With --verbose, what the program says of itself goes to standard error; its fields hold no address or secret."""
+    if invocation.verbose:
+        import logging
+
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        for name in ("sqlalchemy", "httpx", "httpcore", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+
+
+@contextlib.contextmanager
+def _house(invocation: Invocation, need: Need, role: str) -> Iterator[House]:
+    try:
+        house = House.open(invocation.config, invocation.state, role=role)
+    except BadConfig as error:
+        if need is not Need.NOTHING:
+            raise
+        house = _without_config(invocation, role, error)
+    with house:
+        yield house
+
+
+def _without_config(invocation: Invocation, role: str, error: BadConfig) -> House:
+    """The house where the config is wrong, for one who only looks; raises where it is not the config that is wrong."""
+    from kentongan.keys import StateKeys
+    from kentongan.ledger import Ledger
+
+    place = State.find(invocation.state)
+    clock = SystemClock()
+    keys = StateKeys.open(place.root, create=not place.ledger.exists())
+    ledger = Ledger.open(place.ledger, clock=clock)
+    output.warn(f"the config cannot be used ({str(error).splitlines()[0]}); times are in UTC")
+    return House(place, None, ledger, keys, clock, role, "")
+
+
+def _stand_in(need: Need) -> Settings:
+    from console import unconfigured
+
+    if need is Need.STAND_IN:
+        return unconfigured.settings()
+    return configuration.Settings(
+        source=None, agency=unconfigured.AGENCY, channels={}, audiences={}, policy=configuration.Policy()
+    )
+
+
+def at_keyboard(state: State) -> tuple[str, bool]:
+    """Who is at the keyboard, for acts that need no key: the officer logged in (True), else the system's user (False).
+
+    Never fails: whoever wants to stop an alert can, whatever is wrong with logins here.
+    """
+    try:
+        from kentongan.clock import to_datetime
+        from kentongan.login import LoginFile
+
+        login = LoginFile.find(state.root).read(now=to_datetime(SystemClock().wall()))
+    except (KentonganError, OSError):
+        login = None
+    if login is not None:
+        return login.officer, True
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError):
+        name = str(os.getuid())
+    return f"user {name}", False

@@ -1,0 +1,92 @@
+"""What a command writes: sentences, tables and JSON on standard output, warnings on standard error.
+
+Meaning is in words; colour only repeats it. Rich is imported where a table is drawn.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from console.invocation import current
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+NARROW = 80
+"""Columns that every page fits into; also what a file or a pipe gets."""
+
+WIDEST = 120
+
+SANDBOX = "SANDBOX - NOBODY WAS WARNED"
+
+
+def wants_json() -> bool:
+    """Whether the caller reads JSON."""
+    return current().json
+
+
+def document(content: Any) -> None:
+    """Writes the one JSON document."""
+    click.echo(json.dumps(content, ensure_ascii=False, indent=2))
+
+
+def say(text: str = "") -> None:
+    """Writes lines to standard output, free of what could steer a terminal."""
+    click.echo(printable(text))
+
+
+def warn(text: str) -> None:
+    """Writes one sentence to standard error."""
+    click.echo(f"kentongan: {printable(text)}", err=True)
+
+
+def printable(text: str) -> str:
+    """Returns `text` without control and direction-turning characters; lines stay."""
+    return "".join(
+        character
+        for character in text
+        if character == "\n" or unicodedata.category(character) not in ("Cc", "Cf", "Co", "Cs") or character == "\u200d"
+    )
+
+
+def terminal(*, error: bool = False) -> Console:
+    """A console of at most WIDEST columns; plain where standard output is none or colour is not wanted."""
+    from rich.console import Console
+
+    stream = sys.stderr if error else sys.stdout
+    plain = current().no_color
+    width = None if stream.isatty() else NARROW
+    console = Console(file=stream, no_color=plain or None, highlight=False, markup=False, emoji=False, width=width)
+    if console.width > WIDEST:
+        console.width = WIDEST
+    return console
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> Table:
+    """A table without lines; columns whose number is in `right` hold numbers."""
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for number, heading in enumerate(headings):
+        drawn.add_column(heading, justify="right" if number in right else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(printable(cell)) for cell in row))
+    return drawn
+
+
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
+    """Writes a table to standard output."""
+    terminal().print(table(headings, rows, right=right))
+
+
+def is_terminal() -> bool:
+    """Whether somebody sits at the other end and can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()

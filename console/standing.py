@@ -1,0 +1,198 @@
+"""An alert's standing as a page, a table and JSON; the same for `send`, `status` and `resume`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from console import exits, output, words
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from console.office import Office
+    from flows.house import House
+    from kentongan.ledger.views import Delivery
+    from kentongan.overview import ChannelView, Overview
+
+HEADINGS = ("Channel", "People", "State", "First", "Retries")
+_MOST_DOUBTS = 20
+_MOST_CAUSES = 12
+
+
+def heading(seen: Overview) -> str:
+    """The alert in one line: what it is, whom it goes to, by whose word."""
+    parts = [f"{seen.alert.kind.capitalize()} {seen.alert.code}"]
+    if seen.predecessor is not None:
+        parts.append(f"withdraws {seen.predecessor}")
+    if seen.by:
+        parts.append(f"by {' and '.join(seen.by)}")
+    return ", ".join([*parts, state_of(seen)])
+
+
+def state_of(seen: Overview) -> str:
+    """The alert's state, with what is left of it."""
+    if seen.alert.state == "dispatched":
+        return "being sent" if seen.open else "sent"
+    return seen.alert.state + (", some requests are still open" if seen.open else "")
+
+
+def rows(seen: Overview) -> list[tuple[str, str, str, str, str]]:
+    """The live table's rows."""
+    return [_row(seen, channel) for channel in seen.channels]
+
+
+def _row(seen: Overview, channel: ChannelView) -> tuple[str, str, str, str, str]:
+    first = "-"
+    if channel.first_accepted is not None and seen.dispatch is not None:
+        first = words.lasting(channel.first_accepted - seen.dispatch.at)
+    state = words.states(channel.words)
+    if channel.held is not None and seen.open:
+        state += f"; HELD: {channel.held}"
+    people = "everybody" if channel.public else words.number(channel.total)
+    return channel.name, people, state, first, words.number(channel.retries)
+
+
+def table(seen: Overview) -> Table:
+    """The live table."""
+    return output.table(HEADINGS, rows(seen), right=(1, 3, 4))
+
+
+def banners(seen: Overview) -> list[str]:
+    """The first lines of every page about an alert."""
+    lines = [words.banner(seen.alert.mode)]
+    if seen.sandbox:
+        lines.append(output.SANDBOX)
+    if seen.break_glass:
+        lines.append(f"BREAK-GLASS: sent by one officer alone: {seen.break_glass}")
+    return lines
+
+
+def exit_code(seen: Overview, tolerated_share: float) -> int:
+    """The exit code of a command that followed the alert to its end."""
+    parts = [exits.Part(channel.public, channel.words) for channel in seen.channels]
+    return exits.exit_code(parts, tolerated_share=tolerated_share)
+
+
+def doubts(house: House, seen: Overview) -> list[tuple[Delivery, str]]:
+    """The first deliveries in doubt, each with its address as officers may see it."""
+    from kentongan.ledger import views
+    from kentongan.people import mask
+
+    found = house.ledger.read(
+        lambda read: views.deliveries(read, seen.alert.id, words=("in_doubt",), most=_MOST_DOUBTS)
+    )
+    addresses = house.open_addresses([each.address_id for each in found if each.address_id is not None])
+    shown = []
+    for each in found:
+        address = addresses.get(each.address_id) if each.address_id is not None else None
+        shown.append((each, mask(address) if address is not None else "everybody" if not each.person_id else "erased"))
+    return shown
+
+
+def explain(office: Office, seen: Overview) -> None:
+    """Writes what lies behind the table: holds, failures by cause, doubts, and what to do about each."""
+    for channel in seen.channels:
+        if channel.held is not None and seen.open:
+            output.say(f"{channel.name} is held: {channel.held}")
+            output.say(f"  When it is mended it goes on by itself, or: kentongan retry {seen.alert.code}")
+        if channel.duplicates:
+            output.say(f"{channel.name}: {words.several(channel.duplicates, 'possible duplicate')}, marked as such")
+    for cause in seen.causes[:_MOST_CAUSES]:
+        why = f": {cause.reason}" if cause.reason else ""
+        output.say(f"{cause.channel}: {cause.count:,} {words.word(cause.word)}{why}")
+    if len(seen.causes) > _MOST_CAUSES:
+        output.say(f"and {words.several(len(seen.causes) - _MOST_CAUSES, 'other cause')}; see `kentongan report`")
+    if not seen.in_doubt:
+        return
+    output.say(
+        f"In doubt: {words.several(seen.in_doubt, 'delivery', 'deliveries')}; an officer who knows can settle it:"
+    )
+    shown = doubts(office.house, seen)
+    for delivery, address in shown:
+        output.say(f"  {delivery.id}  {delivery.instance} {delivery.language}, {address}: {delivery.reason}")
+    if seen.in_doubt > len(shown):
+        output.say(f"  and {seen.in_doubt - len(shown):,} more")
+    output.say("  kentongan resolve DELIVERY --sent | --not-sent [--again]")
+
+
+def to_json(office: Office, seen: Overview) -> dict[str, Any]:
+    """The alert's standing with stable keys."""
+    dispatch = seen.dispatch
+    return {
+        "code": seen.alert.code,
+        "id": seen.alert.id,
+        "kind": seen.alert.kind.value,
+        "mode": seen.alert.mode.value,
+        "state": seen.alert.state,
+        "open": seen.open,
+        "withdraws": seen.predecessor,
+        "sandbox": seen.sandbox,
+        "drafted_at": words.iso(seen.alert.created_at),
+        "dispatched_at": words.iso(dispatch.at) if dispatch is not None else None,
+        "expires_at": words.iso(seen.alert.expires_at),
+        "by": list(seen.by),
+        "break_glass": seen.break_glass or None,
+        "reason": seen.reason or None,
+        "people": seen.people,
+        "channels": [_channel_json(seen, channel) for channel in seen.channels],
+        "causes": [
+            {"channel": cause.channel, "word": cause.word, "reason": cause.reason, "count": cause.count}
+            for cause in seen.causes
+        ],
+        "doubts": [_doubt_json(delivery, address) for delivery, address in doubts(office.house, seen)],
+    }
+
+
+def _channel_json(seen: Overview, channel: ChannelView) -> dict[str, Any]:
+    after = None
+    if channel.first_accepted is not None and seen.dispatch is not None:
+        after = (channel.first_accepted - seen.dispatch.at) / 1000
+    return {
+        "channel": channel.name,
+        "kind": channel.kind,
+        "public": channel.public,
+        "languages": list(channel.languages),
+        "total": channel.total,
+        "words": dict(channel.words),
+        "first_accepted_at": words.iso(channel.first_accepted),
+        "last_accepted_at": words.iso(channel.last_accepted),
+        "seconds_to_first_acceptance": after,
+        "retries": channel.retries,
+        "possible_duplicates": channel.duplicates,
+        "held": channel.held,
+    }
+
+
+def _doubt_json(delivery: Delivery, address: str) -> dict[str, Any]:
+    return {
+        "delivery": delivery.id,
+        "channel": delivery.instance,
+        "language": delivery.language,
+        "address": address,
+        "reason": delivery.reason,
+        "attempts": delivery.attempt,
+        "first_intent_at": words.iso(delivery.first_intent_at),
+    }
+
+
+def listing(seen: Sequence[Overview], zone: ZoneInfo) -> list[tuple[str, str, str, str, str]]:
+    """One line for each alert: code, kind and mode, state, when, headline."""
+    lines = []
+    for each in seen:
+        info = each.alert.draft.cap.infos[0] if each.alert.draft.cap.infos else None
+        told = (info.headline or info.event) if info else each.alert.draft.hazard
+        at = each.dispatch.at if each.dispatch is not None else each.alert.created_at
+        doubt = f", {each.in_doubt:,} in doubt" if each.in_doubt else ""
+        glass = ", BREAK-GLASS" if each.break_glass else ""
+        lines.append(
+            (
+                each.alert.code,
+                f"{each.alert.mode} {each.alert.kind}",
+                state_of(each) + doubt + glass,
+                words.moment(at, zone),
+                told if len(told) <= 60 else f"{told[:59]}…",
+            )
+        )
+    return lines

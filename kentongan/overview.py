@@ -1,0 +1,171 @@
+"""Where one alert stands, as the live table, `status` and the report show it; read in one snapshot of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kentongan.clock import Milliseconds
+from kentongan.ledger import Read, alerts, senders, views
+from kentongan.ledger.alerts import Dispatch, StoredAlert
+from kentongan.plan import PUBLIC
+
+_MISSED = ("rejected", "unreachable", "expired", "cancelled")
+_UNFINISHED = ("planned", "claimed", "sending")
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelView:
+    """One channel's part of an alert.
+
+    `words`: deliveries by the word officers see. `first_accepted` and `last_accepted` are wall times. `held` is the
+    reason of a hold, None where there is none.
+    """
+
+    name: str
+    kind: str
+    public: bool
+    languages: tuple[str, ...]
+    total: int
+    words: Mapping[str, int]
+    first_accepted: Milliseconds | None
+    last_accepted: Milliseconds | None
+    retries: int
+    duplicates: int
+    held: str | None
+
+    @property
+    def unfinished(self) -> int:
+        """How many deliveries are still to be sent or being sent."""
+        return sum(self.words.get(word, 0) for word in _UNFINISHED)
+
+    @property
+    def in_doubt(self) -> int:
+        """How many deliveries nobody knows the end of."""
+        return self.words.get("in_doubt", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """How many deliveries of a channel ended alike for the same reason."""
+
+    channel: str
+    word: str
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """One alert with all its channels. `open`: something of it is still to be done. `break_glass`: the typed reason.
+
+    `by`: the officers whose word it went out on. `reason`: why a correction withdraws, by its name.
+    """
+
+    alert: StoredAlert
+    predecessor: str | None
+    dispatch: Dispatch | None
+    by: tuple[str, ...]
+    break_glass: str
+    reason: str
+    sandbox: bool
+    channels: tuple[ChannelView, ...]
+    causes: tuple[Cause, ...]
+    open: bool
+
+    @property
+    def people(self) -> int:
+        """How many deliveries go to persons."""
+        return sum(channel.total for channel in self.channels if not channel.public)
+
+    @property
+    def unfinished(self) -> int:
+        """How many deliveries are still to be sent or being sent."""
+        return sum(channel.unfinished for channel in self.channels)
+
+    @property
+    def in_doubt(self) -> int:
+        """How many deliveries nobody knows the end of."""
+        return sum(channel.in_doubt for channel in self.channels)
+
+
+def overview(read: Read, alert_id: str) -> Overview:
+    """Where an alert stands now; raises KeyError for an id that is none."""
+    stored = alerts.get(read, alert_id)
+    dispatch = alerts.get_dispatch(read, alert_id)
+    proof = _proof(read, alert_id)
+    before = alerts.get(read, stored.predecessor) if stored.predecessor is not None else None
+    return Overview(
+        alert=stored,
+        predecessor=before.code if before is not None else None,
+        dispatch=dispatch,
+        by=tuple(proof.get("by") or ()),
+        break_glass=str(proof.get("break_glass") or ""),
+        reason=str(proof.get("reason") or ""),
+        sandbox=sandboxed(read, stored, dispatch),
+        channels=_channels(read, alert_id, dispatch),
+        causes=_causes(read, alert_id),
+        open=views.is_open(read, alert_id),
+    )
+
+
+def sandboxed(read: Read, stored: StoredAlert, dispatch: Dispatch | None) -> bool:
+    """Whether every channel that an alert goes to is a sandbox, as it was when it was submitted."""
+    submitted = alerts.submission(read, stored.predecessor or stored.id)
+    if submitted is None:
+        return False
+    instances = {each["name"]: each["sandbox"] for each in submitted.subject["subject"]["instances"]}
+    names = [instance.name for instance in dispatch.plan.instances] if dispatch is not None else list(instances)
+    return bool(names) and all(instances.get(name, False) for name in names)
+
+
+def _proof(read: Read, alert_id: str) -> Mapping[str, Any]:
+    for event in views.events(read, alert_id=alert_id, types=("alert.dispatched",)):
+        proof: Mapping[str, Any] = event.data.get("proof") or {}
+        return proof
+    return {}
+
+
+def _channels(read: Read, alert_id: str, dispatch: Dispatch | None) -> tuple[ChannelView, ...]:
+    if dispatch is None:
+        return ()
+    summaries = {summary.instance: summary for summary in views.summaries(read, alert_id)}
+    held = senders.holds(read)
+    result = []
+    for planned in dispatch.plan.instances:
+        found = summaries.get(planned.name)
+        result.append(
+            ChannelView(
+                name=planned.name,
+                kind=planned.kind,
+                public=planned.family == PUBLIC,
+                languages=planned.languages,
+                total=found.total if found else 0,
+                words=found.words if found else {},
+                first_accepted=found.first_accepted if found else None,
+                last_accepted=found.last_accepted if found else None,
+                retries=found.retries if found else 0,
+                duplicates=found.duplicates if found else 0,
+                held=held.get(planned.name) or held.get("*"),
+            )
+        )
+    return tuple(result)
+
+
+def _causes(read: Read, alert_id: str) -> tuple[Cause, ...]:
+    rows = read.sql(
+        "SELECT d.instance, CASE WHEN d.result <> 'none' THEN d.result ELSE d.closed END AS word,"
+        " coalesce(t.reason, '') AS reason, count(*) AS n FROM delivery d"
+        " LEFT JOIN attempt t ON t.delivery_id = d.id AND t.number = d.attempt"
+        " WHERE d.alert_id = :id AND d.stage = 'done' AND (d.result IN ('rejected', 'unreachable', 'in_doubt')"
+        " OR (d.result = 'none' AND d.closed IS NOT NULL))"
+        " GROUP BY d.instance, word, reason ORDER BY n DESC, d.instance, word",
+        {"id": alert_id},
+    ).all()
+    return tuple(Cause(row.instance, row.word, row.reason, row.n) for row in rows)
+
+
+def missed(channel: ChannelView) -> int:
+    """How many deliveries of a channel have ended without reaching anybody."""
+    return sum(channel.words.get(word, 0) for word in _MISSED)
