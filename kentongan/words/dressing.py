@@ -59,6 +59,7 @@ class _Made:
     most_characters: int
     length: int
     most: int
+    spoiled: bool
 
     @property
     def fits(self) -> bool:
@@ -93,8 +94,11 @@ class Dresser:
         self._zone = ZoneInfo(agency.timezone)
         self._link = public_link(agency, code)
 
-    def dress(self, target: Target, layout: Layout, language: str, voices: Sequence[Voice]) -> Rendered:
-        """Returns the fullest message that fits and passes every check; raises TemplateFault."""
+    def dress(self, target: Target, layout: Layout, language: str, voices: Sequence[Voice]) -> tuple[Rendered, bool]:
+        """Returns the fullest message that fits and passes every check, and whether letters of it were given up.
+
+        Raises TemplateFault.
+        """
         code = with_language(self._code, language)
         reserve = all(voice.hazard.name == GENERAL for voice in voices)
         forms = ("short",) if all(voice.standing_in for voice in voices) else layout.forms
@@ -113,7 +117,7 @@ class Dresser:
         page = self.templates.page(target.kind)
         documents = self._documents(page, layout, code, voices, made) if page is not None else ()
         self._check(made, code, documents)
-        return Rendered(
+        dressed = Rendered(
             alert_id=self._alert_id,
             instance=target.instance,
             language=language,
@@ -127,6 +131,7 @@ class Dresser:
             link=self._link,
             documents=documents,
         )
+        return dressed, made.spoiled
 
     def _mark(self, layout: Layout, voices: Sequence[Voice]) -> str:
         status = self._draft.cap.status
@@ -182,8 +187,11 @@ class Dresser:
         names = {**sections[0], "sections": sections, "mark": mark, "code": code}
         dressed = message(self.templates.dress(layout.name, names))
         text = visible(dressed) if layout.markup else dressed
+        spoiled = False
         if layout.alphabet == "gsm7":
-            text = _plain(text, at_any_cost=budget.plain)
+            whole = text
+            text = _plain(whole, at_any_cost=budget.plain)
+            spoiled = budget.plain and text != _plain(whole, at_any_cost=False)
         prefix = self._mark(dataclasses.replace(layout, mark="short"), voices)
         title = " ".join(filter(None, (prefix, str(sections[0]["headline"]))))
         own = self._library.languages[voices[0].language]
@@ -200,6 +208,7 @@ class Dresser:
             most_characters=max(shortener.most_characters for _, shortener in spoken),
             length=count(widest, limits.counting),
             most=limits.length,
+            spoiled=spoiled,
         )
 
     def _documents(

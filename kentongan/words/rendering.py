@@ -159,7 +159,11 @@ class _Work:
 
     def _added(self, target: Target, layout: Layout, language: str, voices: Sequence[Voice]) -> TemplateFault | None:
         try:
-            self.messages.append(self._dresser.dress(target, layout, language, voices))
+            message, spoiled = self._dresser.dress(target, layout, language, voices)
         except TemplateFault as fault:
             return fault
+        self.messages.append(message)
+        if spoiled:
+            sentence = "letters that this channel's alphabet lacks became question marks, or it would not have fitted"
+            self._problem(target, language, sentence, "shorten the facts, or leave it out", fallen_back=True)
         return None

@@ -455,3 +455,22 @@ def test_any_imported_alert_renders_and_keeps_the_rules(
     assert len(result.messages) == {0: 7, 1: 4, 2: 7}[infos]
     for message in result.messages:
         check(message, library, draft, "K7Q4", now)
+
+
+def test_letters_given_up_in_a_short_message_are_told_to_the_officer(
+    library: HazardLibrary, agency: Agency, rendered: Render, now: datetime
+) -> None:
+    wordy = agency.model_copy(update={"name": "国家灾害管理局" * 20, "names": {}})
+    facts = {
+        "headline": "洪水即将到达" * 20,
+        "instruction": "请立即前往高处" * 20,
+        "area": ["雅加达" * 8],
+        "severity": "Severe",
+    }
+    draft = from_facts(library.get("general"), facts, agency=wordy, status=Status.ACTUAL, identifier="K", now=now)
+    result = rendered(draft, by=wordy)
+    spoiled = [m for m in result.messages if m.kind == "kannel" and "??" in m.text]
+    assert spoiled
+    told = [p for p in result.problems if "question marks" in p.sentence]
+    assert {p.language for p in told} == {m.language for m in spoiled}
+    assert all(p.fallen_back for p in told)
