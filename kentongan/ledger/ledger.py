@@ -15,6 +15,7 @@ import logging
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from kentongan.clock import Clock, Milliseconds, SystemClock
 from kentongan.errors import LedgerUnavailable
+from kentongan.ledger.holder import end_stopped_holder
 
 _log = logging.getLogger(__name__)
 
@@ -334,7 +336,7 @@ def _engine(path: Path, begin: str) -> Engine:
     writing = begin == "BEGIN IMMEDIATE"
     engine = sqlalchemy.create_engine(
         f"sqlite:///{path}",
-        connect_args={"timeout": _PATIENCE, "check_same_thread": False, "isolation_level": None},
+        connect_args={"timeout": _PATIENCE / 8, "check_same_thread": False, "isolation_level": None},
         poolclass=StaticPool if writing else QueuePool,
     )
 
@@ -351,7 +353,16 @@ def _engine(path: Path, begin: str) -> Engine:
 
     @sqlalchemy.event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                connection.exec_driver_sql(begin)
+            except sqlalchemy.exc.OperationalError as error:
+                if "locked" not in str(error.orig) or time.monotonic() >= until:
+                    raise
+                end_stopped_holder(path)
+            else:
+                return
 
     return engine
 
