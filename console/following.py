@@ -8,13 +8,14 @@ from the ledger.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kentongan.clock import Milliseconds, Process
-from kentongan.errors import BadConfig, Refused
+from kentongan.errors import BadConfig, LedgerUnavailable, Refused
 from kentongan.ledger import Read, senders, views
 from kentongan.overview import Overview, overview
 
@@ -155,9 +156,18 @@ class Follower:
         """Lets every request in flight end and be recorded."""
         if self._dispatcher is not None:
             await self._dispatcher.close()
+            await self._sign()
         if not isinstance(self.opened, BadConfig):
             for channel in self.opened.values():
                 await channel.close()
+
+    async def _sign(self) -> None:
+        """Signs the record as the service would; what cannot be written now is written the next time."""
+        from console.service.heads import Heads
+
+        if not isinstance(self.opened, BadConfig):
+            with contextlib.suppress(LedgerUnavailable):
+                await Heads(self.house, self.opened).publish()
 
     @property
     def sent_here(self) -> bool:
@@ -167,9 +177,12 @@ class Follower:
 
 def run(act: Awaitable[tuple[Overview, bool]]) -> tuple[Overview, bool]:
     """Runs a follower; a terminal that goes away does not end it."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     async def whole() -> tuple[Overview, bool]:
         return await act
 
-    return asyncio.run(whole())
+    try:
+        return asyncio.run(whole())
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -80,7 +80,7 @@ def opened(need: Need, *, role: str = CONSOLE, warn: bool = True) -> Iterator[Of
     invocation = current()
     logging_to_standard_error(invocation)
     if need is Need.CONFIG and configuration.find_config(invocation.config) is None:
-        raise BadConfig(NO_CONFIG)
+        raise BadConfig("no config is named, so nothing may leave; name its folder with --config or KENTONGAN_CONFIG")
     with _house(invocation, need, role) as house:
         settings = house.settings
         if settings is None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from console.office import Office
     from flows.house import House
+    from kentongan.alert import Draft
     from kentongan.ledger.views import Delivery
     from kentongan.overview import ChannelView, Overview
 
@@ -36,6 +37,14 @@ def state_of(seen: Overview) -> str:
     if seen.alert.state == "dispatched":
         return "being sent" if seen.open else "sent"
     return seen.alert.state + (", some requests are still open" if seen.open else "")
+
+
+def title(draft: Draft) -> str:
+    """What an alert is about, in a few words: its headline, else its event and where."""
+    info = draft.cap.infos[0] if draft.cap.infos else None
+    if info is None:
+        return draft.hazard
+    return info.headline or ", ".join([info.event, *(area.area_desc for area in info.areas[:1])])
 
 
 def rows(seen: Overview) -> list[tuple[str, str, str, str, str]]:
@@ -181,8 +190,7 @@ def listing(seen: Sequence[Overview], zone: ZoneInfo) -> list[tuple[str, str, st
     """One line for each alert: code, kind and mode, state, when, headline."""
     lines = []
     for each in seen:
-        info = each.alert.draft.cap.infos[0] if each.alert.draft.cap.infos else None
-        told = (info.headline or info.event) if info else each.alert.draft.hazard
+        told = title(each.alert.draft)
         at = each.dispatch.at if each.dispatch is not None else each.alert.created_at
         doubt = f", {each.in_doubt:,} in doubt" if each.in_doubt else ""
         glass = ", BREAK-GLASS" if each.break_glass else ""

@@ -8,6 +8,7 @@ import click
 
 from console import output, words
 from console.command import HANDLE, command
+from console.standing import title
 
 if TYPE_CHECKING:
     from console.office import Office
@@ -102,10 +103,7 @@ def show(office: Office, ahead: Prospect) -> None:
     output.say(words.banner(stored.mode))
     if ahead.sandbox:
         output.say(output.SANDBOX)
-    info = stored.draft.cap.infos[0] if stored.draft.cap.infos else None
-    output.say(
-        f"{stored.kind.capitalize()} {stored.code}: {info.headline or info.event if info else stored.draft.hazard}"
-    )
+    output.say(f"{stored.kind.capitalize()} {stored.code}: {title(stored.draft)}")
     output.say(f"Place:    {'; '.join(ahead.places) or 'none named'}")
     output.say(f"To:       {reach(sum(ahead.people.values()), len(ahead.instances), stored)}")
     output.say(f"Channels: {', '.join(_named(ahead, name) for name in ahead.instances)}")

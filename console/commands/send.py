@@ -163,7 +163,9 @@ def _refuse_unapproved(ahead: Prospect, reason: str | None) -> None:
     from kentongan.officers import Refusal
 
     if ahead.alert.state not in ("submitted", "approved"):
-        raise Refused(f"alert {ahead.alert.code} is {ahead.alert.state}; it cannot be sent", rule="state")
+        code = ahead.alert.code
+        told = "was sent off already" if ahead.alert.state == "dispatched" else f"is {ahead.alert.state}"
+        raise Refused(f"alert {code} {told} and cannot be sent again; see `kentongan status {code}`", rule="state")
     if isinstance(ahead.approved, Refusal):
         if reason is None:
             raise ahead.approved.error()

@@ -1,0 +1,352 @@
+"""Whatever is wrong with what is typed or supplied: one sentence with place and remedy, the right code, no trace."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+CAP = """<alert xmlns="urn:oasis:names:tc:emergency:cap:1.2"><identifier>a</identifier><sender>s</sender>\
+<sent>2026-11-21T08:00:00+07:00</sent><status>{status}</status><msgType>Alert</msgType><scope>Public</scope>{info}\
+</alert>"""
+BOMB = '<!DOCTYPE a [<!ENTITY b "bb"><!ENTITY c "&b;&b;&b;">]>' + CAP.format(status="Actual", info="&c;")
+FOREIGN = '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]>' + CAP.format(status="Actual", info="&b;")
+
+
+@pytest.fixture
+def refused(run) -> Callable[..., str]:
+    """Runs a line that must be refused; returns its one sentence."""
+
+    def refused_(*arguments: object, code: int = 2, stdin: str = "") -> str:
+        ran = run(*arguments, stdin=stdin)
+        assert ran.code == code, ran.err
+        assert "Traceback" not in ran.err + ran.out
+        assert len(ran.sentences) == 1, ran.err
+        assert ran.sentences[0].startswith("kentongan: ")
+        return ran.sentences[0]
+
+    return refused_
+
+
+@pytest.mark.parametrize(
+    "document",
+    ["", "<alert", "<html/>", "not XML at all", BOMB, FOREIGN, CAP.format(status="Perhaps", info=""), "\0\1\2"],
+    ids=["empty", "torn", "a web page", "text", "an entity bomb", "a foreign file", "a wrong value", "bytes"],
+)
+def test_malformed_and_hostile_xml(refused, document: str) -> None:
+    assert "standard input" in refused("draft", "--cap", "-", stdin=document)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["draft"], "--hazard"),
+        (["draft", "--hazard", "earthquak", "--set", "a=1"], "did you mean earthquake"),
+        (["draft", "--hazard", "earthquake", "--set", "magnitude"], "name=value"),
+        (["draft", "--hazard", "earthquake", "--cap", "a.xml"], "one source"),
+        (["draft", "--cap", "/nowhere/a.xml"], "/nowhere/a.xml cannot be read"),
+        (["draft", "--cap", "a.xml", "--drill", "--test"], "--drill or --test"),
+        (["draft", "--bmkg", "-"], "standard input"),
+        (["preview", "0000"], "no alert"),
+        (["alert", "export", "0000"], "no alert"),
+        (["status", "0000"], "no alert"),
+        (["stop", "0000"], "no alert"),
+        (["report", "0000"], "no alert"),
+        (["retry", "0000"], "no alert"),
+        (["log", "0000"], "no alert"),
+        (["log", "--since", "yesterday"], "--since 'yesterday' is no time"),
+        (["log", "verify", "--head", "/nowhere"], "/nowhere cannot be read"),
+        (["resolve", "twelve", "--sent"], "DELIVERY"),
+        (["resolve", "12"], "--sent or --not-sent"),
+        (["sned"], "did you mean send"),
+        (["send"], "CODE"),
+        (["stop", "--now", "0000"], "--now"),
+        (["status", "--watch"], "--watch"),
+        (["follow-up", "0000", "--kind", "update"], "update"),
+        (["people", "import", "/nowhere.csv"], "/nowhere.csv cannot be read"),
+        (["--config", "/nowhere", "submit", "0000"], "/nowhere is not there"),
+        (["login", "nobody", "--secret-file", "-"], "the secret is empty"),
+        (["sandbox", "--port", "99999"], "99999"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_is_typed_wrong(refused, arguments: list[str], told: str) -> None:
+    assert told in refused(*arguments)
+
+
+@pytest.mark.parametrize("command", ["submit", "approve", "send", "resume"])
+def test_without_a_config_nothing_can_leave(refused, command: str) -> None:
+    assert "--config" in refused(command, "0000")
+
+
+def test_an_unknown_field_names_the_nearest(run) -> None:
+    ran = run("draft", "--hazard", "earthquake", "--set", "magnitud=6")
+    assert ran.code == 2
+    assert "did you mean magnitude?" in ran.err
+
+
+def test_a_bad_number_names_field_value_and_example(run) -> None:
+    ran = run("draft", "--hazard", "earthquake", "--set", "magnitude=strong")
+    assert ran.code == 2
+    assert "magnitude is 'strong'" in ran.err
+
+
+def test_a_missing_value_is_asked_for_by_name(run) -> None:
+    ran = run("draft", "--hazard", "earthquake", "--set", "magnitude=6")
+    assert ran.code == 2
+    assert "place is missing" in ran.err
+
+
+# --- Lists of people ---
+
+
+def test_a_bad_row_is_named_masked_and_imports_nothing(run, surroundings: Path) -> None:
+    file = surroundings / "people.csv"
+    file.write_text("phone,groups\n+628123456789,subscriber\n081,subscriber\n+62812345678901234,x\n")
+    ran = run("people", "import", file)
+    assert ran.code == 2
+    assert "row 3, phone" in ran.err
+    assert "row 4, phone" in ran.err
+    assert "nothing was imported" in ran.err
+    assert "8901234" not in ran.err
+    assert "people.imported" not in run("log", "--json").out
+
+
+def test_the_other_rows_are_imported_when_that_is_wanted(run, surroundings: Path) -> None:
+    file = surroundings / "people.csv"
+    file.write_text("phone,groups\n+628123456789,subscriber\n081,subscriber\n")
+    ran = run("people", "import", file, "--skip-faulty", "--json")
+    assert ran.code == 0
+    assert (ran.json["added"], [each["row"] for each in ran.json["skipped"]]) == (1, [3])
+
+
+# --- Config ---
+
+
+def _break(config: Path, file: str, old: str, new: str) -> None:
+    path = config / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "told"),
+    [
+        ("agency.yaml", "timezone:", "timezoen:", "timezoen: no such field"),
+        ("agency.yaml", "name: BPBD", "name: [BPBD", "is not readable as YAML"),
+        ("channels.yaml", "kind: cap_feed", "kind: carrier_pigeon", "'carrier_pigeon' is no channel"),
+        ("channels.yaml", "mode: live", "mode: alive", "channels.feed-live.mode"),
+        ("channels.yaml", "title: Peringatan\n", "title: Peringatan\n    audience: everyone\n", "audience"),
+    ],
+    ids=["a field", "the YAML", "a channel", "a mode", "an audience"],
+)
+def test_a_typo_in_the_config_names_file_and_field(run, config: Path, file: str, old: str, new: str, told: str) -> None:
+    _break(config, file, old, new)
+    for command in (["submit", "0000"], ["check"]):
+        ran = run(*command)
+        assert ran.code == 2
+        assert told in ran.err + ran.out
+        assert file in ran.err + ran.out
+
+
+def test_check_finds_all_faults_at_once(run, config: Path) -> None:
+    _break(config, "agency.yaml", "timezone:", "timezoen:")
+    _break(config, "channels.yaml", "mode: live", "mode: alive")
+    ran = run("check", "--json")
+    assert ran.code == 2
+    faults = [each["sentence"] for each in ran.json["checks"] if each["state"] == "fault"]
+    assert any("timezoen" in fault for fault in faults)
+    assert any("feed-live" in fault for fault in faults)
+
+
+def test_a_wrong_config_does_not_keep_anybody_from_looking(run, config: Path) -> None:
+    _break(config, "agency.yaml", "timezone:", "timezoen:")
+    ran = run("status")
+    assert ran.code == 0
+    assert "timezoen" in ran.err
+
+
+def test_a_missing_secret_is_named_without_a_value(run, config: Path) -> None:
+    with (config / "channels.yaml").open("a") as file:
+        file.write("  toot:\n    kind: mastodon\n    mode: live\n    base_url: https://m.example\n")
+        file.write("    token: {env: KENTONGAN_TEST_ABSENT}\n")
+    ran = run("check")
+    assert ran.code == 2
+    assert "KENTONGAN_TEST_ABSENT is not set" in ran.out
+
+
+# --- Officers ---
+
+
+def test_a_wrong_secret_is_refused(refused, as_officer) -> None:
+    assert "wrong secret for officer siti" in refused("login", "siti", "--secret-file", "-", stdin="not hers\n", code=3)
+
+
+def test_a_secret_cannot_be_asked_for_without_a_terminal(refused, as_officer) -> None:
+    assert "--secret-file" in refused("login", "siti")
+
+
+def test_an_unknown_officer_is_refused(refused) -> None:
+    assert "no officer 'budi'" in refused("login", "budi", "--secret-file", "-", stdin="some secret words\n")
+
+
+def test_nobody_logged_in_is_refused(refused, config: Path, run, as_officer) -> None:
+    code = run("draft", "--bmkg", "-", "--json", stdin=_BMKG).json["code"]
+    assert "nobody is logged in" in refused("submit", code, code=3)
+
+
+_BMKG = """{"Infogempa": {"gempa": {"Tanggal": "21 Nov 2026", "Jam": "08:00:00 WIB", "Coordinates": "-8.51,123.27",
+"DateTime": "2026-11-21T01:00:00+00:00", "Lintang": "8.51 LS", "Bujur": "123.27 BT", "Magnitude": "5.1",
+"Kedalaman": "12 km", "Wilayah": "Pusat gempa berada di darat 24 km baratdaya Lembata", "Potensi": ""}}}"""
+
+
+# --- The machine ---
+
+
+def test_a_locked_ledger_is_said_and_nothing_is_lost(run, refused, surroundings: Path) -> None:
+    code = run("draft", "--bmkg", "-", "--json", stdin=_BMKG).json["code"]
+    holder = sqlite3.connect(surroundings / "state" / "ledger.db", isolation_level=None)
+    try:
+        holder.execute("BEGIN IMMEDIATE")
+        assert "is locked by another program" in refused("draft", "--bmkg", "-", stdin=_BMKG)
+    finally:
+        holder.close()
+    assert [each["code"] for each in run("status", "--json").json["alerts"]] == [code]
+
+
+def test_a_file_that_is_no_ledger_is_said(refused, surroundings: Path) -> None:
+    (surroundings / "state").mkdir(mode=0o700)
+    (surroundings / "state" / "ledger.db").write_bytes(b"no ledger " * 1000)
+    ran = refused("stop", "0000")
+    assert "is damaged or no ledger" in ran
+
+
+def _big(surroundings: Path) -> Path:
+    document = surroundings / "big.xml"
+    info = (
+        "<info><category>Geo</category><event>e</event><urgency>Past</urgency><severity>Minor</severity>"
+        f"<certainty>Observed</certainty><description>{'word ' * 200_000}</description></info>"
+    )
+    document.write_text(CAP.format(status="Actual", info=info))
+    return document
+
+
+@pytest.fixture
+def tiny_disk(surroundings: Path) -> Iterator[None]:
+    """A state directory on a disk of one megabyte."""
+    state = surroundings / "state"
+    state.mkdir(mode=0o700)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "tmpfs", str(state)], check=False)
+    if mounted.returncode:
+        pytest.skip("no disk can be mounted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(state)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a disk")
+@pytest.mark.usefixtures("tiny_disk")
+def test_a_full_disk_is_said_and_nothing_is_lost(run, refused, surroundings: Path) -> None:
+    code = run("draft", "--bmkg", "-", "--json", stdin=_BMKG).json["code"]
+    assert "the disk is full" in refused("draft", "--cap", _big(surroundings))
+    assert [each["code"] for each in run("status", "--json").json["alerts"]] == [code]
+
+
+def test_a_ledger_that_may_not_grow_is_said_and_nothing_is_lost(run, surroundings: Path) -> None:
+    code = run("draft", "--bmkg", "-", "--json", stdin=_BMKG).json["code"]
+    document = _big(surroundings)
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000)); "
+    program = f"{limit}import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+    program += f"from console.main import main; raise SystemExit(main(['draft', '--cap', {str(document)!r}]))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, cwd=REPOSITORY)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("kentongan: ledger ")
+    assert [each["code"] for each in run("status", "--json").json["alerts"]] == [code]
+
+
+def test_a_state_directory_that_others_can_change_is_refused(refused, surroundings: Path) -> None:
+    state = surroundings / "state"
+    state.mkdir()
+    (state / "file").touch()
+    state.chmod(0o777)
+    assert "chmod 700" in refused("status")
+
+
+def test_a_port_in_use_is_said(refused, config: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert str(port) in refused("sandbox", "--port", port)
+        assert str(port) in refused("serve", "--receipts", f"127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize("name", ["channels", "flows"])
+def test_a_foreign_package_is_named(start, surroundings: Path, name: str) -> None:
+    foreign = surroundings / "site" / name
+    foreign.mkdir(parents=True)
+    (foreign / "__init__.py").write_text("raise RuntimeError('imported')")
+    program = f"import sys; sys.path[:0] = [{str(foreign.parent)!r}]; from console.main import main; "
+    program += "raise SystemExit(main(['status']))"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        cwd=surroundings,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert f"package {name} in {foreign} is not Kentongan's" in done.stderr
+
+
+def test_a_missing_template_is_said(run, config: Path, monkeypatch: pytest.MonkeyPatch, surroundings: Path) -> None:
+    import shutil
+
+    from kentongan import data
+
+    templates = surroundings / "templates"
+    shutil.copytree(data.data_path("templates"), templates)
+    shutil.rmtree(templates / "hazards" / "general")
+    monkeypatch.setattr(data, "data_path", lambda name: templates if name == "templates" else config)
+    ran = run("check")
+    assert ran.code == 2
+    assert "general" in ran.out
+    assert "Traceback" not in ran.err
+
+
+def test_a_mistake_of_ours_is_one_sentence_with_the_place_of_its_trace(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from kentongan.ledger import alerts
+
+    address = f"+62{8123456789}"
+
+    def broken(read: object) -> None:
+        raise ZeroDivisionError(address)
+
+    monkeypatch.setattr(alerts, "listing", broken)
+    ran = run("status")
+    assert ran.code == 1
+    assert "(ZeroDivisionError)" in ran.err
+    trace = Path(re.search(r"its trace is in (\S+);", ran.err).group(1))
+    assert "broken" in trace.read_text()
+    assert address not in trace.read_text() + ran.err
+    assert trace.stat().st_mode & 0o077 == 0
+
+
+def test_whoever_stops_reading_ends_nothing_with_a_trace(start) -> None:
+    listing = start("--help", stdout=subprocess.PIPE)
+    listing.stdout.close()
+    assert listing.wait(30) == 0
+    assert "Traceback" not in listing.stderr.read()

@@ -1,0 +1,76 @@
+"""What the command line costs before it does anything."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+
+from console.command import LazyGroup
+from console.invocation import Invocation
+from console.main import COMMANDS, root
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+HEAVY = ("rich", "sqlalchemy", "pydantic", "httpx", "prefect", "lxml", "jinja2", "yaml", "cryptography", "alembic")
+
+
+def _loaded(line: str) -> set[str]:
+    """The heavy packages that are loaded after this line of Python."""
+    program = f"import sys, json\n{line}\nprint(json.dumps([n for n in sys.modules if '.' not in n]))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60
+    )
+    return set(json.loads(done.stdout.splitlines()[-1])) & set(HEAVY)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["log", "--help"], ["sned"]])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    assert _loaded(f"from console.main import main\nmain({arguments!r})") == set()
+
+
+def test_help_takes_less_than_a_third_of_a_second() -> None:
+    def seconds() -> float:
+        began = time.monotonic()
+        subprocess.run(
+            [sys.executable, "-m", "console.main", "--help"], cwd=REPOSITORY, capture_output=True, check=True
+        )
+        return time.monotonic() - began
+
+    # The best of some, since other work on the machine is not what is measured.
+    assert min(seconds() for _ in range(5)) < 0.3
+
+
+def test_no_command_but_the_service_and_the_demo_imports_prefect() -> None:
+    names = [name for name in COMMANDS if name not in ("serve", "demo", "sandbox")]
+    line = f"from console.main import root\nfor name in {names!r}: root.get_command(None, name)"
+    assert "prefect" not in _loaded(line)
+
+
+def _all(group: LazyGroup, context: click.Context) -> list[tuple[str, click.Command]]:
+    found = []
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        found.append((name, command))
+        if isinstance(command, LazyGroup):
+            found += _all(command, context)
+    return found
+
+
+def test_every_command_of_the_table_is_there_under_its_name() -> None:
+    found = _all(root, click.Context(root, obj=Invocation()))
+    assert {name for name, _ in found} >= set(COMMANDS)
+    for name, command in found:
+        assert command.name == name
+        assert command.help
+
+
+def test_the_page_on_commands_is_current() -> None:
+    from console.reference import page
+
+    assert (REPOSITORY / "docs" / "commands.md").read_text("utf-8") == page()

@@ -1,0 +1,207 @@
+"""From a draft to the report, in one process and without a network: two feeds stand for the channels."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from kentongan.cap.reading import read as read_cap
+
+SECRETS = {"budi": "budi keeps a different one"}
+
+
+def test_a_drill_goes_from_draft_to_report(run, approved, surroundings: Path) -> None:
+    code = approved("--drill")
+    sent = run("send", code)
+    assert sent.code == 0, sent.err
+    assert "DRILL" in sent.out.splitlines()[0]
+    assert "SANDBOX - NOBODY WAS WARNED" in sent.out
+    assert "1 accepted" in sent.out
+    assert list((surroundings / "feed-drill").glob("**/alert.xml"))
+    assert not list((surroundings / "feed-live").glob("**/alert.xml"))
+
+    shown = run("status", code, "--json").json
+    assert (shown["mode"], shown["open"], shown["by"], shown["sandbox"]) == ("drill", False, ["siti", "budi"], True)
+    assert [(each["channel"], each["words"]) for each in shown["channels"]] == [("feed-drill", {"accepted": 1})]
+    assert shown["channels"][0]["seconds_to_first_acceptance"] < 30
+
+    published = next((surroundings / "feed-drill").glob("**/alert.xml")).read_bytes()
+    exported = run("alert", "export", code)
+    assert exported.out.encode() == published
+    assert "\ue000" not in exported.out
+
+
+def test_an_alert_is_named_as_it_stands_in_a_text(run, approved) -> None:
+    code = approved("--drill")
+    assert run("status", f"{code.lower()}-id", "--json").json["code"] == code
+
+
+def test_a_correction_is_released_by_one_officer_and_nothing_is_typed(run, approved, as_officer) -> None:
+    code = approved("--drill")
+    run("send", code)
+    as_officer("siti")
+    listed = run("follow-up", code, "--kind", "correction")
+    assert listed.code == 2
+    assert "was_a_test" in listed.err
+    released = run("follow-up", code, "--kind", "correction", "--reason", "was_a_test", "--json")
+    assert released.code == 0, released.err
+    assert released.json["withdraws"] == code
+    assert released.json["channels"][0]["words"] == {"accepted": 1}
+    assert run("status", code, "--json").json["state"] == "stopped"
+    again = run("follow-up", code, "--kind", "correction", "--reason", "was_a_test")
+    assert again.code == 3
+
+
+def test_stop_needs_no_officer_and_is_on_record_unsigned(run, approved) -> None:
+    code = approved("--drill")
+    refused = run("stop", code)
+    assert refused.code == 3
+    run("send", code)
+    run("logout")
+    stopped = run("stop", code, "--json")
+    assert stopped.code == 0
+    assert (stopped.json["signed"], stopped.json["left"], stopped.json["cancelled"]) == (False, 1, 0)
+    assert stopped.json["by"].startswith("user ")
+
+
+def test_stop_works_where_config_and_words_are_broken(run, approved, config: Path) -> None:
+    code = approved("--drill")
+    run("send", code)
+    (config / "agency.yaml").write_text("nonsense: [")
+    assert run("stop", code).code == 0
+
+
+def test_the_record_is_shown_in_words_and_verified_against_its_head(run, approved) -> None:
+    code = approved("--drill")
+    run("send", code)
+    events = run("log", code, "--json").json["events"]
+    assert [event["type"] for event in events][:1] == ["alert.drafted"]
+    assert {"alert.submitted", "alert.approved", "alert.dispatched"} <= {event["type"] for event in events}
+    stopped = run("log", code, "--type", "alert.dispatched").out
+    assert "sent off by budi on feed-drill, on the word of siti and budi" in stopped
+    assert run("log", "head").code == 0
+    verified = run("log", "verify", "--json")
+    assert (verified.code, verified.json["differences"]) == (0, [])
+    assert verified.json["links_behind_head"] > 0
+
+
+def test_a_changed_row_is_found_and_named(run, approved, surroundings: Path) -> None:
+    import sqlite3
+
+    code = approved("--drill")
+    run("send", code)
+    run("log", "head")
+    ledger = sqlite3.connect(surroundings / "state" / "ledger.db")
+    ledger.execute("UPDATE delivery SET result = 'read'")
+    ledger.commit()
+    ledger.close()
+    found = run("log", "verify")
+    assert found.code == 1
+    assert "DIFFERENCE delivery 1" in found.out
+
+
+def test_the_report_says_who_decided_and_what_was_said(run, approved, surroundings: Path) -> None:
+    code = approved("--drill")
+    run("send", code)
+    run("follow-up", code, "--kind", "correction", "--reason", "wrong_area")
+    target = surroundings / "report.md"
+    assert run("report", code, "-o", target).code == 0
+    page = target.read_text("utf-8")
+    assert "**SANDBOX - NOBODY WAS WARNED**" in page
+    assert "siti | submitted it for approval" in page
+    assert "budi | approved it" in page
+    assert "wrong area" in page
+    assert "\ue000" not in page
+
+    content = run("report", code, "--json").json
+    assert [each["as_sent"] for each in content["messages"]] == [True]
+    assert content["correction"]["reason"] == "wrong_area"
+    assert content["correction"]["seconds_after_press"] > 0
+    assert content["orchestration"]["began_in_prefect"] is False
+    pressed = [each["what"] for each in content["timeline"] if each["seconds_after_press"] == 0]
+    assert "press: on record, to be sent" in pressed
+
+
+def test_every_listing_is_one_json_document(run, approved) -> None:
+    code = approved("--drill")
+    run("send", code)
+    for line in (
+        ["status"],
+        ["status", code],
+        ["log"],
+        ["log", "verify"],
+        ["report", code],
+        ["preview", code],
+        ["preview", code, "--correction"],
+        ["channels"],
+        ["channels", "kinds"],
+        ["officer", "list"],
+        ["check"],
+        ["alert", "export", code],
+    ):
+        ran = run(*line, "--json")
+        assert ran.code == 0, (line, ran.err)
+        assert isinstance(json.loads(ran.out), dict), line
+
+
+def test_what_is_exported_before_it_is_sent_is_valid(run, approved) -> None:
+    code = approved("--drill")
+    exported = run("alert", "export", code)
+    assert exported.code == 0
+    assert read_cap(exported.out.encode()).alert.status == "Exercise"
+
+
+def test_what_was_sent_cannot_be_sent_again(run, approved) -> None:
+    code = approved("--drill")
+    run("send", code)
+    assert run("send", code).code == 3
+    assert run("submit", code).code == 3
+
+
+def test_preview_shows_the_correction_that_was_approved(run, approved) -> None:
+    code = approved("--drill")
+    shown = run("preview", code, "--correction", "--json").json
+    assert (shown["kind"], shown["on_record"]) == ("correction", True)
+    assert all(code not in message["code"] for message in shown["messages"])
+
+
+def test_preview_without_a_config_shows_every_kind(run) -> None:
+    import datetime
+
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes")
+    facts = {"magnitude": "6.1", "place": "Manna", "area": "Manna", "origin_time": now}
+    sets = [part for name, value in facts.items() for part in ("--set", f"{name}={value}")]
+    code = run("draft", "--hazard", "earthquake", *sets, "--json").json["code"]
+    shown = run("preview", code, "--json").json
+    assert {message["channel"] for message in shown["messages"]} == {
+        "mastodon-live",
+        "telegram-live",
+        "sms-live",
+        "feed-live",
+    }
+    only = run("preview", code, "--channel", "sms-live")
+    assert "LIVE" in only.out.splitlines()[0]
+    assert "SMS parts" in only.out
+    assert "mastodon" not in only.out
+    assert run("preview", code, "--channel", "pigeon").code == 2
+
+
+def test_an_officer_is_added_vouched_for_and_revoked(run, as_officer, surroundings: Path) -> None:
+    as_officer("siti")
+    alone = run("officer", "add", "wati", "--secret-file", "-", stdin="wati has long secrets\n")
+    assert alone.code == 3
+    secret = surroundings / "secret"
+    secret.write_text(f"{SECRETS['budi']}\n")
+    vouched = ("officer", "add", "wati", "--second", "budi", "--second-secret-file", secret, "--secret-file", "-")
+    assert run(*vouched, stdin="short\n").code == 2
+    assert run(*vouched, stdin="wati has long secrets\n").code == 0
+    listed = run("officer", "list", "--json").json["officers"]
+    assert [(each["officer"], each["logged_in"]) for each in listed] == [
+        ("siti", True),
+        ("budi", False),
+        ("wati", False),
+    ]
+    for name in ("budi", "wati"):
+        assert run("officer", "revoke", name).code == 0
+    assert run("officer", "revoke", "siti").code == 3  # the last one
+    assert [each["active"] for each in run("officer", "list", "--json").json["officers"]] == [True, False, False]
