@@ -47,7 +47,7 @@ class Orchestration:
     environment: Mapping[str, str]
     available: Callable[[], str | None]
     _sending: Sending | None = None
-    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+    _loop: asyncio.AbstractEventLoop = field(init=False)
     _thread: threading.Thread | None = None
     _courses: dict[int, Course] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -57,12 +57,16 @@ class Orchestration:
     def start(self, sending: Sending) -> None:
         """Starts the thread; nothing of Prefect is imported yet. `sending` names the dispatcher and its loop."""
         self._sending = sending
+        self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="orchestration", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
+        try:
+            self._loop.run_forever()
+        finally:
+            self._loop.close()
 
     async def close(self, patience: float = 2.0) -> None:
         """Lets flows whose body is over say so, for `patience` seconds, then leaves them."""
@@ -78,6 +82,7 @@ class Orchestration:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._loop.call_soon_threadsafe(self._loop.stop)
+        await asyncio.to_thread(self._thread.join, patience)
 
     async def _end(self, patience: float) -> None:
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]

@@ -261,6 +261,8 @@ class Dispatcher:
             open_addresses=self.open_addresses,
             chance=self.chance,
         )
+        if self._closing.is_set():
+            run.halt.set()
         try:
             await run.run(lambda: owned.expanded)
         except KentonganError:

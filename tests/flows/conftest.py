@@ -1,0 +1,21 @@
+"""The Prefect server that the flow tests share."""
+
+from __future__ import annotations
+
+import gc
+import warnings
+from collections.abc import Iterator
+
+import pytest
+
+from tests.prefect_server import RunningServer, running_server
+
+
+@pytest.fixture(scope="session")
+def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with running_server(tmp_path_factory.mktemp("prefect")) as server:
+        yield server
+    with warnings.catch_warnings():
+        # Prefect leaves sockets of its background workers to the collector.
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
