@@ -81,6 +81,9 @@ def banners(seen: Overview) -> list[str]:
 def exit_code(seen: Overview, tolerated_share: float) -> int:
     """The exit code of a command that followed the alert to its end."""
     parts = [exits.Part(channel.public, channel.words) for channel in seen.channels]
+    if seen.alert.state == "stopped" and seen.dispatch is not None and not seen.dispatch.expanded:
+        # Stopped before all were planned: whoever is not counted did not get it.
+        parts.append(exits.Part(True, {"cancelled": 1}))
     return exits.exit_code(parts, tolerated_share=tolerated_share)
 
 
