@@ -76,7 +76,10 @@ class Office:
 
 @contextlib.contextmanager
 def opened(need: Need, *, role: str = CONSOLE, warn: bool = True) -> Iterator[Office]:
-    """Opens what a command needs, and closes it; raises KentonganError. `warn`: say where no config is named."""
+    """Opens what a command needs, and closes it; raises KentonganError.
+
+    `warn`: say where no config is named, once the command has done its work: a fault stays one line.
+    """
     invocation = current()
     logging_to_standard_error(invocation)
     if need is Need.CONFIG and configuration.find_config(invocation.config) is None:
@@ -84,10 +87,10 @@ def opened(need: Need, *, role: str = CONSOLE, warn: bool = True) -> Iterator[Of
     with _house(invocation, need, role) as house:
         settings = house.settings
         if settings is None:
-            if warn:
-                output.warn(f"{NO_CONFIG}; times are in UTC")
             settings = _stand_in(need)
         yield Office(invocation, house, settings, configured=house.settings is not None)
+        if warn and house.settings is None:
+            output.warn(f"{NO_CONFIG}; times are in UTC")
 
 
 def logging_to_standard_error(invocation: Invocation) -> None:
