@@ -45,11 +45,23 @@ def _attempt(data: _Data) -> str:
     return f"attempt {data.get('attempt')} is {evidence}{_by(data)}{_because(data)}"
 
 
+def _next(data: _Data) -> str:
+    changes = data.get("set") or {}
+    if changes.get("stage") == "planned":
+        return f"planned again, to {changes.get('action', 'send')}"
+    return str(changes.get("closed") or "nothing is left to do")
+
+
+def _lost(data: _Data) -> str:
+    error = f" ({data['error']})" if data.get("error") else ""
+    return f"Prefect lost it{error}{_because(data)}; sending went on"
+
+
 def _many(what: str) -> Callable[[_Data], str]:
     return lambda data: f"{len(data.get('ids', ())):,} {what}"
 
 
-_WORDS: Mapping[str, Callable[[_Data], str]] = {
+WORDS: Mapping[str, Callable[[_Data], str]] = {
     "alert.drafted": lambda data: f"{data.get('kind')} drafted{_by(data)}, {data.get('mode')}",
     "alert.rendered": lambda data: f"{len(data.get('digests', ())):,} messages rendered",
     "alert.submitted": lambda data: f"submitted{_by(data)}",
@@ -67,9 +79,11 @@ _WORDS: Mapping[str, Callable[[_Data], str]] = {
     "delivery.not_sent": _attempt,
     "delivery.resolved": _attempt,
     "delivery.receipt": _attempt,
+    "delivery.next": _next,
     "delivery.edited": lambda data: f"the earlier message was marked as withdrawn{_because(data)}",
     "delivery.hastened": lambda data: f"made due now{_by(data)}",
     "dispatch.owned": lambda data: f"taken over by sender {data.get('owner')}" if data.get("before") else "taken up",
+    "dispatch.advanced": lambda data: "more are planned",
     "dispatch.expanded": lambda data: "everybody is planned",
     "dispatch.refused": lambda data: f"not sent{_because(data)}",
     "instance.started": lambda data: f"{data.get('instance')} begun ({data.get('through')})",
@@ -85,15 +99,13 @@ _WORDS: Mapping[str, Callable[[_Data], str]] = {
     "sender.started": lambda data: f"process begun to send ({data.get('role')})",
     "sender.ended": lambda data: "process ended",
     "orchestration.began": lambda data: "the flow began in Prefect",
-    "orchestration.ended": lambda data: "the flow ended in Prefect",
-    "orchestration.lost": lambda data: (
-        f"Prefect lost it ({data.get('error', 'unknown')}); sending went on{_because(data)}"
-    ),
+    "orchestration.ended": lambda data: f"the flow ended in Prefect ({data.get('state', 'state unknown')})",
+    "orchestration.lost": _lost,
 }
 
 
 def sentence(event: Event) -> str:
     """What happened, in words; a type that is not known here is shown by its name."""
-    told = _WORDS.get(event.type)
+    told = WORDS.get(event.type)
     said = told(event.data) if told is not None else event.type
     return f"delivery {event.delivery_id}: {said}" if event.delivery_id is not None else said

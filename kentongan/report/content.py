@@ -255,7 +255,7 @@ def _said(event: Event) -> str | None:
         case "orchestration.ended":
             return "the flow ended in Prefect"
         case "orchestration.lost":
-            return f"Prefect lost it ({data.get('error', 'unknown')}); sending went on"
+            return f"Prefect lost it: {_lost(event)}; sending went on"
     return None
 
 
@@ -319,13 +319,18 @@ def _withdrawn(correction: Overview, successor: StoredAlert, standing: Overview)
 def _orchestration(events: Sequence[Event]) -> Orchestration:
     return Orchestration(
         began=any(event.type == "orchestration.began" for event in events),
-        lost=tuple(str(event.data.get("error", "unknown")) for event in events if event.type == "orchestration.lost"),
+        lost=tuple(_lost(event) for event in events if event.type == "orchestration.lost"),
         through=tuple(
             (str(event.data["instance"]), str(event.data["through"]))
             for event in events
             if event.type == "instance.started"
         ),
     )
+
+
+def _lost(event: Event) -> str:
+    told = [str(event.data[name]) for name in ("why", "error") if event.data.get(name)]
+    return ", ".join(told) or "no reason is known"
 
 
 def _chains(read: Read) -> tuple[Link, ...]:

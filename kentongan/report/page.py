@@ -141,7 +141,7 @@ def _orchestration(report: Report) -> Iterator[str]:
         return
     yield ("It began in Prefect.\n" if orchestration.began else "It did not begin in Prefect.\n")
     for error in orchestration.lost:
-        yield f"Prefect lost it ({error}); sending went on without.\n"
+        yield f"Prefect lost it ({_plain(error)}); sending went on without.\n"
     yield from _table(("Channel", "Begun through"), list(orchestration.through))
 
 
