@@ -176,6 +176,11 @@ def serve(
         contextlib.closing(log_to(place.log / "service.log")),
     ):
         asyncio.run(_serve(house, listener, prefect=prefect, say=say or _say, as_json=as_json))
+    if "prefect" in sys.modules:
+        # All of ours is closed. Prefect's own threads would wait at exit, for ever perhaps, for a server that is gone.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
     return 0
 
 
