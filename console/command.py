@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -105,7 +105,14 @@ class LazyGroup(click.Group):
         self.format_commands(ctx, formatter)
 
 
-class _Handle(click.ParamType):
+if TYPE_CHECKING:
+    # Generic only in newer versions of click, and then for the type checker alone.
+    _Text = click.ParamType[str]
+else:
+    _Text = click.ParamType
+
+
+class _Handle(_Text):
     """An alert as an officer names it: its code in any case, as it stands in a text ("K7Q4-ID") too, or its id."""
 
     name = "code"

@@ -85,7 +85,9 @@ class Follower:
 
     async def _watch(self) -> tuple[Overview, bool]:
         told_interrupts = 0
+        loop = asyncio.get_running_loop()
         while True:
+            began = loop.time()
             seen = await asyncio.to_thread(self.house.ledger.read, lambda read: overview(read, self.alert_id))
             self.progress.show(seen)
             if not seen.open:
@@ -95,16 +97,17 @@ class Follower:
                 if self._dispatcher is None or self._interrupts > 1:
                     return seen, False
                 self.progress.say(
-                    f"{seen.unfinished:,} not sent yet. This is no stop: `kentongan stop {seen.alert.code}` stops it. "
+                    f"{_unsent(seen)} not sent yet. This is no stop: `kentongan stop {seen.alert.code}` stops it. "
                     "Ctrl-C again ends this command."
                 )
             await self._take_over_if_nobody_sends(seen)
-            await self._pause()
+            # Looking must cost those who send no more than a quarter of the time.
+            await self._pause(max(_LOOK, 3 * (loop.time() - began)))
 
-    async def _pause(self) -> None:
+    async def _pause(self, seconds: float) -> None:
         self._stirred.clear()
         try:
-            async with asyncio.timeout(_LOOK):
+            async with asyncio.timeout(seconds):
                 await self._stirred.wait()
         except TimeoutError:
             return
@@ -173,6 +176,11 @@ class Follower:
     def sent_here(self) -> bool:
         """Whether this process sent, or began to."""
         return self._dispatcher is not None
+
+
+def _unsent(seen: Overview) -> str:
+    planned = seen.dispatch is not None and seen.dispatch.expanded
+    return f"{seen.unfinished:,}" if planned else f"{seen.unfinished:,} or more"
 
 
 def run(act: Awaitable[tuple[Overview, bool]]) -> tuple[Overview, bool]:

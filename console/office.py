@@ -81,10 +81,10 @@ def opened(need: Need, *, role: str = CONSOLE, warn: bool = True) -> Iterator[Of
     `warn`: say where no config is named, once the command has done its work: a fault stays one line.
     """
     invocation = current()
-    logging_to_standard_error(invocation)
+    _log(invocation)
     if need is Need.CONFIG and configuration.find_config(invocation.config) is None:
         raise BadConfig("no config is named, so nothing may leave; name its folder with --config or KENTONGAN_CONFIG")
-    with _house(invocation, need, role) as house:
+    with _house(invocation, need, role) as house, _kept_log(house.state, role):
         settings = house.settings
         if settings is None:
             settings = _stand_in(need)
@@ -93,14 +93,38 @@ def opened(need: Need, *, role: str = CONSOLE, warn: bool = True) -> Iterator[Of
             output.warn(f"{NO_CONFIG}; times are in UTC")
 
 
-def logging_to_standard_error(invocation: Invocation) -> None:
-    """With --verbose, what the program says of itself goes to standard error; its fields hold no address or secret."""
-    if invocation.verbose:
-        import logging
+def _log(invocation: Invocation) -> None:
+    """What the program says of itself goes to standard error with --verbose, else nowhere: it would tear the table."""
+    import logging
 
+    if not invocation.verbose:
+        logging.getLogger().addHandler(logging.NullHandler())
+    else:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         for name in ("sqlalchemy", "httpx", "httpcore", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
+
+
+@contextlib.contextmanager
+def _kept_log(state: State, role: str) -> Iterator[None]:
+    """A process that sends keeps what it says of itself, beside the service's own log."""
+    if role == CONSOLE:
+        yield
+        return
+    import logging
+    import logging.handlers
+
+    from console.service.log import JsonLines
+
+    handler = logging.handlers.RotatingFileHandler(state.log / f"{role}.log", maxBytes=1_000_000, backupCount=2)
+    handler.setFormatter(JsonLines())
+    handler.setLevel(logging.WARNING)
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+        handler.close()
 
 
 @contextlib.contextmanager

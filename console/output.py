@@ -69,22 +69,31 @@ def terminal(*, error: bool = False) -> Console:
     return console
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> Table:
-    """A table without lines; columns whose number is in `right` hold numbers."""
+def table(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), clipped: Sequence[int] = ()
+) -> Table:
+    """A table without lines; the columns in `right` hold numbers, those in `clipped` give way where room is short."""
     from rich.table import Table
     from rich.text import Text
 
     drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for number, heading in enumerate(headings):
-        drawn.add_column(heading, justify="right" if number in right else "left", overflow="fold")
+        drawn.add_column(
+            heading,
+            justify="right" if number in right else "left",
+            overflow="ellipsis" if number in clipped else "fold",
+            no_wrap=number in clipped,
+        )
     for row in rows:
         drawn.add_row(*(Text(printable(cell)) for cell in row))
     return drawn
 
 
-def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
+def print_table(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), clipped: Sequence[int] = ()
+) -> None:
     """Writes a table to standard output."""
-    terminal().print(table(headings, rows, right=right))
+    terminal().print(table(headings, rows, right=right, clipped=clipped))
 
 
 def is_terminal() -> bool:

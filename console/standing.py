@@ -193,7 +193,6 @@ def listing(seen: Sequence[Overview], zone: ZoneInfo) -> list[tuple[str, str, st
     """One line for each alert: code, kind and mode, state, when, headline."""
     lines = []
     for each in seen:
-        told = title(each.alert.draft)
         at = each.dispatch.at if each.dispatch is not None else each.alert.created_at
         doubt = f", {each.in_doubt:,} in doubt" if each.in_doubt else ""
         glass = ", BREAK-GLASS" if each.break_glass else ""
@@ -203,7 +202,7 @@ def listing(seen: Sequence[Overview], zone: ZoneInfo) -> list[tuple[str, str, st
                 f"{each.alert.mode} {each.alert.kind}",
                 state_of(each) + doubt + glass,
                 words.moment(at, zone),
-                told if len(told) <= 60 else f"{told[:59]}…",
+                title(each.alert.draft),
             )
         )
     return lines

@@ -69,6 +69,7 @@ def approve(code: str) -> None:
         ahead = releases.prospect(office.desk, code)
         if not output.wants_json():
             show(office, ahead)
+            _show_words(office, ahead)
         stored, verdict = approvals.approve(office.desk, code, office.login())
         if isinstance(verdict, Refusal):
             raise verdict.error()
@@ -90,6 +91,19 @@ def approve(code: str) -> None:
         lasts = words.lasting(round(office.settings.policy.approval_lasts * 1000))
         output.say(f"Approved by {' and '.join(verdict.by)}; it lapses after {lasts}.")
         output.say(f"Next: kentongan send {stored.code}")
+
+
+def _show_words(office: Office, ahead: Prospect) -> None:
+    """The shortest message of each language, word for word; `kentongan preview` shows them all."""
+    from console.commands.preview import filled
+    from kentongan.ledger import alerts
+
+    messages = office.desk.ledger.read(lambda read: alerts.renderings(read, ahead.alert.id))
+    for language in dict.fromkeys(message.language for message in messages):
+        shortest = min((m for m in messages if m.language == language), key=lambda message: len(message.text))
+        output.say(f"--- {shortest.instance}, {language}")
+        output.say(filled(shortest, None).text)
+    output.say(f"--- all {words.several(len(messages), 'message')}: kentongan preview {ahead.alert.code}")
 
 
 def reach(people: int, channels: int, stored: StoredAlert) -> str:

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     help="A CAP document; several are one alert's languages. - reads it from standard input.",
 )
 @click.option("--bmkg", "bmkg_file", metavar="FILE", help="BMKG's earthquake JSON. - reads it from standard input.")
-@click.option("--index", type=click.IntRange(min=0), default=0, metavar="N", help="Which earthquake of a list; 0 is the newest.")
+@click.option(
+    "--index", type=click.IntRange(min=0), default=0, metavar="N", help="Which earthquake of a list; 0 is the newest."
+)
 @click.option("--drill", is_flag=True, help="Lower it to an exercise: drill channels only.")
 @click.option("--test", is_flag=True, help="Lower it to a test: drill channels only.")
 def draft(

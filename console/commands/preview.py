@@ -123,7 +123,7 @@ def _length(office: Office, message: Rendered, limits: Limits) -> int:
     return count(at_widest(message.text, spoken, languages, office.zone), limits.counting)
 
 
-def filled(office: Office, message: Rendered, values: Mapping[str, str] | None) -> Rendered:
+def filled(message: Rendered, values: Mapping[str, str] | None) -> Rendered:
     """The message with the late facts of its dispatch, else with each named in angle quotes."""
     from kentongan.seam import slots
 
@@ -157,7 +157,7 @@ def _show(office: Office, page: _Page) -> None:
         if limits is not None:
             unit = _UNITS.get(limits.counting, limits.counting)
             size = f", {_length(office, message, limits):,} of {limits.length:,} {unit}"
-        shown = filled(office, message, values.get(message.language))
+        shown = filled(message, values.get(message.language))
         output.say()
         output.say(f"--- {message.instance}, {message.language}, to {_readers(page, message)}{size}")
         output.say(shown.text)
@@ -170,7 +170,12 @@ def _show(office: Office, page: _Page) -> None:
         output.say(f"{'FORBIDDEN' if finding.severity == 'block' else 'WARNING'} ({finding.rule}): {finding.sentence}")
     if not page.messages:
         output.say("Nothing would go out.")
-    elif not page.fixed and not page.problems and all(finding.severity != "block" for finding in page.findings):
+    elif (
+        office.configured
+        and not page.fixed
+        and not page.problems
+        and all(finding.severity != "block" for finding in page.findings)
+    ):
         output.say(f"Next: kentongan submit {stored.code}")
 
 
@@ -192,7 +197,7 @@ def _show_json(office: Office, page: _Page) -> None:
 
     def told(message: Rendered) -> dict[str, Any]:
         limits = _limits(office, message)
-        shown = filled(office, message, values.get(message.language))
+        shown = filled(message, values.get(message.language))
         return {
             "channel": message.instance,
             "language": message.language,

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from console.service.sockets import listen_locally
+from kentongan.clock import Process, SystemClock
+from kentongan.ledger import Ledger, Write, alerts, senders
 from sandbox import telegram
 from sandbox.faults import Fault, Rule
 from sandbox.server import Sandbox
@@ -305,3 +308,57 @@ def test_a_held_channel_goes_on_with_retry(run, approved, bots, sandbox: Sandbox
 
 def _until_held(run, code: str) -> bool:
     return any(run("status", code, "--json").json["channels"][0]["held"] for _ in range(100))
+
+
+# --- Who sends ---
+
+
+def test_a_service_that_does_not_answer_holds_nothing_up(
+    run, approved, bots, sandbox: Sandbox, surroundings: Path
+) -> None:
+    bots()
+    code = approved("--drill")
+    folder = surroundings / "state" / "run"
+    folder.mkdir(exist_ok=True, mode=0o700)
+    wedged = listen_locally(folder)
+    try:
+        sent = run("send", code, "--json")
+    finally:
+        wedged.close()
+    assert sent.code == 0, sent.err
+    assert "nobody took it" in sent.err
+    assert sent.json["channels"][0]["seconds_to_first_acceptance"] < 1.5
+    assert set(counts(sandbox).values()) == {1}
+
+
+def test_an_owner_that_fell_silent_is_taken_over(run, approved, bots, sandbox: Sandbox, surroundings: Path) -> None:
+    bots()
+    code = approved("--drill")
+    run("send", code, "--no-wait")
+    clock = SystemClock()
+    with Ledger.open(surroundings / "state" / "ledger.db") as ledger:
+        alert_id = ledger.read(lambda read: alerts.by_handle(read, code)).id
+
+        def owned_by_a_live_process_without_a_beat(write: Write) -> bool:
+            senders.register(write, sender="wedged", role="service", process=Process.current(), clock=clock)
+            write.sql("UPDATE sender SET beat = beat - :silent", {"silent": senders.LEASE + 1})
+            return alerts.own(write, alert_id, sender="wedged", gone=())
+
+        assert ledger.write(owned_by_a_live_process_without_a_beat)
+    resumed = run("resume", code, "--json")
+    assert resumed.code == 0, resumed.err
+    assert "taken over by sender" in run("log", code).out
+    assert set(counts(sandbox).values()) == {1}
+
+
+def test_what_no_officer_approved_is_not_sent_from_here_either(
+    run, approved, bots, sandbox: Sandbox, surroundings: Path
+) -> None:
+    bots()
+    code = approved("--drill")
+    run("send", code, "--no-wait")
+    with Ledger.open(surroundings / "state" / "ledger.db") as ledger:
+        ledger.write(lambda write: write.sql("DELETE FROM approval"))
+    resumed = run("resume", code)
+    assert resumed.code == 3
+    assert counts(sandbox) == {}
