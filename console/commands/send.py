@@ -223,7 +223,7 @@ def _follow(
     begin: Callable[[], object] | None,
 ) -> int:
     from console import following
-    from console.progress import progress
+    from console.progress import LiveTable, progress
 
     if no_wait:
         assert begin is not None
@@ -237,7 +237,7 @@ def _follow(
         shown.close()
     if not ended:
         return _detached(seen, follower.sent_here)
-    _page(office, seen)
+    _page(office, seen, drawn=isinstance(shown, LiveTable))
     return _exit_code(office, seen)
 
 
@@ -247,7 +247,8 @@ def _exit_code(office: Office, seen: Overview) -> int:
     return standing.exit_code(seen, office.settings.policy.tolerated_share)
 
 
-def _page(office: Office, seen: Overview) -> None:
+def _page(office: Office, seen: Overview, *, drawn: bool) -> None:
+    """Writes how it ended; `drawn`: the table stands on the terminal already."""
     from console import standing
 
     try:
@@ -256,7 +257,8 @@ def _page(office: Office, seen: Overview) -> None:
             return
         for line in (*standing.banners(seen), standing.heading(seen)):
             output.say(line)
-        output.terminal().print(standing.table(seen))
+        if not drawn:
+            output.terminal().print(standing.table(seen))
         standing.explain(office, seen)
         output.say(f"Next: kentongan status {seen.alert.code}, kentongan report {seen.alert.code}")
     except OSError:
