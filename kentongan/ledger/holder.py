@@ -23,7 +23,7 @@ _WRITE_LOCK = "120"
 
 def end_stopped_holder(path: Path) -> bool:
     """Kills the sender that holds the write lock of the ledger at `path`, if it has been stopped; True where it did."""
-    pid = _holder(path)
+    pid = holder(path)
     if pid is None or pid == os.getpid() or not _is_stopped(pid) or not _is_sender(path, pid):
         return False
     with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -33,7 +33,7 @@ def end_stopped_holder(path: Path) -> bool:
     return False
 
 
-def _holder(path: Path) -> int | None:
+def holder(path: Path) -> int | None:
     """The process that may write now, as /proc/locks (proc(5)) tells; None where nobody does or it is not told."""
     try:
         wanted = f":{path.with_name(path.name + '-shm').stat().st_ino}"
