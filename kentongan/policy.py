@@ -163,6 +163,17 @@ def believable(situation: Situation) -> Milliseconds:
     return situation.intent_at + _milliseconds(situation.deadline + situation.traits.settling) + _MARGIN
 
 
+def before_repeat(situation: Situation, policy: Policy) -> Decision | None:
+    """Decides right before an intent on what is still in doubt; None where the planned repeat may go.
+
+    Between plan and intent a hold, a stop of the machine or a long queue may have outlasted the provider's memory of
+    the key.
+    """
+    if not situation.doubts or _covered_at(situation, situation.now) or _one_repeat_left(situation):
+        return None
+    return after_doubt("the provider has forgotten the key by now", situation, policy)
+
+
 def after_find(answer: Accepted | Absent | InDoubt, situation: Situation, policy: Policy) -> Decision:
     """Decides after a look-up of a doubtful attempt."""
     wait = _milliseconds(backoff(situation.tries, situation.chance, policy))

@@ -15,7 +15,7 @@ from kentongan.ledger.claims import Claimed, Intent
 from kentongan.ledger.outcomes import Settled
 from kentongan.pace import Pace
 from kentongan.plan import PUBLIC, Plan, PlannedInstance
-from kentongan.policy import Decision, Situation, after_find, after_send, backoff, covered
+from kentongan.policy import Decision, Situation, after_find, after_send, backoff, before_repeat, covered
 from kentongan.seam import (
     Accepted,
     Address,
@@ -213,6 +213,7 @@ class InstanceRun:
             chunk = sends[position : position + granted * batch]
             position += len(chunk)
             before = len(left)
+            chunk = await self._reconsider(chunk, left)
             async for group in self._intend(chunk, addresses):
                 for item in group:
                     del left[item.claimed.id]
@@ -221,6 +222,28 @@ class InstanceRun:
             if len(left) == before:
                 # Stopped, held or too late: the next claim will tell.
                 return
+
+    async def _reconsider(self, sends: Sequence[Claimed], left: dict[int, Claimed]) -> list[Claimed]:
+        """Leaves out the repeats that may no longer go, and plans what is to be done instead; returns the others."""
+        now = self.clock.wall()
+        others: list[tuple[Claimed, Decision]] = []
+        for item in sends:
+            first_at = item.first_intent_at or now
+            intent = Intent(item.id, item.attempt, item.last_intent_at or first_at, first_at)
+            decision = before_repeat(self._situation(item, intent, None), self.policy)
+            if decision is not None:
+                others.append((item, decision))
+        if not others:
+            return list(sends)
+
+        def replan(write: Write) -> None:
+            for item, decision in others:
+                outcomes.reconsider(write, sender=self.sender, claimed=item, decision=decision)
+
+        await self.ledger.write_soon(replan)
+        for item, _ in others:
+            del left[item.id]
+        return [item for item in sends if item.id in left]
 
     async def _release(self, unsent: Sequence[Claimed]) -> None:
         ids = [c.id for c in unsent]

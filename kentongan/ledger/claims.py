@@ -109,8 +109,8 @@ def intend(
 ) -> list[Intent]:
     """Commits the intent to send; only what comes back may be sent.
 
-    What was claimed by another since, stopped, held, or is too late does not come back. A repeat after doubt is marked as
-    a possible duplicate, but for those `covered` by the provider's own idempotency.
+    What was claimed by another since, stopped, held, or is too late does not come back. A repeat after doubt is marked
+    as a possible duplicate, but for those `covered` by the provider's own idempotency.
     """
     rows = write.sql(
         _INTEND,

@@ -78,6 +78,16 @@ def settle_find(
         _next(write, row, decision, None)
 
 
+def reconsider(write: Write, *, sender: str, claimed: Claimed, decision: Decision) -> None:
+    """Plans something else than the repeat that was claimed, which may no longer go; no attempt is made."""
+    row = _row(write, claimed.id)
+    if row.stage == Stage.CLAIMED and row.sender == sender:
+        if row.result != Result.IN_DOUBT:
+            # Settled since the claim: it is no repeat any more.
+            decision = Decision(Evidence.ABSENT, Reason.NEVER_LEFT, action=Action(row.action), due_at=write.now)
+        _next(write, row, decision, None)
+
+
 def settle_edit(write: Write, *, sender: str, claimed: Claimed, detail: str, again_at: Milliseconds | None) -> None:
     """Records whether the predecessor's message was marked as withdrawn; `again_at` plans another try."""
     row = _row(write, claimed.id)
@@ -135,7 +145,7 @@ def _raise_evidence(
         changes["result"] = result.value
     if result is not Result.NONE and row.closed is not None:
         changes["closed"] = None
-    if evidence is Evidence.IN_DOUBT and not row.doubted:
+    if by_number[number] is Evidence.IN_DOUBT and not row.doubted:
         changes["doubted"] = 1
     if provider_id and provider_id != row.provider_id:
         changes["provider_id"] = provider_id
@@ -169,8 +179,12 @@ def attempt_reason(reason: str, detail: str) -> str:
 
 
 def _forgotten(row: Row[Any]) -> bool:
-    """Whether late evidence has left a delivery done although nothing is known to have gone and nobody gave it up."""
-    return row.stage == Stage.DONE and row.result == Result.NONE and row.closed is None
+    """Whether late evidence has taken away what a delivery waited for.
+
+    It is done although nothing of it has gone and nobody gave it up, or to be looked for although nothing is in doubt.
+    """
+    waits = row.stage in (Stage.PLANNED, Stage.CLAIMED) and row.action == Action.FIND
+    return row.result == Result.NONE and row.closed is None and (row.stage == Stage.DONE or waits)
 
 
 def _next(write: Write, row: Row[Any], decision: Decision, handle: Mapping[str, str] | None) -> None:
@@ -293,7 +307,7 @@ def resolve(write: Write, *, delivery: int, sent: bool, again: bool, by: str) ->
     if sent or Result(row.result).final:
         if row.stage == Stage.PLANNED:
             _change(write, "delivery.next", row, {"stage": Stage.DONE.value})
-    elif row.stage in (Stage.DONE, Stage.PLANNED):
+    elif row.stage != Stage.SENDING:
         due = write.now if again and row.state == "dispatched" and row.deliver_by > write.now else None
         _next(write, row, Decision(Evidence.ABSENT, Reason.BY_OFFICER, due_at=due), None)
     row = _row(write, delivery)

@@ -22,13 +22,14 @@ from kentongan.settings import Audience
 
 NOW = datetime(2026, 11, 21, 7, 20, tzinfo=UTC)
 HOUR: Milliseconds = 3_600_000
+_START = to_milliseconds(NOW)
 
 
 @dataclass(slots=True)
 class StandingClock:
     """Both clocks, which move when a test says so. Boot time is the machine's own at first: beats compare with it."""
 
-    wall_at: Milliseconds = to_milliseconds(NOW)
+    wall_at: Milliseconds = _START
     boot_at: Milliseconds = 1_000_000
 
     def wall(self) -> Milliseconds:
