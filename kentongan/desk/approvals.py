@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import get_args
 
 from sqlalchemy import select
 
@@ -21,6 +22,7 @@ from kentongan.ledger import officers as register
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.login import Login
 from kentongan.officers import Refusal
+from kentongan.plan import PUBLIC
 from kentongan.settings import InstanceSettings, Policy
 from kentongan.stored import from_json, to_json
 from kentongan.subject import Instance, Prepared, Subject, subject_digest
@@ -126,7 +128,7 @@ def approve(desk: Desk, handle: str, login: Login | None) -> tuple[StoredAlert, 
         subject = current_subject(write, stored.id)
         if subject_digest(subject) != subject_digest(_submitted_subject(write, stored.id)):
             raise Refused(f"alert {stored.code} is not what was submitted; submit it again", rule="approval-changed")
-        _same_instances(subject, desk.settings.channels, stored.code)
+        same_instances(subject, desk.settings.channels, stored.code)
         people = composing.count_people(desk, {i.name: desk.settings.channels[i.name] for i in subject.instances})
         signed = sign(
             acting.key, act=Act.APPROVE, digest=subject_digest(subject), people=sum(people.values()), now=desk.now
@@ -188,11 +190,17 @@ def release_verdict(
         release,
         subject=_submitted_subject(read, predecessor.id),
         correction=_prepared(read, correction.id),
-        alert_approved=verdict(read, predecessor, policy=policy, now=to_datetime(dispatched.at)),
+        alert_approved=verdict(read, predecessor, policy=_lenient(policy), now=to_datetime(dispatched.at)),
         officers=register.officers(read),
         now=now,
         policy=policy,
     )
+
+
+def _lenient(policy: Policy) -> Policy:
+    """The policy by which a dispatched alert still counts as approved: a stricter one since must not bar withdrawal."""
+    severities = get_args(get_args(Policy.model_fields["break_glass"].annotation)[0])
+    return policy.model_copy(update={"approval_lasts": timedelta(days=36_500).total_seconds(), "break_glass": severities})
 
 
 def vouch(read: Read, alert_id: str, *, policy: Policy) -> str | None:
@@ -214,10 +222,18 @@ def vouch(read: Read, alert_id: str, *, policy: Policy) -> str | None:
         found = verdict(read, stored, policy=policy, now=now)
     if isinstance(found, Refusal):
         return found.sentence
+    if dispatched.plan.predecessor != stored.predecessor:
+        return f"the dispatch of alert {stored.code} follows another alert than the one approved"
     approved = {instance.name: instance for instance in _submitted_subject(read, approved_of).instances}
     for planned in dispatched.plan.instances:
         if planned.name not in approved:
             return f"{planned.name} is not among the approved channels of alert {stored.code}"
+        if stored.kind is not Kind.CORRECTION and planned.audience != approved[planned.name].audience:
+            return f"{planned.name} would reach other people than were approved for alert {stored.code}"
+        if (planned.family == PUBLIC) != (approved[planned.name].audience is None):
+            return f"{planned.name} would reach others than alert {stored.code} was approved for"
+        if planned.kind != approved[planned.name].kind:
+            return f"{planned.name} is not the {approved[planned.name].kind} channel of alert {stored.code}"
         if approved[planned.name].mode is not stored.mode:
             return f"{planned.name} is a {approved[planned.name].mode} channel and alert {stored.code} is {stored.mode}"
     return None
@@ -282,15 +298,12 @@ def _instance(desk: Desk, name: str, settings: InstanceSettings) -> Instance:
     return Instance(name, settings.kind, settings.mode, settings.sandbox, audience)
 
 
-def _same_instances(subject: Subject, channels: Mapping[str, InstanceSettings], code: str) -> None:
+def same_instances(subject: Subject, channels: Mapping[str, InstanceSettings], code: str) -> None:
     """Raises Refused where the config no longer has an instance as it was submitted."""
     for instance in subject.instances:
         settings = channels.get(instance.name)
-        if settings is None or (settings.kind, settings.mode, settings.sandbox) != (
-            instance.kind,
-            instance.mode,
-            instance.sandbox,
-        ):
+        was = (instance.kind, instance.mode, instance.sandbox, instance.audience is None)
+        if settings is None or (settings.kind, settings.mode, settings.sandbox, settings.audience is None) != was:
             raise Refused(
                 f"channel {instance.name} is not what it was when alert {code} was submitted; submit it again",
                 rule="approval-changed",

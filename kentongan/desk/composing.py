@@ -71,7 +71,7 @@ def compose(
     Raises Refused for a status that never leaves.
     """
     draft = stored.draft
-    _check_without(desk, without)
+    check_without(desk, without)
     routed = gates.route(draft, desk.settings.channels)
     instances = {name: desk.settings.channels[name] for name in routed if name not in without}
     withdrawal = correction_draft or drafting.correction(
@@ -175,7 +175,8 @@ def observed(desk: Desk, draft: Draft) -> Mapping[str, datetime]:
     return desk.library.get(draft.hazard).observed(draft.facts)
 
 
-def _check_without(desk: Desk, without: Collection[str]) -> None:
+def check_without(desk: Desk, without: Collection[str]) -> None:
+    """Raises BadInput for something to be left out that no channel of the config is."""
     for place in without:
         if place.split(":")[0] not in desk.settings.channels:
             known = ", ".join(desk.settings.channels)

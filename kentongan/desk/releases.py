@@ -21,7 +21,7 @@ from kentongan.login import Login
 from kentongan.officers import Refusal
 from kentongan.plan import PUBLIC, Plan, PlannedInstance
 from kentongan.seam import Mode, Rendered, slots
-from kentongan.subject import Subject, subject_digest
+from kentongan.subject import Instance, Subject, subject_digest
 from kentongan.words.late import late_values
 
 _UNCONFIGURED = 3600.0
@@ -95,6 +95,7 @@ def dispatch(
             raise forbidden.error()
         if stored.state == "draft":
             approvals.submit(desk, handle, login)
+    composing.check_without(desk, without)
     ahead = prospect(desk, handle)
     gates.refuse(approvals.time_findings(desk, stored))
     _refuse_live_without_live(desk, stored, ahead)
@@ -146,23 +147,23 @@ def _plan(desk: Desk, write: Write, stored: StoredAlert, subject: Subject, witho
     messages = alerts.renderings(write, stored.id)
     now = desk.clock.wall()
     instances = []
+    approvals.same_instances(subject, desk.settings.channels, stored.code)
     for instance in subject.instances:
-        settings = desk.settings.channels.get(instance.name)
-        if settings is None or (finding := gates.fits(stored.draft.cap.status, stored.draft.cap.scope, settings)):
-            why = finding.sentence if settings is not None and finding else "it is not in the config any more"
-            raise Refused(f"channel {instance.name} cannot be used: {why}; submit the alert again", rule="mode")
+        settings = desk.settings.channels[instance.name]
+        finding = gates.fits(stored.draft.cap.status, stored.draft.cap.scope, settings)
+        if finding is not None:
+            raise Refused(f"channel {instance.name} cannot be used: {finding.sentence}", rule=finding.rule)
         languages = _languages(stored, messages, instance.name, without)
         if instance.name in without or not languages:
             continue
         deliver_by = now + round(desk.kinds.limits(settings).deliver_within * 1000)
         if stored.expires_at is not None:
             deliver_by = min(deliver_by, stored.expires_at)
-        family = desk.kinds.traits(instance.kind).family
         instances.append(
             PlannedInstance(
                 name=instance.name,
                 kind=instance.kind,
-                family=PUBLIC if instance.audience is None or family is None else family,
+                family=_family(desk, instance),
                 languages=languages,
                 audience=instance.audience,
                 deliver_by=deliver_by,
@@ -176,6 +177,19 @@ def _plan(desk: Desk, write: Write, stored: StoredAlert, subject: Subject, witho
         instances=tuple(instances),
         values=_values(desk, messages, sent=now),
     )
+
+
+def _family(desk: Desk, instance: Instance) -> str:
+    """The address space that an instance writes to; raises Refused for people on a kind that only publishes."""
+    if instance.audience is None:
+        return PUBLIC
+    family = desk.kinds.traits(instance.kind).family
+    if family is None:
+        raise Refused(
+            f"channel {instance.name} names an audience and {instance.kind} publishes to everybody; mend channels.yaml",
+            rule="scope",
+        )
+    return family
 
 
 def _life_at_stake(stored: StoredAlert) -> bool:
