@@ -343,16 +343,25 @@ class Dispatcher:
         if self.done is not None:
             self.done(alert_id)
 
+    def _yield(self, owned: _Alert) -> None:
+        """Leaves an alert to its new owner; once all has ended here it may be taken back, should that one end."""
+        for run in owned.live.values():
+            run.halt.set()
+        for task in owned.tasks:
+            task.cancel()
+        if all(task.done() for task in (*owned.runs.values(), *owned.tasks)):
+            del self._alerts[owned.alert_id]
+
     async def _tend(self, dispatch: OpenDispatch, gone: Sequence[str | None]) -> None:
         alert_id = dispatch.alert_id
         owned = self._alerts.get(alert_id)
         if owned is not None and dispatch.owner not in (self.sender, None):
             # Another took it over while this process slept.
-            for run in owned.live.values():
-                run.halt.set()
+            self._yield(owned)
             return
         if owned is None:
-            orphan = dispatch.owner is None and self.clock.wall() - dispatch.at > _ORPHAN
+            # A dispatch far ahead is as old: the clock was set back since.
+            orphan = dispatch.owner is None and abs(self.clock.wall() - dispatch.at) > _ORPHAN
             if not (orphan or dispatch.owner in gone or dispatch.owner == self.sender):
                 return
             if not await self._take(alert_id):
@@ -362,6 +371,8 @@ class Dispatcher:
             owned.expanded = True
             while await self.ledger.write_soon(lambda write: outcomes.cancel_stopped(write, alert_id)):
                 self.wake(alert_id)
+        if dispatch.at > self.clock.wall():
+            await self._follow_clock(alert_id, dispatch.at)
         for instance in dispatch.plan.instances:
             if instance.deliver_by <= self.clock.wall():
                 await self._close_overdue(alert_id, instance.name)
@@ -371,6 +382,13 @@ class Dispatcher:
 
     def _is_due(self, alert_id: str, instance: str) -> bool:
         return self.ledger.read(lambda read: work.is_due(read, alert_id, instance))
+
+    async def _follow_clock(self, alert_id: str, dispatched_at: Milliseconds) -> None:
+        """Sends on although the wall clock was set back, by which all that is planned would lie hours ahead."""
+        while await self.ledger.write_soon(
+            lambda write: outcomes.clock_set_back(write, alert_id=alert_id, dispatched_at=dispatched_at)
+        ):
+            self.wake(alert_id)
 
     async def _close_overdue(self, alert_id: str, instance: str) -> None:
         while await self.ledger.write_soon(lambda write: outcomes.close_overdue(write, alert_id, instance)):

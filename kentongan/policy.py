@@ -196,7 +196,8 @@ def covered(traits: Traits, first_intent_at: Milliseconds, moment: Milliseconds)
     """Whether the provider still drops a repeat under the same key at `moment`."""
     if traits.idempotent is None:
         return False
-    return moment - first_intent_at + _MARGIN < traits.idempotent.window * 1000
+    # A first intent that lies ahead was dated by a clock that has been set back: how old the key is nobody can tell.
+    return 0 <= moment - first_intent_at < traits.idempotent.window * 1000 - _MARGIN
 
 
 def backoff(tries: int, chance: float, policy: Policy) -> float:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from kentongan.clock import Clock, Milliseconds, to_datetime
 from kentongan.delivery import Action, Phase
+from kentongan.errors import LedgerUnavailable
 from kentongan.ledger import Ledger, Write, claims, outcomes, senders, work
 from kentongan.ledger.claims import Claimed, Intent
 from kentongan.ledger.outcomes import Settled
@@ -295,7 +296,10 @@ class InstanceRun:
 
     async def _attempt(self, batch: list[_Ready]) -> None:
         first = batch[0].claimed
-        why = self.gate.closed(self.alert_id, self.epoch, min(item.claimed.deliver_by for item in batch))
+        try:
+            why = self.gate.closed(self.alert_id, self.epoch, min(item.claimed.deliver_by for item in batch))
+        except LedgerUnavailable:
+            why = "the ledger could not be read"
         if why is not None:
             await self._note_unsent(batch, why)
             return

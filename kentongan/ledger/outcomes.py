@@ -56,10 +56,14 @@ def settle(write: Write, *, sender: str, outcomes: Sequence[Settled]) -> None:
 def settle_find(
     write: Write, *, sender: str, claimed: Claimed, decision: Decision, provider_id: str = "", url: str = ""
 ) -> None:
-    """Records what a look-up has shown of all doubtful attempts at one delivery."""
+    """Records what a look-up has shown of the doubtful attempts that were made before it was claimed.
+
+    Whoever looked may have slept meanwhile, and another sender repeated: of that attempt the look-up says nothing.
+    """
     doubtful = write.sql(
-        "SELECT number FROM attempt WHERE delivery_id = :id AND evidence = 'in_doubt' ORDER BY number",
-        {"id": claimed.id},
+        "SELECT number FROM attempt WHERE delivery_id = :id AND evidence = 'in_doubt' AND number <= :last"
+        " ORDER BY number",
+        {"id": claimed.id, "last": claimed.attempt},
     ).scalars()
     for number in doubtful.all():
         _raise_evidence(
@@ -327,6 +331,31 @@ def hasten(write: Write, *, alert_id: str, instances: Sequence[str], by: str) ->
     ).all()
     for row in rows:
         _change(write, "delivery.hastened", row, {"due_at": write.now}, by=by)
+    return len(rows)
+
+
+def clock_set_back(write: Write, *, alert_id: str, dispatched_at: Milliseconds, most: int = 1000) -> int:
+    """Makes a chunk of what was planned by a clock that has been set back since due by the clock as it is now.
+
+    Only for a dispatch that lies ahead of the clock. What is not in doubt is due at once; the rest keeps its distance
+    from the dispatch, which is no less than it had still to wait. Returns how many rows it moved.
+    """
+    rows = write.sql(
+        "SELECT d.*, a.state FROM delivery d JOIN alert a ON a.id = d.alert_id WHERE d.alert_id = :id"
+        " AND d.stage = 'planned' AND d.due_at >= :at AND :at > :now LIMIT :most",
+        {"id": alert_id, "at": dispatched_at, "now": write.now, "most": most},
+    ).all()
+    clear = [row.id for row in rows if row.result != Result.IN_DOUBT]
+    if clear:
+        write.sql(
+            "UPDATE delivery SET due_at = :now WHERE id IN (SELECT value FROM json_each(:ids))",
+            {"now": write.now, "ids": json.dumps(clear)},
+        )
+        write.event("deliveries.hastened", alert=alert_id, ids=clear, set={"due_at": write.now}, by="clock")
+    for row in rows:
+        if row.result == Result.IN_DOUBT:
+            due_at = min(write.now + row.due_at - dispatched_at, dispatched_at - 1)
+            _change(write, "delivery.hastened", row, {"due_at": due_at}, by="clock")
     return len(rows)
 
 
