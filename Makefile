@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -q -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format venv development peers test-peers smoke-chaos serve lock clean
@@ -35,7 +35,7 @@ peers: ## Install the real third-party servers to test against (Debian, as root)
 	bash tests/peers/install.sh
 
 test-peers: $(VENV)/.development ## Run the tests against those servers
-	$(BIN)/python -m pytest -m peer $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -q -m peer
 
 smoke-chaos: $(VENV)/.development ## Kill the sender at random and break connections; count what was lost or doubled
 	$(BIN)/python tests/chaos/smoke.py $(CHAOS_ARGS)
