@@ -130,7 +130,9 @@ def explain(office: Office, seen: Overview) -> None:
 
 
 def to_json(office: Office, seen: Overview) -> dict[str, Any]:
-    """The alert's standing with stable keys."""
+    """The alert's standing with stable keys; `people` counts persons, each once on however many channels."""
+    from kentongan.ledger import views
+
     dispatch = seen.dispatch
     return {
         "code": seen.alert.code,
@@ -147,7 +149,7 @@ def to_json(office: Office, seen: Overview) -> dict[str, Any]:
         "by": list(seen.by),
         "break_glass": seen.break_glass or None,
         "reason": seen.reason or None,
-        "people": seen.people,
+        "people": office.house.ledger.read(lambda read: views.people(read, seen.alert.id)),
         "channels": [_channel_json(seen, channel) for channel in seen.channels],
         "causes": [
             {"channel": cause.channel, "word": cause.word, "reason": cause.reason, "count": cause.count}

@@ -75,11 +75,6 @@ class Overview:
     open: bool
 
     @property
-    def people(self) -> int:
-        """How many deliveries go to persons."""
-        return sum(channel.total for channel in self.channels if not channel.public)
-
-    @property
     def unfinished(self) -> int:
         """How many deliveries are still to be sent or being sent."""
         return sum(channel.unfinished for channel in self.channels)

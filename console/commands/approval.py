@@ -83,7 +83,7 @@ def approve(code: str) -> None:
                     "mode": stored.mode.value,
                     "state": stored.state,
                     "by": list(verdict.by),
-                    "people": sum(ahead.people.values()),
+                    "people": ahead.people.total,
                     "channels": list(ahead.instances),
                 }
             )
@@ -119,11 +119,12 @@ def show(office: Office, ahead: Prospect) -> None:
         output.say(output.SANDBOX)
     output.say(f"{stored.kind.capitalize()} {stored.code}: {title(stored.draft)}")
     output.say(f"Place:    {'; '.join(ahead.places) or 'none named'}")
-    output.say(f"To:       {reach(sum(ahead.people.values()), len(ahead.instances), stored)}")
+    output.say(f"To:       {reach(ahead.people.total, len(ahead.instances), stored)}")
     output.say(f"Channels: {', '.join(_named(ahead, name) for name in ahead.instances)}")
     ends = stored.draft.expires
     output.say(f"Ends:     {words.moment(ends, office.zone) if ends else 'when it is withdrawn'}")
 
 
 def _named(ahead: Prospect, name: str) -> str:
-    return f"{name} ({words.people(ahead.people[name])})" if name in ahead.people else f"{name} (everybody)"
+    count = ahead.people.by_instance.get(name)
+    return f"{name} ({words.people(count) if count is not None else 'everybody'})"

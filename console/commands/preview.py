@@ -14,6 +14,7 @@ from kentongan.errors import BadInput
 
 if TYPE_CHECKING:
     from console.office import Office
+    from kentongan.desk.composing import People
     from kentongan.gates import Finding
     from kentongan.ledger.alerts import StoredAlert
     from kentongan.seam import Limits, Rendered
@@ -30,7 +31,7 @@ class _Page:
     messages: Sequence[Rendered]
     problems: Sequence[Problem]
     findings: Sequence[Finding]
-    people: Mapping[str, int]
+    people: People
     fixed: bool
 
 
@@ -186,7 +187,8 @@ def _sandbox(office: Office, page: _Page) -> str:
 
 
 def _readers(page: _Page, message: Rendered) -> str:
-    return words.people(page.people[message.instance]) if message.instance in page.people else "everybody"
+    count = page.people.by_instance.get(message.instance)
+    return words.people(count) if count is not None else "everybody"
 
 
 def _show_json(office: Office, page: _Page) -> None:
@@ -201,7 +203,7 @@ def _show_json(office: Office, page: _Page) -> None:
         return {
             "channel": message.instance,
             "language": message.language,
-            "people": page.people.get(message.instance),
+            "people": page.people.by_instance.get(message.instance),
             "code": message.code,
             "mark": message.mark,
             "title": shown.title,

@@ -203,7 +203,7 @@ def _confirm(ahead: Prospect, place: str | None) -> None:
         raise BadInput("a live send wants its place typed; give --place where nobody can be asked")
     one_of = "the place" if len(wanted) == 1 else "one of its places"
     click.echo(
-        f"This warns the public: {reach(sum(ahead.people.values()), len(ahead.instances), ahead.alert)}. "
+        f"This warns the public: {reach(ahead.people.total, len(ahead.instances), ahead.alert)}. "
         f"Type {one_of} to send: {'; '.join(wanted[:5])}",
         err=True,
     )

@@ -68,7 +68,7 @@ def submit(
     composing.refuse_unrendered(composed)
     if not composed.alert.messages:
         raise Refused(f"nothing of alert {stored.code} is left to send; leave fewer channels out", rule="rendering")
-    people = sum(composed.people.values())
+    people = composed.people.total
 
     def put(write: Write) -> tuple[StoredAlert, StoredAlert, str]:
         _may_submit(alerts.get(write, stored.id))
@@ -97,7 +97,7 @@ def submit(
             subject={
                 "subject": to_json(subject),
                 "signed": to_json(signed),
-                "people": dict(composed.people),
+                "people": dict(composed.people.by_instance),
                 "clock_override": clock_override,
             },
             id=new_id(),
@@ -130,9 +130,7 @@ def approve(desk: Desk, handle: str, login: Login | None) -> tuple[StoredAlert, 
             raise Refused(f"alert {stored.code} is not what was submitted; submit it again", rule="approval-changed")
         same_instances(subject, desk.settings.channels, stored.code)
         people = composing.count_people(desk, {i.name: desk.settings.channels[i.name] for i in subject.instances})
-        signed = sign(
-            acting.key, act=Act.APPROVE, digest=subject_digest(subject), people=sum(people.values()), now=desk.now
-        )
+        signed = sign(acting.key, act=Act.APPROVE, digest=subject_digest(subject), people=people.total, now=desk.now)
         alerts.approve(write, stored.id, officer=acting.officer, content=to_json(signed), id=new_id())
         return alerts.get(write, stored.id)
 
@@ -200,7 +198,9 @@ def release_verdict(
 def _lenient(policy: Policy) -> Policy:
     """The policy by which a dispatched alert still counts as approved: a stricter one since must not bar withdrawal."""
     severities = get_args(get_args(Policy.model_fields["break_glass"].annotation)[0])
-    return policy.model_copy(update={"approval_lasts": timedelta(days=36_500).total_seconds(), "break_glass": severities})
+    return policy.model_copy(
+        update={"approval_lasts": timedelta(days=36_500).total_seconds(), "break_glass": severities}
+    )
 
 
 def vouch(read: Read, alert_id: str, *, policy: Policy) -> str | None:

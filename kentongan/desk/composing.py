@@ -14,6 +14,7 @@ from kentongan.cap.writing import write as write_cap
 from kentongan.desk.desk import Desk
 from kentongan.errors import BadInput, Refused
 from kentongan.gates import Finding
+from kentongan.ledger import Read
 from kentongan.ledger import people as register
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.seam import fill, slots
@@ -24,17 +25,22 @@ from kentongan.words.rendering import Earlier, Renderings, Target, cap_document,
 
 
 @dataclass(frozen=True, slots=True)
-class Composed:
-    """What would go out: the alert's and its correction's renderings, by which instances, to how many people.
+class People:
+    """How many persons would be written to: `total`, each once on however many channels, and by instance."""
 
-    `people` counts the addresses of each instance with an audience.
-    """
+    total: int
+    by_instance: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """What would go out: the alert's and its correction's renderings, by which instances, to how many people."""
 
     instances: Mapping[str, InstanceSettings]
     alert: Renderings
     correction: Renderings
     correction_draft: Draft
-    people: Mapping[str, int]
+    people: People
     findings: tuple[Finding, ...]
 
 
@@ -125,20 +131,24 @@ def refuse_unrendered(composed: Composed) -> None:
                 )
 
 
-def count_people(desk: Desk, instances: Mapping[str, InstanceSettings]) -> dict[str, int]:
-    """How many addresses each instance with an audience would write to now."""
-    counts = {}
+def count_people(desk: Desk, instances: Mapping[str, InstanceSettings]) -> People:
+    """How many people the instances with an audience would write to now; one address on a channel counts once."""
+    wanted = {}
     for name, settings in instances.items():
         family = desk.kinds.traits(settings.kind).family
-        if settings.audience is None or family is None:
-            continue
-        audience = desk.settings.audiences[settings.audience]
-        counts[name] = desk.ledger.read(
-            lambda read, family=family, audience=audience: register.count_people(  # type: ignore[misc]
-                read, family=family, audience=audience
-            )
+        if settings.audience is not None and family is not None:
+            wanted[name] = (family, desk.settings.audiences[settings.audience])
+
+    def count(read: Read) -> People:
+        return People(
+            register.count_distinct(read, list(wanted.values())),
+            {
+                name: register.count_people(read, family=family, audience=audience)
+                for name, (family, audience) in wanted.items()
+            },
         )
-    return counts
+
+    return desk.ledger.read(count)
 
 
 def document(desk: Desk, draft: Draft, *, code: str = "", sent: datetime | None = None) -> bytes:

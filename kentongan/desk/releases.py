@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -30,11 +30,11 @@ _UNCONFIGURED = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
-    """What a send would do, for the officer to read before they confirm it; `people` by instance with an audience."""
+    """What a send would do, for the officer to read before they confirm it."""
 
     alert: StoredAlert
     approved: Approved | Refusal
-    people: Mapping[str, int]
+    people: composing.People
     instances: tuple[str, ...]
     sandbox: bool
     places: tuple[str, ...]
@@ -59,9 +59,7 @@ def prospect(desk: Desk, handle: str) -> Prospect:
     configured = {i.name: desk.settings.channels[i.name] for i in subject.instances if i.name in desk.settings.channels}
     people = composing.count_people(desk, configured)
     found = desk.ledger.read(
-        lambda read: approvals.verdict(
-            read, stored, policy=desk.settings.policy, now=desk.now, people=sum(people.values())
-        )
+        lambda read: approvals.verdict(read, stored, policy=desk.settings.policy, now=desk.now, people=people.total)
     )
     return Prospect(
         alert=stored,
@@ -110,14 +108,12 @@ def dispatch(
                 acting.key,
                 act=Act.BREAK_GLASS,
                 digest=subject_digest(subject),
-                people=sum(ahead.people.values()),
+                people=ahead.people.total,
                 now=desk.now,
                 reason=break_glass,
             )
             approvals.record_approval(write, stored.id, signed)
-        found = approvals.verdict(
-            write, current, policy=desk.settings.policy, now=desk.now, people=sum(ahead.people.values())
-        )
+        found = approvals.verdict(write, current, policy=desk.settings.policy, now=desk.now, people=ahead.people.total)
         if isinstance(found, Refusal):
             raise found.error()
         plan = _plan(desk, write, current, subject, without)
@@ -127,7 +123,7 @@ def dispatch(
             plan=plan,
             by=acting.officer,
             allowed=("submitted", "approved"),
-            proof={"by": list(found.by), "break_glass": found.reason, "people": dict(ahead.people)},
+            proof={"by": list(found.by), "break_glass": found.reason, "people": dict(ahead.people.by_instance)},
         )
         return Released(alerts.get(write, stored.id), plan, found)
 
@@ -268,7 +264,7 @@ def release_correction(desk: Desk, handle: str, login: Login | None, *, reason: 
         if correction is None:
             raise Refused(f"alert {predecessor.code} is withdrawn already; see `kentongan status`", rule="state")
         subject = approvals.current_subject(write, predecessor_id)
-        people = sum(view.total for view in views.summaries(write, predecessor_id))
+        people = views.people(write, predecessor_id)
         signed = sign(acting.key, act=Act.RELEASE, digest=subject_digest(subject), people=people, now=desk.now)
         found = approvals.release_verdict(write, correction, signed, policy=desk.settings.policy, now=desk.now)
         if isinstance(found, Refusal):

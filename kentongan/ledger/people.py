@@ -94,6 +94,25 @@ def count_people(read: Read, *, family: str, audience: Audience) -> int:
     )
 
 
+def count_distinct(read: Read, wanted: Sequence[tuple[str, Audience]]) -> int:
+    """How many different persons several audiences have now, each given with the family it is written to by."""
+    conditions = []
+    parameters: dict[str, str] = {}
+    for number, (family, audience) in enumerate(wanted):
+        condition, own = audience_condition(audience, f"_{number}")
+        conditions.append(f"(a.family = :family_{number} AND {condition})")
+        parameters |= {**own, f"family_{number}": family}
+    if not conditions:
+        return 0
+    return int(
+        read.sql(
+            "SELECT count(DISTINCT p.id) FROM address a JOIN person p ON p.id = a.person_id"
+            f" WHERE a.active = 1 AND ({' OR '.join(conditions)})",
+            parameters,
+        ).scalar_one()
+    )
+
+
 def known_groups(read: Read) -> frozenset[str]:
     """The groups that people are in."""
     return frozenset(read.sql("SELECT DISTINCT name FROM person_group").scalars())

@@ -117,23 +117,23 @@ def _people_chunk(write: Write, alert_id: str, instance: PlannedInstance, cursor
     return int(upto.last) if upto.found == size else None
 
 
-def audience_condition(audience: Audience) -> tuple[str, dict[str, str]]:
-    """The SQL condition on person `p` for an audience, with its parameters."""
+def audience_condition(audience: Audience, suffix: str = "") -> tuple[str, dict[str, str]]:
+    """The SQL condition on person `p` for an audience, with its parameters, whose names end in `suffix`."""
     conditions = ["p.key IS NOT NULL"]
     parameters: dict[str, str] = {}
     if audience.groups:
         conditions.append(
             "EXISTS (SELECT 1 FROM person_group g WHERE g.person_id = p.id"
-            " AND g.name IN (SELECT value FROM json_each(:groups)))"
+            f" AND g.name IN (SELECT value FROM json_each(:groups{suffix})))"
         )
-        parameters["groups"] = json.dumps([plain(group) for group in audience.groups])
+        parameters[f"groups{suffix}"] = json.dumps([plain(group) for group in audience.groups])
     if audience.regions:
         conditions.append(
-            "EXISTS (SELECT 1 FROM person_region r JOIN json_each(:regions) wanted"
+            f"EXISTS (SELECT 1 FROM person_region r JOIN json_each(:regions{suffix}) wanted"
             " WHERE r.person_id = p.id AND (r.code = wanted.value OR substr(r.code, 1, length(wanted.value) + 1)"
             " = wanted.value || '.'))"
         )
-        parameters["regions"] = json.dumps([plain(region) for region in audience.regions])
+        parameters[f"regions{suffix}"] = json.dumps([plain(region) for region in audience.regions])
     return " AND ".join(conditions), parameters
 
 

@@ -122,6 +122,13 @@ def summaries(read: Read, alert_id: str) -> list[InstanceSummary]:
     return result
 
 
+def people(read: Read, alert_id: str) -> int:
+    """How many persons an alert's deliveries go to, each counted once on however many channels."""
+    return int(
+        read.sql("SELECT count(DISTINCT person_id) FROM delivery WHERE alert_id = :id", {"id": alert_id}).scalar_one()
+    )
+
+
 def is_open(read: Read, alert_id: str, instance: str | None = None) -> bool:
     """Whether anything of this alert, or of one instance of it, is planned, claimed or sending, or to be planned."""
     return (
