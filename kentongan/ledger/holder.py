@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 from kentongan.clock import Process
@@ -24,13 +25,26 @@ _WRITE_LOCK = "120"
 def end_stopped_holder(path: Path) -> bool:
     """Kills the sender that holds the write lock of the ledger at `path`, if it has been stopped; True where it did."""
     pid = holder(path)
-    if pid is None or pid == os.getpid() or not _is_stopped(pid) or not _is_sender(path, pid):
+    if pid is None or pid == os.getpid():
         return False
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, signal.SIGKILL)
-        _log.warning("ended a stopped sender that kept the ledger locked", extra={"pid": pid})
-        return True
+    # OSError: it has ended, belongs to another user, or this kernel knows no descriptors of processes.
+    with contextlib.suppress(OSError), _held(pid) as process:
+        # Asked once it is held: from here its number means no later process.
+        if _is_stopped(pid) and _is_sender(path, pid) and holder(path) == pid:
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+            _log.warning("ended a stopped sender that kept the ledger locked", extra={"pid": pid})
+            return True
     return False
+
+
+@contextlib.contextmanager
+def _held(pid: int) -> Iterator[int]:
+    """A descriptor of one process (pidfd_open(2)), which never comes to mean another of the same number."""
+    process = os.pidfd_open(pid)
+    try:
+        yield process
+    finally:
+        os.close(process)
 
 
 def holder(path: Path) -> int | None:
