@@ -88,7 +88,7 @@ class Approved:
 def check(
     approvals: Sequence[Approval],
     *,
-    alert_id: str,
+    code: str,
     submitter: str,
     digest: str,
     people: int,
@@ -100,16 +100,16 @@ def check(
 ) -> Approved | Refusal:
     """Decides whether an alert may leave: the submitter's word and one other's, else one officer's broken glass.
 
-    `digest` and `people` are computed anew from what would be sent; `officers` are by name, `severity` the gravest of
-    the alert. A submission does not lapse, an approval and a broken glass do after `policy.approval_lasts`. A people
-    count that differs from the one shown only warns.
+    `code` names the alert to officers. `digest` and `people` are computed anew from what would be sent; `officers` are
+    by name, `severity` the gravest of the alert. A submission does not lapse, an approval and a broken glass do after
+    `policy.approval_lasts`. A people count that differs from the one shown only warns.
     """
     lasts = timedelta(seconds=policy.approval_lasts)
 
     def fault(approval: Approval) -> Refusal | None:
-        return _fault(approval, alert_id=alert_id, digest=digest, officers=officers, now=now, lasts=lasts)
+        return _fault(approval, code=code, digest=digest, officers=officers, now=now, lasts=lasts)
 
-    two = _two_persons(approvals, alert_id, submitter, fault)
+    two = _two_persons(approvals, code, submitter, fault)
     if not isinstance(two, Refusal):
         submission, approval = two
         return Approved((submission.officer, approval.officer), _count_warnings(approval, people))
@@ -143,6 +143,7 @@ def break_glass_forbidden(reason: str, *, kind: Kind, severity: Severity, policy
 def check_release(
     release: Approval,
     *,
+    code: str,
     subject: Subject,
     correction: Prepared,
     alert_approved: Approved | Refusal,
@@ -152,35 +153,36 @@ def check_release(
 ) -> Approved | Refusal:
     """Decides whether one officer may release a ready-made correction.
 
-    `subject` is the alert's, as it was approved; `correction` is what would be sent, digested anew; `alert_approved` is
-    the verdict on the alert at the time of its dispatch. The release is signed over the digest of `subject`.
+    `code` is the alert's, and so is `subject`, as it was approved; `correction` is what would be sent, digested anew;
+    `alert_approved` is the verdict on the alert at the time of its dispatch. The release is signed over the digest of
+    `subject`.
     """
     if isinstance(alert_approved, Refusal):
         return alert_approved
     if subject.correction != correction:
         return Refusal(
             "correction-changed",
-            f"the correction of {subject.alert_id} is not the one approved with it; write one and have it approved",
+            f"the correction of alert {code} is not the one approved with it; write one and have it approved",
         )
     if release.act is not Act.RELEASE:
-        return Refusal("release-missing", f"nobody has released the correction of {subject.alert_id}; release it")
+        return Refusal("release-missing", f"nobody has released the correction of alert {code}; release it")
     lasts = timedelta(seconds=policy.approval_lasts)
-    fault = _fault(
-        release, alert_id=subject.alert_id, digest=subject_digest(subject), officers=officers, now=now, lasts=lasts
-    )
+    fault = _fault(release, code=code, digest=subject_digest(subject), officers=officers, now=now, lasts=lasts)
     return fault or Approved((release.officer,))
 
 
 def _two_persons(
     approvals: Sequence[Approval],
-    alert_id: str,
+    code: str,
     submitter: str,
     fault: Callable[[Approval], Refusal | None],
 ) -> tuple[Approval, Approval] | Refusal:
     submissions = [each for each in approvals if each.act is Act.SUBMIT and each.officer == submitter]
     submission = _sound(submissions, fault)
     if submission is None:
-        return Refusal("submission-missing", f"{submitter} has not submitted {alert_id}; run `kentongan submit`")
+        return Refusal(
+            "submission-missing", f"{submitter} has not submitted alert {code}; run `kentongan submit {code}`"
+        )
     if isinstance(submission, Refusal):
         return submission
     given = [each for each in approvals if each.act is Act.APPROVE]
@@ -189,10 +191,11 @@ def _two_persons(
         if given:
             return Refusal(
                 "approval-second-person",
-                f"{submitter} submitted {alert_id} and cannot approve it too; another officer must",
+                f"{submitter} submitted alert {code} and cannot approve it too; another officer must",
             )
         return Refusal(
-            "approval-missing", f"{alert_id} is not approved; another officer than {submitter} runs `kentongan approve`"
+            "approval-missing",
+            f"alert {code} is not approved; another officer than {submitter} runs `kentongan approve {code}`",
         )
     return approval if isinstance(approval, Refusal) else (submission, approval)
 
@@ -212,7 +215,7 @@ def _sound(approvals: Sequence[Approval], fault: Callable[[Approval], Refusal | 
 def _fault(
     approval: Approval,
     *,
-    alert_id: str,
+    code: str,
     digest: str,
     officers: Mapping[str, Officer],
     now: datetime,
@@ -222,23 +225,23 @@ def _fault(
     again = "submit it again" if approval.act is Act.SUBMIT else "have it approved again"
     officer = officers.get(name)
     if officer is None:
-        return Refusal("officer-unknown", f"{name}, who signed for {alert_id}, is no officer here; {again}")
+        return Refusal("officer-unknown", f"{name}, who signed for alert {code}, is no officer here; {again}")
     if not officer.active(now):
-        return Refusal("officer-revoked", f"{name}, who signed for {alert_id}, does not count as officer; {again}")
+        return Refusal("officer-revoked", f"{name}, who signed for alert {code}, does not count as officer; {again}")
     content = _content(name, approval.act, approval.digest, approval.people, approval.at, approval.reason)
     if not verify_signature(officer.public_key, content, approval.signature):
         return Refusal(
-            "signature", f"the signature of {name} on {alert_id} is not theirs; {again} and tell the reviewer"
+            "signature", f"the signature of {name} on alert {code} is not theirs; {again} and tell the reviewer"
         )
     if approval.digest != digest:
         return Refusal(
-            "approval-changed", f"{alert_id} is not what {name} signed: its words, area or channels changed; {again}"
+            "approval-changed", f"alert {code} is not what {name} signed: its words, area or channels changed; {again}"
         )
     if approval.at > now + CLOCK_SKEW:
-        return Refusal("approval-time", f"{name} signed {alert_id} in the future; set the clocks right and {again}")
+        return Refusal("approval-time", f"{name} signed alert {code} in the future; set the clocks right and {again}")
     if approval.act is not Act.SUBMIT and now - approval.at >= lasts:
         minutes = int(lasts.total_seconds() // 60)
-        return Refusal("approval-lapsed", f"what {name} signed for {alert_id} lapsed after {minutes} min; {again}")
+        return Refusal("approval-lapsed", f"what {name} signed for alert {code} lapsed after {minutes} min; {again}")
     return None
 
 

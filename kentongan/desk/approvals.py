@@ -158,12 +158,14 @@ def verdict(
     """Decides anew, from what the ledger holds, whether an alert may leave at `now`."""
     submission = alerts.submission(read, stored.id)
     if submission is None:
-        return Refusal("submission-missing", f"alert {stored.code} is not submitted; run `kentongan submit`")
+        return Refusal(
+            "submission-missing", f"alert {stored.code} is not submitted; run `kentongan submit {stored.code}`"
+        )
     signed = [from_json(Approval, submission.subject["signed"])]
     signed += [from_json(Approval, content) for content in alerts.approvals(read, stored.id)]
     return check(
         signed,
-        alert_id=stored.id,
+        code=stored.code,
         submitter=submission.officer,
         digest=subject_digest(current_subject(read, stored.id)),
         people=people if people is not None else signed[-1].people,
@@ -186,6 +188,7 @@ def release_verdict(
         return Refusal("state", f"alert {predecessor.code} was never sent, so there is nothing to withdraw")
     return check_release(
         release,
+        code=predecessor.code,
         subject=_submitted_subject(read, predecessor.id),
         correction=_prepared(read, correction.id),
         alert_approved=verdict(read, predecessor, policy=_lenient(policy), now=to_datetime(dispatched.at)),

@@ -242,10 +242,11 @@ def _delivery(row: Row[Any]) -> Delivery:
 def events(
     read: Read, *, alert_id: str | None = None, types: Sequence[str] = (), after: Milliseconds = 0
 ) -> list[Event]:
-    """What happened, oldest first; only to one alert, of some types, or after a moment, where given."""
+    """What happened, in the order of record; only to one alert, of some types, or after a moment, where given."""
     rows = read.sql(
-        "SELECT * FROM event WHERE (:alert IS NULL OR alert_id = :alert) AND (:all OR type IN"
-        " (SELECT value FROM json_each(:types))) AND at > :after ORDER BY at, chain, seq, ordinal",
+        "SELECT e.* FROM event e JOIN link l ON l.chain = e.chain AND l.seq = e.seq"
+        " WHERE (:alert IS NULL OR e.alert_id = :alert) AND (:all OR e.type IN"
+        " (SELECT value FROM json_each(:types))) AND e.at > :after ORDER BY l.position, e.ordinal",
         {"alert": alert_id, "all": not types, "types": json.dumps(list(types)), "after": after},
     ).all()
     return [

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from kentongan.alert import Kind
 from kentongan.approval import Act, Approval
-from kentongan.clock import Milliseconds, to_milliseconds
+from kentongan.clock import Milliseconds
 from kentongan.ledger import Read, alerts, views
 from kentongan.ledger.alerts import Dispatch, StoredAlert
 from kentongan.ledger.views import Event
@@ -21,7 +22,10 @@ _LATER = "…"
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a person decided. `signed`: by an officer's key. `reason`: what they gave for it, "" where none is asked."""
+    """What a person decided, `at` the time when it was recorded.
+
+    `signed`: by an officer's key. `reason`: what they gave for it, "" where none is asked.
+    """
 
     at: Milliseconds
     who: str
@@ -145,7 +149,7 @@ def read(read: Read, alert_id: str) -> Report:
         now=read.now,
         standing=standing,
         places=tuple(dict.fromkeys(area.area_desc for info in standing.alert.draft.cap.infos for area in info.areas)),
-        decisions=_decisions(read, standing, events),
+        decisions=tuple(_decisions(read, standing, events)),
         messages=_messages(read, standing),
         timeline=_timeline(standing, events),
         retries=_retries(read, alert_id),
@@ -168,27 +172,37 @@ _ACTS = {
 }
 
 
-def _decisions(read: Read, standing: Overview, events: Sequence[Event]) -> tuple[Decision, ...]:
-    stored = standing.alert
-    found = [Decision(stored.created_at, stored.created_by, "drafted it", "", None, signed=False)]
-    submission = alerts.submission(read, stored.id)
-    signed = [from_json(Approval, content) for content in alerts.approvals(read, stored.id)]
-    if submission is not None:
-        signed.append(from_json(Approval, submission.subject["signed"]))
-    for approval in signed:
-        at = to_milliseconds(approval.at)
-        found.append(Decision(at, approval.officer, _ACTS[approval.act], approval.reason, approval.people, signed=True))
+def _decisions(read: Read, standing: Overview, events: Sequence[Event]) -> Iterator[Decision]:
+    """In the order of record: a signature holds whole seconds only, by a clock that may have been set since."""
+    signed = _signed(read, standing.alert.id)
     for event in events:
         data = event.data
-        if event.type == "alert.dispatched":
-            found.append(Decision(event.at, str(data["by"]), "sent it", standing.reason, None, signed=True))
-        elif event.type == "alert.stopped":
-            told = str(data.get("why") or "")
-            found.append(Decision(event.at, str(data["by"]), "stopped it", told, None, signed=bool(data["signed"])))
-        elif event.type == "delivery.resolved":
-            act = f"settled delivery {event.delivery_id} as {data.get('evidence')}"
-            found.append(Decision(event.at, str(data.get("by", "")), act, "", None, signed=True))
-    return tuple(sorted(found, key=lambda each: each.at))
+        by = str(data.get("by") or "")
+        match event.type:
+            case "alert.drafted":
+                yield Decision(event.at, by, "drafted it", "", None, signed=False)
+            case "alert.submitted" | "alert.approved":
+                word = signed[str(data.get("submission") or data.get("approval"))]
+                yield Decision(event.at, word.officer, _ACTS[word.act], word.reason, word.people, signed=True)
+            case "alert.dispatched":
+                yield Decision(event.at, by, "sent it", standing.reason, None, signed=True)
+            case "alert.stopped":
+                yield Decision(
+                    event.at, by, "stopped it", str(data.get("why") or ""), None, signed=bool(data["signed"])
+                )
+            case "delivery.resolved":
+                act = f"settled delivery {event.delivery_id} as {data.get('evidence')}"
+                yield Decision(event.at, by, act, "", None, signed=True)
+
+
+def _signed(read: Read, alert_id: str) -> Mapping[str, Approval]:
+    """Every officer's word on an alert, by the id of its row."""
+    rows = read.sql(
+        "SELECT id, content FROM approval WHERE alert_id = :id"
+        " UNION ALL SELECT id, json_extract(subject, '$.signed') FROM submission WHERE alert_id = :id",
+        {"id": alert_id},
+    ).all()
+    return {row.id: from_json(Approval, json.loads(row.content)) for row in rows}
 
 
 # --- Messages ---

@@ -45,7 +45,7 @@ SUBMITTED = by("siti", Act.SUBMIT)
 
 def decide(approvals: Sequence[Approval], **changes: Any) -> Approved | Refusal:
     values: dict[str, Any] = {
-        "alert_id": "K7Q4",
+        "code": "K7Q4",
         "submitter": "siti",
         "digest": DIGEST,
         "people": 41_200,
@@ -248,6 +248,7 @@ def release(name: str = "made", act: Act = Act.RELEASE, **changes: Any) -> Appro
 
 def decide_release(given: Approval, **changes: Any) -> Approved | Refusal:
     values: dict[str, Any] = {
+        "code": "K7Q4",
         "subject": SUBJECT,
         "correction": CORRECTION,
         "alert_approved": Approved(("siti", "budi")),
@@ -287,3 +288,9 @@ def test_every_refusal_names_the_alert_and_is_one_line() -> None:
             assert "K7Q4" in verdict.sentence
             assert "\n" not in verdict.sentence
             assert DIGEST not in verdict.sentence
+
+
+def test_a_refusal_names_the_alert_as_officers_do() -> None:
+    refused = decide([SUBMITTED])
+    assert isinstance(refused, Refusal)
+    assert refused.sentence == "alert K7Q4 is not approved; another officer than siti runs `kentongan approve K7Q4`"

@@ -122,6 +122,27 @@ def test_the_report_says_who_decided_and_what_was_said(run, approved, surroundin
     assert "press: on record, to be sent" in pressed
 
 
+def test_the_report_tells_decisions_in_the_order_of_record(run, approved, as_officer) -> None:
+    code = approved("--drill")
+    as_officer("siti")
+    assert run("submit", code).code == 0
+    as_officer("budi")
+    assert run("approve", code).code == 0
+    run("send", code)
+    run("stop", code)
+    decisions = run("report", code, "--json").json["decisions"]
+    assert [(each["who"], each["act"]) for each in decisions] == [
+        ("siti", "drafted it"),
+        ("siti", "submitted it for approval"),
+        ("budi", "approved it"),
+        ("siti", "submitted it for approval"),
+        ("budi", "approved it"),
+        ("budi", "sent it"),
+        ("budi", "stopped it"),
+    ]
+    assert [each["at"] for each in decisions] == sorted(each["at"] for each in decisions)
+
+
 def test_every_listing_is_one_json_document(run, approved) -> None:
     code = approved("--drill")
     run("send", code)
