@@ -225,6 +225,8 @@ def vouch(read: Read, alert_id: str, *, policy: Policy) -> str | None:
         found = verdict(read, stored, policy=policy, now=now)
     if isinstance(found, Refusal):
         return found.sentence
+    if dispatched.plan.mode is not stored.mode:
+        return f"the dispatch of alert {stored.code} is {dispatched.plan.mode} and the alert is {stored.mode}"
     if dispatched.plan.predecessor != stored.predecessor:
         return f"the dispatch of alert {stored.code} follows another alert than the one approved"
     approved = {instance.name: instance for instance in _submitted_subject(read, approved_of).instances}
