@@ -111,5 +111,5 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _not_published(error: OSError) -> NotPublished:
-    name = errno.errorcode.get(error.errno or 0, "unknown")
-    return NotPublished(f"the folder cannot be written ({name})", misconfigured=error.errno in _MISCONFIGURED)
+    told = os.strerror(error.errno) if error.errno else "no cause is known"
+    return NotPublished(f"the folder cannot be written: {told}", misconfigured=error.errno in _MISCONFIGURED)

@@ -79,7 +79,7 @@ class Adapter(BaseAdapter):
 
     kind: ClassVar[str] = "cap_feed"
     traits: ClassVar[Traits] = Traits(
-        public=True, idempotent=Idempotent(float("inf")), find=True, edit=True, delete=True, settling=0.0
+        public=True, idempotent=Idempotent(float("inf")), find=True, edit=True, delete=True, settling=0.0, local=True
     )
 
     def __init__(
@@ -130,7 +130,8 @@ class Adapter(BaseAdapter):
         done = await self._publishing(lambda: Accepted(""))
         if isinstance(done, Accepted):
             return Readiness(True, "The folder can be written.")
-        return Readiness(False, f"The folder cannot be used now: {getattr(done, 'reason', 'unexpected answer')}.")
+        told = getattr(done, "reason", "unexpected answer")
+        return Readiness(False, f"The folder {self._feed.folder} cannot be used now: {told}.")
 
     async def publish_heads(self, document: str) -> Outcome:
         """Puts the ledger's signed heads beside the feed as `heads.json`; only cap_feed has this."""

@@ -48,6 +48,7 @@ class Follower:
     _interrupts: int = 0
     _stirred: asyncio.Event = field(default_factory=asyncio.Event)
     _told_unable: bool = False
+    _told_held: set[str] = field(default_factory=set)
 
     async def run(self, begin: Callable[[], object] | None = None) -> tuple[Overview, bool]:
         """Follows until nothing is left to do; `begin` commits the dispatch, once signals are taken care of.
@@ -100,9 +101,20 @@ class Follower:
                     f"{_unsent(seen)} not sent yet. This is no stop: `kentongan stop {seen.alert.code}` stops it. "
                     "Ctrl-C again ends this command."
                 )
+            self._tell_holds(seen)
             await self._take_over_if_nobody_sends(seen)
             # Looking must cost those who send no more than a quarter of the time.
             await self._pause(max(_LOOK, 3 * (loop.time() - began)))
+
+    def _tell_holds(self, seen: Overview) -> None:
+        """Says once of each channel that is held what keeps this command waiting, and the remedy."""
+        held = {channel.name: channel.held for channel in seen.channels if channel.held and channel.unfinished}
+        for name in held.keys() - self._told_held:
+            self.progress.say(
+                f"{name} is held: {held[name]}; it goes on by itself when that is mended, or with "
+                f"`kentongan retry {seen.alert.code}`"
+            )
+        self._told_held = set(held)
 
     async def _pause(self, seconds: float) -> None:
         self._stirred.clear()

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -70,30 +71,38 @@ def terminal(*, error: bool = False) -> Console:
 
 
 def table(
-    headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), clipped: Sequence[int] = ()
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Sequence[int] = (),
+    clipped: Sequence[int] = (),
+    widest: Mapping[int, int] = MappingProxyType({}),
 ) -> Table:
-    """A table without lines; the columns in `right` hold numbers, those in `clipped` give way where room is short."""
+    """A table without lines; the columns in `right` hold numbers, those in `clipped` take what room is left.
+
+    `widest` says at how many characters a column is folded.
+    """
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", expand=bool(clipped))
     for number, heading in enumerate(headings):
         drawn.add_column(
             heading,
             justify="right" if number in right else "left",
             overflow="ellipsis" if number in clipped else "fold",
             no_wrap=number in clipped,
+            ratio=1 if number in clipped else None,
+            max_width=widest.get(number),
         )
     for row in rows:
         drawn.add_row(*(Text(printable(cell)) for cell in row))
     return drawn
 
 
-def print_table(
-    headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), clipped: Sequence[int] = ()
-) -> None:
-    """Writes a table to standard output."""
-    terminal().print(table(headings, rows, right=right, clipped=clipped))
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], **layout: Any) -> None:
+    """Writes a table to standard output; `layout` is what `table` takes."""
+    terminal().print(table(headings, rows, **layout))
 
 
 def is_terminal() -> bool:

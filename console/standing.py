@@ -203,7 +203,7 @@ def listing(seen: Sequence[Overview], zone: ZoneInfo) -> list[tuple[str, str, st
                 each.alert.code,
                 f"{each.alert.mode} {each.alert.kind}",
                 state_of(each) + doubt + glass,
-                words.moment(at, zone),
+                words.minute(at, zone),
                 title(each.alert.draft),
             )
         )

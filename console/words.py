@@ -67,6 +67,12 @@ def moment(at: Milliseconds | datetime, zone: ZoneInfo) -> str:
     return f"{local:%Y-%m-%d %H:%M:%S %Z}"
 
 
+def minute(at: Milliseconds | datetime, zone: ZoneInfo) -> str:
+    """A local time to the minute, for lists: "2026-11-21 14:05 WIB"."""
+    local = (at if isinstance(at, datetime) else to_datetime(at)).astimezone(zone)
+    return f"{local:%Y-%m-%d %H:%M %Z}"
+
+
 def clock_time(at: Milliseconds, zone: ZoneInfo) -> str:
     """The time of day alone, to the millisecond, for lines that stand under a date."""
     local = to_datetime(at).astimezone(zone)

@@ -270,7 +270,8 @@ class Traits:
 
     `batch`: most jobs that one irreversible request may carry. `family`: the address space of its recipients, None
     where it is only public. `public`: it can publish to everybody. `settling`: seconds after which a look-up that
-    finds nothing may be believed. `receipts`: the provider tells us later what became of a message.
+    finds nothing may be believed. `receipts`: the provider tells us later what became of a message. `local`: it needs
+    no network, so `ready` may be asked where nobody is to be contacted.
     """
 
     batch: int = 1
@@ -283,6 +284,7 @@ class Traits:
     receipts: bool = False
     upload: bool = False
     settling: float = 5.0
+    local: bool = False
 
 
 @dataclass(frozen=True, slots=True)

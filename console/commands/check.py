@@ -12,6 +12,7 @@ from console.invocation import Invocation, current
 from kentongan.errors import KentonganError
 
 if TYPE_CHECKING:
+    from kentongan.seam import Channel
     from kentongan.settings import Settings
 
 _CLOCK_TRUSTED = 60.0
@@ -92,11 +93,25 @@ def _channels(settings: Settings) -> Iterator[Found]:
 
     for name in settings.channels:
         try:
-            channels.open(settings, names=[name])
+            opened = channels.open(settings, names=[name])[name]
         except KentonganError as error:
             yield Found("channels", "fault", str(error))
+            continue
+        unready = _unready(opened)
+        if unready is not None:
+            yield Found("channels", "fault", f"channels.yaml: channels.{name}: {unready}")
         else:
             yield Found("channels", "ok", f"{name}: its settings and secrets are there")
+
+
+def _unready(channel: Channel) -> str | None:
+    """Why a channel that needs no network could not send now; the others are not asked, since nobody is contacted."""
+    import asyncio
+
+    if not channel.traits.local:
+        return None
+    found = asyncio.run(channel.ready())
+    return None if found.ready else found.detail.rstrip(".")
 
 
 def _words(settings: Settings | None) -> Iterator[Found]:

@@ -67,7 +67,9 @@ def _list(office: Office) -> int:
     if not seen:
         output.say("There is no alert yet. Next: kentongan draft --help")
         return exits.WELL
-    output.print_table(("Code", "What", "State", "When", "Says"), standing.listing(seen, office.zone), clipped=(4,))
+    output.print_table(
+        ("Code", "What", "State", "When", "Says"), standing.listing(seen, office.zone), clipped=(4,), widest={2: 20}
+    )
     for name, reason in held.items():
         output.say(f"{name} is held: {reason}")
     return exits.WELL

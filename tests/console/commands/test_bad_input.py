@@ -168,6 +168,14 @@ def test_check_finds_all_faults_at_once(run, config: Path) -> None:
     assert any("feed-live" in fault for fault in faults)
 
 
+def test_check_finds_a_feed_whose_folder_is_not_there(run, config: Path, surroundings: Path) -> None:
+    (surroundings / "feed-live").rmdir()
+    ran = run("check")
+    assert ran.code == 2
+    assert f"channels.feed-live: The folder {surroundings / 'feed-live'} cannot be used now" in ran.out
+    assert "No such file or directory" in ran.out
+
+
 def test_a_wrong_config_does_not_keep_anybody_from_looking(run, config: Path) -> None:
     _break(config, "agency.yaml", "timezone:", "timezoen:")
     ran = run("status")

@@ -84,3 +84,17 @@ def test_pages_fit_into_80_columns(run, approved) -> None:
         ran = run(*line)
         assert ran.code == 0
         assert max(map(len, ran.out.splitlines())) <= output.NARROW, line
+
+
+def test_the_list_of_alerts_reads_at_a_glance_whatever_their_headlines(run, approved) -> None:
+    area = "area=" + "; ".join(f"Kecamatan Panjang Sekali Namanya {number}" for number in range(12))
+    codes = [approved("--drill", "--set", area), approved("--set", area)]
+    run("send", codes[0])
+    lines = run("status").out.splitlines()
+    listed = {line[:4]: line for line in lines}
+    assert len(lines) == 3
+    assert set(codes) < set(listed)
+    assert "drill alert" in listed[codes[0]]
+    assert "sent" in listed[codes[0]].split()
+    assert "live alert" in listed[codes[1]]
+    assert "…" in listed[codes[0]]
