@@ -26,7 +26,15 @@ def status(code: str | None, watch: bool) -> int:
     with opened(Need.NOTHING) as office:
         if code is None:
             return _list(office)
-        return _watch(office, code) if watch else _one(office, code)
+        if watch and _is_sent(office, code):
+            return _watch(office, code)
+        return _one(office, code)
+
+
+def _is_sent(office: Office, code: str) -> bool:
+    from kentongan.ledger import alerts
+
+    return office.house.ledger.read(lambda read: alerts.get_dispatch(read, alerts.by_handle(read, code).id)) is not None
 
 
 def _list(office: Office) -> int:

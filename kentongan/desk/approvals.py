@@ -118,6 +118,10 @@ def approve(desk: Desk, handle: str, login: Login | None) -> tuple[StoredAlert, 
 
     def put(write: Write) -> StoredAlert:
         submission = alerts.submission(write, stored.id)
+        if alerts.get_dispatch(write, stored.id) is not None:
+            raise Refused(
+                f"alert {stored.code} was sent off already; see `kentongan status {stored.code}`", rule="state"
+            )
         if submission is None or alerts.get(write, stored.id).state not in ("submitted", "approved"):
             raise Refused(f"alert {stored.code} is not submitted; run `kentongan submit {stored.code}`", rule="state")
         if submission.officer == acting.officer:

@@ -368,7 +368,12 @@ def stop(write: Write, alert_id: str, *, by: str, signed: bool, why: str = "") -
     ).rowcount
     stopped = get(write, alert_id)
     if not moved:
-        raise Refused(f"alert {stopped.code} is {stopped.state}, so nothing of it is being sent", rule="state")
+        code = stopped.code
+        if stopped.state == "stopped":
+            told = f"is stopped already; `kentongan follow-up {code} --kind correction` withdraws what had left"
+        else:
+            told = f"was not sent, so there is nothing to stop; see `kentongan status {code}`"
+        raise Refused(f"alert {code} {told}", rule="state")
     write.event(
         "alert.stopped",
         alert=alert_id,

@@ -56,12 +56,16 @@ def test_stop_needs_no_officer_and_is_on_record_unsigned(run, approved) -> None:
     code = approved("--drill")
     refused = run("stop", code)
     assert refused.code == 3
+    assert "was not sent" in refused.err
     run("send", code)
     run("logout")
     stopped = run("stop", code, "--json")
     assert stopped.code == 0
     assert (stopped.json["signed"], stopped.json["left"], stopped.json["cancelled"]) == (False, 1, 0)
     assert stopped.json["by"].startswith("user ")
+    again = run("stop", code)
+    assert again.code == 3
+    assert f"kentongan follow-up {code}" in again.err
 
 
 def test_stop_works_where_config_and_words_are_broken(run, approved, config: Path) -> None:
@@ -172,10 +176,20 @@ def test_what_is_exported_before_it_is_sent_is_valid(run, approved) -> None:
     assert read_cap(exported.out.encode()).alert.status == "Exercise"
 
 
+def test_what_is_not_sent_yet_is_shown_and_not_watched(run, approved) -> None:
+    code = approved("--drill")
+    watched = run("status", code, "--watch")
+    assert watched.code == 0
+    assert "nothing of it left" in watched.out
+
+
 def test_what_was_sent_cannot_be_sent_again(run, approved) -> None:
     code = approved("--drill")
     run("send", code)
     assert run("send", code).code == 3
+    approval = run("approve", code)
+    assert approval.code == 3
+    assert "sent off already" in approval.err
     assert run("submit", code).code == 3
 
 
