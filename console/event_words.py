@@ -81,7 +81,7 @@ WORDS: Mapping[str, Callable[[_Data], str]] = {
     "delivery.receipt": _attempt,
     "delivery.next": _next,
     "delivery.edited": lambda data: f"the earlier message was marked as withdrawn{_because(data)}",
-    "deliveries.hastened": lambda data: f"{len(data['ids'])} made due now, for the clock was set back",
+    "deliveries.hastened": lambda data: f"{len(data.get('ids', ()))} made due now, for the clock was set back",
     "delivery.hastened": lambda data: f"made due now{_by(data)}",
     "dispatch.owned": lambda data: f"taken over by sender {data.get('owner')}" if data.get("before") else "taken up",
     "dispatch.advanced": lambda data: "more are planned",

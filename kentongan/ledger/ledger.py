@@ -149,7 +149,12 @@ class Ledger:
             # Its journals take over the rights that the file has when they come into being.
             path.touch(mode=0o600)
             engine, reader = _engine(path, "BEGIN IMMEDIATE"), _engine(path, "BEGIN")
-            _migrate(path, engine, reader)
+            try:
+                _migrate(path, engine, reader)
+            except BaseException:
+                engine.dispose()
+                reader.dispose()
+                raise
         except (OSError, sqlalchemy.exc.DBAPIError) as error:
             raise _unavailable(path, error) from None
         return cls(path, engine, reader, clock or SystemClock(), chain)
@@ -342,14 +347,19 @@ def _engine(path: Path, begin: str) -> Engine:
 
     @sqlalchemy.event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _: object) -> None:
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            "temp_store=MEMORY",
-            *([] if writing else ["query_only=ON"]),
-        ):
-            connection.execute(f"PRAGMA {pragma}")
+        try:
+            for pragma in (
+                "journal_mode=WAL",
+                "synchronous=FULL",
+                "foreign_keys=ON",
+                "temp_store=MEMORY",
+                *([] if writing else ["query_only=ON"]),
+            ):
+                connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.Error:
+            # A connection that this hook refuses is nobody's: the pool does not close it.
+            connection.close()
+            raise
 
     @sqlalchemy.event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
