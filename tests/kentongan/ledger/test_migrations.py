@@ -28,10 +28,12 @@ def test_migrated_tables_are_the_tables_of_the_schema(tmp_path: Path) -> None:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, schema.metadata) == []
         migrated = described(connection)
-    with sqlalchemy.create_engine("sqlite://").connect() as connection:
+    engine.dispose()
+    fresh = sqlalchemy.create_engine("sqlite://")
+    with fresh.connect() as connection:
         schema.metadata.create_all(connection)
         assert described(connection) == migrated
-    engine.dispose()
+    fresh.dispose()
 
 
 def described(connection: sqlalchemy.Connection) -> dict[str, object]:
