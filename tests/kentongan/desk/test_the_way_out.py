@@ -125,6 +125,25 @@ def test_late_facts_are_those_of_the_dispatch(desk: Scene) -> None:
     assert withdrawal.values["id"]["sent"] == "21 Nov 2026 14.30 WIB"
 
 
+@pytest.mark.parametrize(
+    ("status", "severity", "urgency", "at_stake"),
+    [
+        (Status.ACTUAL, "Severe", "Immediate", True),
+        (Status.EXERCISE, "Severe", "Immediate", True),
+        (Status.EXERCISE, "Extreme", "Expected", True),
+        (Status.TEST, "Severe", "Immediate", False),
+        (Status.ACTUAL, "Moderate", "Immediate", False),
+        (Status.ACTUAL, "Extreme", "Future", False),
+    ],
+)
+def test_an_exercise_rehearses_what_is_done_where_life_is_at_stake(
+    desk: Scene, status: Status, severity: str, urgency: str, at_stake: bool
+) -> None:
+    stored = desk.approved({"severity": severity, "urgency": urgency}, status=status)
+    plan = releases.dispatch(desk.desk, stored.code, login("siti")).plan
+    assert plan.life_at_stake == at_stake
+
+
 # --- Who may ---
 
 

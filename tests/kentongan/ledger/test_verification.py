@@ -208,7 +208,7 @@ def test_every_changed_byte_is_found(record: Record, connection: sqlalchemy.Conn
         )
         after = connection.exec_driver_sql(
             f'SELECT CAST("{column}" AS BLOB) FROM "{table}" WHERE rowid = ?', (rowid,)
-        ).scalar_one()
+        ).scalar()  # gone where the row's own number was changed
         assume(after != content)
         assert record.verdict(connection).differences
     except sqlalchemy.exc.IntegrityError:
