@@ -7,22 +7,9 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from kentongan.clock import Milliseconds, to_datetime
+from kentongan.delivery import told
 from kentongan.errors import BadInput
 from kentongan.seam import Mode
-
-_ORDER = (
-    "read",
-    "delivered",
-    "accepted",
-    "in_doubt",
-    "unreachable",
-    "rejected",
-    "expired",
-    "cancelled",
-    "sending",
-    "claimed",
-    "planned",
-)
 
 BANNERS = {
     Mode.LIVE: "LIVE - this warns the public",
@@ -57,8 +44,7 @@ def word(name: str) -> str:
 
 def states(counted: Mapping[str, int]) -> str:
     """Deliveries by word, what is surest first: "3,120 accepted, 2 in doubt"."""
-    known = sorted(counted, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
-    return ", ".join(f"{counted[name]:,} {word(name)}" for name in known if counted[name]) or "nothing planned yet"
+    return told(counted) or "nothing planned yet"
 
 
 def moment(at: Milliseconds | datetime, zone: ZoneInfo) -> str:

@@ -4,29 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from kentongan.delivery import told
+
 MOST_TASKS = 28
 """Task runs of one flow; a burst of many makes Prefect's SQLite server refuse the flow that comes next."""
 
-_ORDER = (
-    "read",
-    "delivered",
-    "accepted",
-    "in_doubt",
-    "unreachable",
-    "rejected",
-    "expired",
-    "cancelled",
-    "sending",
-    "claimed",
-    "planned",
-)
 _WELL = frozenset(("read", "delivered", "accepted", "cancelled"))
 
 
 def sentence(words: Mapping[str, int]) -> str:
     """Counts by word as one line, such as "3,120 accepted, 2 in doubt"."""
-    known = sorted(words, key=lambda word: _ORDER.index(word) if word in _ORDER else len(_ORDER))
-    return ", ".join(f"{words[word]:,} {word.replace('_', ' ')}" for word in known if words[word]) or "nobody to reach"
+    return told(words) or "nobody to reach"
 
 
 def total(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
