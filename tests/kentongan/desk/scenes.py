@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -162,6 +163,7 @@ def words() -> HazardLibrary:
 def template() -> Path:
     """A ledger with the officers and people in it; a copy is made for every desk."""
     folder = Path(tempfile.mkdtemp(prefix="kentongan-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     keys = StateKeys.open(folder)
     rows = [
         Row(

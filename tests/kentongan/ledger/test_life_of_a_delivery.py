@@ -6,6 +6,7 @@ either kind may still be answered late. Decisions are the policy's own.
 
 from __future__ import annotations
 
+import atexit
 import secrets
 import shutil
 import tempfile
@@ -106,6 +107,7 @@ def fresh_ledger() -> Path:
     global _template
     if _template is None:
         folder = Path(tempfile.mkdtemp(prefix="kentongan-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
         keys = StateKeys.open(folder)
         with open_at(folder / "ledger.db") as ledger:
             rows = [

@@ -40,10 +40,10 @@ def lists(draw: st.DrawFn) -> list[Row]:
 
 
 @pytest.fixture(scope="module")
-def template() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="kentongan-"))
-    open_at(folder / "ledger.db").close()
-    return folder / "ledger.db"
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "ledger.db"
+    open_at(path).close()
+    return path
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -52,17 +52,18 @@ def test_everybody_of_the_audience_is_planned_once_in_their_language(
     template: Path, people: list[Row], wanted: tuple[str, ...], where: tuple[str, ...], size: int
 ) -> None:
     audience = Audience(groups=wanted, regions=where)
-    folder = Path(tempfile.mkdtemp(prefix="kentongan-"))
-    (folder / "ledger.db").write_bytes(template.read_bytes())
-    keys = StateKeys.open(folder / "state")
-    with open_at(folder / "ledger.db") as ledger:
-        ledger.write(lambda write: register.import_people(write, people, keys=keys))
-        ledger.write(lambda write: put_dispatch(write, [direct("sms", later(), audience)]))
-        expand_all(ledger, "alert1", size=size)
-        planned = ledger.read(
-            lambda read: read.sql("SELECT unique_by, language FROM delivery WHERE alert_id = 'alert1'").all()
-        )
-        counted = ledger.read(lambda read: register.count_people(read, family="phone", audience=audience))
+    with tempfile.TemporaryDirectory(prefix="kentongan-") as name:
+        folder = Path(name)
+        (folder / "ledger.db").write_bytes(template.read_bytes())
+        keys = StateKeys.open(folder / "state")
+        with open_at(folder / "ledger.db") as ledger:
+            ledger.write(lambda write: register.import_people(write, people, keys=keys))
+            ledger.write(lambda write: put_dispatch(write, [direct("sms", later(), audience)]))
+            expand_all(ledger, "alert1", size=size)
+            planned = ledger.read(
+                lambda read: read.sql("SELECT unique_by, language FROM delivery WHERE alert_id = 'alert1'").all()
+            )
+            counted = ledger.read(lambda read: register.count_people(read, family="phone", audience=audience))
     expected: dict[str, set[str]] = {}
     for row in people:
         if matches(audience, row.groups, row.regions):
