@@ -11,9 +11,11 @@ Secrets stand in none of them: a field that needs one names an environment varia
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
+from zoneinfo import ZoneInfo
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -25,10 +27,14 @@ from kentongan.seam import Mode
 class Model(BaseModel):
     """Base of all config models: frozen, and an unknown field is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 _M = TypeVar("_M", bound=Model)
+
+_LANGUAGE = re.compile(r"[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*")
+_ADDRESS = re.compile(r"https?://[^\s/?#]+(/\S*)?")
+_NAME = re.compile(r"\w[\w.-]{0,63}")
 
 
 class SecretSource(Model):
@@ -55,6 +61,8 @@ class SecretSource(Model):
             value = self.file.read_text("utf-8").strip()
         except OSError as error:
             raise ValueError(f"secret file {self.file} cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise ValueError(f"secret file {self.file} is not UTF-8 text") from None
         if not value:
             raise ValueError(f"secret file {self.file} is empty")
         return SecretStr(value)
@@ -77,6 +85,32 @@ class Agency(Model):
     def _cap_identifier(cls, value: str) -> str:
         if any(character in value for character in " ,<&"):
             raise ValueError("CAP allows no space, comma, < or & here")
+        return value
+
+    @field_validator("languages")
+    @classmethod
+    def _known_form(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("names none; write codes such as id or en")
+        for language in value:
+            if not _LANGUAGE.fullmatch(language):
+                raise ValueError(f"{language!r} is no language; write codes such as id or en")
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (LookupError, ValueError, OSError):
+            raise ValueError(f"{value!r} is no IANA zone; write one such as Asia/Jakarta") from None
+        return value
+
+    @field_validator("link")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if not _ADDRESS.fullmatch(value):
+            raise ValueError("must be an address that begins with https:// or http:// and names a host")
         return value
 
 
@@ -157,8 +191,11 @@ def load(folder: Path, kinds: Mapping[str, type[InstanceSettings]]) -> Settings:
                 faults.append(f"{path}: is missing; `kentongan check` lists what a config needs")
             return {}
         try:
-            content = yaml.safe_load(path.read_text("utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+            content = yaml.load(path.read_text("utf-8"), _Loader)  # noqa: S506 (it is the safe loader)
+        except _Twice as error:
+            faults.append(f"{path}: {error}")
+            return {}
+        except (yaml.YAMLError, ValueError, OSError, RecursionError) as error:
             mark = getattr(error, "problem_mark", None)
             where = f" line {mark.line + 1}" if mark is not None else ""
             faults.append(f"{path}:{where} is not readable as YAML; mend the indentation or quoting there")
@@ -169,6 +206,30 @@ def load(folder: Path, kinds: Mapping[str, type[InstanceSettings]]) -> Settings:
             faults.append(f"{path}: must hold fields with values, one a line")
             return {}
         return content
+
+    def named(name: str, field: str) -> dict[str, Any]:
+        """What stands in a file under its one field, by name."""
+        content = read(name, False)
+        faults.extend(
+            f"{folder / name}: {other}: no such field; known are {field}" for other in content if other != field
+        )
+        entries = content.get(field)
+        if entries is None:
+            return {}
+        if not isinstance(entries, dict):
+            faults.append(f"{folder / name}: {field}: must hold names, each with its fields below")
+            return {}
+        sound = {}
+        for key, value in entries.items():
+            if not _NAME.fullmatch(str(key)):
+                told = "is no name; use letters, digits and . - _"
+            elif not isinstance(value, dict | None):
+                told = "must hold fields with values, one a line"
+            else:
+                sound[str(key)] = value or {}
+                continue
+            faults.append(f"{folder / name}: {field}.{key}: {told}")
+        return sound
 
     def build(model: type[_M], content: Any, path: Path, prefix: str = "") -> _M | None:
         try:
@@ -182,16 +243,16 @@ def load(folder: Path, kinds: Mapping[str, type[InstanceSettings]]) -> Settings:
 
     audiences: dict[str, Audience] = {}
     path = folder / "audiences.yaml"
-    for name, content in (read("audiences.yaml", False).get("audiences") or {}).items():
-        audience = build(Audience, content or {}, path, f"audiences.{name}")
+    for name, content in named("audiences.yaml", "audiences").items():
+        audience = build(Audience, content, path, f"audiences.{name}")
         if audience is not None:
-            audiences[str(name)] = audience
+            audiences[name] = audience
 
     instances: dict[str, InstanceSettings] = {}
     path = folder / "channels.yaml"
-    for name, content in (read("channels.yaml", False).get("channels") or {}).items():
+    for name, content in named("channels.yaml", "channels").items():
         place = f"channels.{name}"
-        kind = content.get("kind") if isinstance(content, dict) else None
+        kind = content.get("kind")
         if not isinstance(kind, str) or kind not in kinds:
             known = ", ".join(sorted(kinds))
             faults.append(f"{path}: {place}.kind: {kind!r} is no channel; known are {known}")
@@ -202,13 +263,31 @@ def load(folder: Path, kinds: Mapping[str, type[InstanceSettings]]) -> Settings:
         if instance.audience is not None and instance.audience not in audiences:
             faults.append(f"{path}: {place}.audience: {instance.audience!r} stands not in audiences.yaml; add it there")
             continue
-        instances[str(name)] = instance
+        instances[name] = instance
 
     if faults:
         raise BadConfig("\n".join(faults))
     assert agency is not None
     assert policy is not None
     return Settings(source=folder, agency=agency, channels=instances, audiences=audiences, policy=policy)
+
+
+class _Twice(ValueError):
+    """One name stands twice in a mapping; YAML would take the last and say nothing."""
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader, which refuses a name that stands twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Builds one mapping."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in seen:
+                    raise _Twice(f"line {key.start_mark.line + 1}: {key.value!r} stands there twice; keep one")
+                seen.add(key.value)
+        return dict(super().construct_mapping(node, deep=deep))
 
 
 def _sentences(error: ValidationError, model: type[Model], path: Path, prefix: str) -> list[str]:

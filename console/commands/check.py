@@ -99,7 +99,8 @@ def _channels(settings: Settings) -> Iterator[Found]:
             continue
         unready = _unready(opened)
         if unready is not None:
-            yield Found("channels", "fault", f"channels.yaml: channels.{name}: {unready}")
+            place = f"{settings.source / 'channels.yaml'}: " if settings.source is not None else ""
+            yield Found("channels", "fault", f"{place}channels.{name}: {unready}")
         else:
             yield Found("channels", "ok", f"{name}: its settings and secrets are there")
 

@@ -13,6 +13,7 @@ import hashlib
 import json
 import logging
 import queue
+import shutil
 import sqlite3
 import threading
 import time
@@ -421,12 +422,20 @@ def _version(reader: Engine) -> str | None:
         return str(row[0]) if row else None
 
 
+def _is_full(path: Path) -> bool:
+    """Whether the ledger's disk has no room: SQLite then says no more than that reading or writing failed."""
+    try:
+        return shutil.disk_usage(path.parent).free == 0
+    except OSError:
+        return False
+
+
 def _unavailable(path: Path, error: Exception) -> LedgerUnavailable:
     cause = getattr(error, "orig", None) or error
     said = str(cause).lower()
     if "locked" in said or "busy" in said:
         why = "is locked by another program; end that program (a backup, a database browser) and try again"
-    elif "full" in said or "no space" in said:
+    elif "full" in said or "no space" in said or ("i/o error" in said and _is_full(path)):
         why = "cannot grow because the disk is full; make room and try again, nothing recorded was lost"
     elif "readonly" in said or "permission" in said or "unable to open" in said:
         why = "cannot be written; give this user the right to its file and folder"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import socket
@@ -267,6 +268,19 @@ def tiny_disk(surroundings: Path) -> Iterator[None]:
 def test_a_full_disk_is_said_and_nothing_is_lost(run, refused, surroundings: Path) -> None:
     code = run("draft", "--bmkg", "-", "--json", stdin=_BMKG).json["code"]
     assert "the disk is full" in refused("draft", "--cap", _big(surroundings))
+    assert [each["code"] for each in run("status", "--json").json["alerts"]] == [code]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a disk")
+@pytest.mark.usefixtures("tiny_disk")
+def test_a_disk_without_a_byte_left_is_said_to_be_full(run, refused, surroundings: Path) -> None:
+    code = run("draft", "--bmkg", "-", "--json", stdin=_BMKG).json["code"]
+    filling = surroundings / "state" / "filling"
+    with contextlib.suppress(OSError), filling.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    assert "the disk is full" in refused("status")
+    filling.unlink()
     assert [each["code"] for each in run("status", "--json").json["alerts"]] == [code]
 
 
