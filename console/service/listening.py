@@ -9,6 +9,34 @@ from collections.abc import Iterator
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+PATIENCE = 10.0
+"""Seconds in which a connection must have sent its request, or it is closed; else a few hundred that dawdle would keep
+all others out."""
+
+
+class Impatient(H11Protocol):
+    """HTTP/1.1 that closes a connection whose request has not come whole in time. uvicorn alone waits for ever."""
+
+    patience = PATIENCE
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begins to wait for the request."""
+        super().connection_made(transport)
+        self._unfinished: object | None = None
+        self.loop.call_later(self.patience, self._look)
+
+    def _look(self) -> None:
+        if self.transport.is_closing():
+            return
+        unfinished = self.cycle if self.cycle is not None and self.cycle.more_body else None
+        # A request that is new since the last look gets its whole time.
+        if self.cycle is None or (unfinished is not None and unfinished is self._unfinished):
+            self.transport.abort()
+            return
+        self._unfinished = unfinished
+        self.loop.call_later(self.patience, self._look)
 
 
 class _Server(uvicorn.Server):
@@ -38,7 +66,7 @@ class Listening:
                 access_log=False,
                 log_config=None,
                 lifespan="off",
-                http="h11",
+                http=Impatient,
                 ws="none",
                 server_header=False,
                 timeout_keep_alive=5,
