@@ -35,7 +35,7 @@ async def serve(port: int) -> None:
 def main() -> int:
     """Reads the command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="sandbox", description="Stand-ins for providers, on this machine only.")
-    parser.add_argument("--port", type=int, default=8765, help="port on 127.0.0.1; 0 takes a free one (default 8765)")
+    parser.add_argument("--port", type=int, default=8799, help="port on 127.0.0.1; 0 takes a free one (default 8799)")
     try:
         asyncio.run(serve(parser.parse_args().port))
     except CannotListen as error:
