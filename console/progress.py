@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from console import output, standing, words
+from console import output, standing
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -66,7 +66,7 @@ class Lines:
 
     def show(self, seen: Overview) -> None:
         """Writes one line where something has changed."""
-        line = "; ".join(f"{channel.name} {words.states(channel.words)}" for channel in seen.channels)
+        line = "; ".join(f"{channel.name} {standing.channel_state(seen, channel)}" for channel in seen.channels)
         now = time.monotonic()
         if line == self._last or (seen.open and now - self._at < _EVERY):
             return

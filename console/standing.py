@@ -56,11 +56,18 @@ def _row(seen: Overview, channel: ChannelView) -> tuple[str, str, str, str, str]
     first = "-"
     if channel.first_accepted is not None and seen.dispatch is not None:
         first = words.lasting(channel.first_accepted - seen.dispatch.at)
-    state = words.states(channel.words)
+    state = channel_state(seen, channel)
     if channel.held is not None and seen.open:
         state += f"; HELD: {channel.held}"
     people = "everybody" if channel.public else words.number(channel.total)
     return channel.name, people, state, first, words.number(channel.retries)
+
+
+def channel_state(seen: Overview, channel: ChannelView) -> str:
+    """Where one channel stands, in words."""
+    if not channel.total and seen.dispatch is not None and seen.dispatch.expanded:
+        return "nobody to write to"
+    return words.states(channel.words)
 
 
 def table(seen: Overview) -> Table:

@@ -12,6 +12,7 @@ from console.standing import title
 
 if TYPE_CHECKING:
     from console.office import Office
+    from kentongan.desk.composing import People
     from kentongan.desk.releases import Prospect
     from kentongan.ledger.alerts import StoredAlert
 
@@ -36,6 +37,7 @@ def submit(code: str, without: tuple[str, ...], clock_override: str | None) -> N
             output.warn(f"warning ({finding.rule}): {finding.sentence}")
         for problem in made.composed.alert.problems:
             output.warn(f"warning: {problem.instance}:{problem.language} goes out in the general short form")
+        _warn_of_nobody(made.composed.people)
         if output.wants_json():
             output.document(
                 {
@@ -123,6 +125,13 @@ def show(office: Office, ahead: Prospect) -> None:
     output.say(f"Channels: {', '.join(_named(ahead, name) for name in ahead.instances)}")
     ends = stored.draft.expires
     output.say(f"Ends:     {words.moment(ends, office.zone) if ends else 'when it is withdrawn'}")
+    _warn_of_nobody(ahead.people)
+
+
+def _warn_of_nobody(people: People) -> None:
+    for name, count in people.by_instance.items():
+        if not count:
+            output.warn(f"warning: {name} has nobody to write to; look at its audience, or import people")
 
 
 def _named(ahead: Prospect, name: str) -> str:

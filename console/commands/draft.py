@@ -125,7 +125,7 @@ def _show(office: Office, drafted: Drafted) -> None:
     output.say(f"Alert {stored.code} {said} and {'is ' + stored.state if drafted.known else 'not sent'}.")
     output.say()
     for name, value in _understood(office, drafted).items():
-        output.say(f"{name + ':':<12}{value}")
+        output.say(f"{name + ':':<13}{value}")
     if alert.infos and not drafted.known:
         output.say()
         output.say(f"Next: kentongan preview {stored.code}")

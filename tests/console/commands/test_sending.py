@@ -80,6 +80,16 @@ def test_everybody_is_reached_once(run, approved, bots, sandbox: Sandbox) -> Non
     assert len(counts(sandbox)) == PEOPLE
 
 
+def test_a_channel_whose_audience_is_empty_is_said_to_have_nobody(run, approved, bots, config: Path) -> None:
+    bots()
+    (config / "audiences.yaml").write_text("audiences:\n  all: {groups: [nobody-is-in-it]}\n")
+    code = approved("--drill")
+    sent = run("send", code)
+    assert sent.code == 0
+    assert "nobody to write to" in sent.out
+    assert "warning: bot-drill has nobody to write to" in sent.err
+
+
 def test_what_it_will_do_is_said_before_it_is_done(run, approved, bots) -> None:
     bots()
     sent = run("send", approved("--drill"))
