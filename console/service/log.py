@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import logging.handlers
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,19 +30,32 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-def log_to(path: Path) -> logging.Handler:
-    """Sends what Kentongan and its web server log to a file, five of 2 MB at most; returns the handler to close."""
+_LEVELS = {
+    "kentongan": logging.INFO,
+    "channels": logging.INFO,
+    "flows": logging.INFO,
+    "console": logging.INFO,
+    "uvicorn": logging.WARNING,
+}
+
+
+@contextlib.contextmanager
+def log_to(path: Path) -> Iterator[None]:
+    """Sends what Kentongan and its web server log to a file, five of 2 MB at most, and nowhere else, while it lasts."""
     handler = logging.handlers.RotatingFileHandler(path, maxBytes=2_000_000, backupCount=4, encoding="utf-8")
     handler.setFormatter(JsonLines())
-    for name, level in (
-        ("kentongan", logging.INFO),
-        ("channels", logging.INFO),
-        ("flows", logging.INFO),
-        ("console", logging.INFO),
-        ("uvicorn", logging.WARNING),
-    ):
+    before = {name: (logging.getLogger(name).level, logging.getLogger(name).propagate) for name in _LEVELS}
+    for name, level in _LEVELS.items():
         logger = logging.getLogger(name)
         logger.setLevel(level)
         logger.addHandler(handler)
         logger.propagate = False
-    return handler
+    try:
+        yield
+    finally:
+        for name, (level, propagate) in before.items():
+            logger = logging.getLogger(name)
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+            logger.propagate = propagate
+        handler.close()

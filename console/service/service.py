@@ -173,7 +173,7 @@ def serve(
         _only_one(place),
         contextlib.closing(listen_for_receipts(receipts)) as listener,
         House.open(config, state, role="service") as house,
-        contextlib.closing(log_to(place.log / "service.log")),
+        log_to(place.log / "service.log"),
     ):
         asyncio.run(_serve(house, listener, prefect=prefect, say=say or _say, as_json=as_json))
     if "prefect" in sys.modules:
