@@ -14,7 +14,7 @@ from kentongan.cap.model import Status
 from kentongan.cap.reading import read
 from kentongan.desk.desk import Desk, new_id
 from kentongan.errors import BadInput, Refused
-from kentongan.ledger import Write, alerts
+from kentongan.ledger import Write, alerts, canonical, digest
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.seam import Mode
 from kentongan.sources import bmkg
@@ -39,9 +39,18 @@ class Document:
 
 
 def from_fields(
-    desk: Desk, hazard: str, fields: Mapping[str, JsonValue], *, status: Status = Status.ACTUAL, by: str
+    desk: Desk,
+    hazard: str,
+    fields: Mapping[str, JsonValue],
+    *,
+    status: Status = Status.ACTUAL,
+    by: str,
+    source_digest: str | None = None,
 ) -> Drafted:
-    """Drafts an alert of `hazard` from typed or read fields; raises BadInput naming every field at fault."""
+    """Drafts an alert of `hazard` from typed or read fields; raises BadInput naming every field at fault.
+
+    `source_digest` names the document that the fields were read from: the same one gives the same draft.
+    """
     known = desk.library.get(hazard)
     facts = known.read(fields, zone=ZoneInfo(desk.settings.agency.timezone))
     return _store(
@@ -50,6 +59,7 @@ def from_fields(
             known, facts, agency=desk.settings.agency, status=status, identifier=identifier, now=desk.now
         ),
         by=by,
+        source_digest=source_digest,
     )
 
 
@@ -64,7 +74,8 @@ def from_bmkg(
 ) -> Drafted:
     """Drafts an earthquake from BMKG's JSON; `fields` that an officer typed win over what BMKG says.
 
-    `index` chooses from a file that lists several, 0 being the newest.
+    `index` chooses from a file that lists several, 0 being the newest. The same document with the same fields gives
+    the same draft.
     """
     try:
         quake = bmkg.read(document.content, index=index)
@@ -80,7 +91,8 @@ def from_bmkg(
         "area": list(quake.felt_places) or [quake.place],
         **fields,
     }
-    drafted = from_fields(desk, "earthquake", proposed, status=status, by=by)
+    source = digest(canonical([digest(document.content.decode("utf-8", "replace")), index, status, dict(fields)]))
+    drafted = from_fields(desk, "earthquake", proposed, status=status, by=by, source_digest=source)
     return Drafted(drafted.alert, (*quake.warnings, *drafted.warnings), drafted.known)
 
 
@@ -114,14 +126,14 @@ def from_cap(desk: Desk, documents: Sequence[Document], *, lower_to: Status | No
 def _store(
     desk: Desk, make: Callable[[str], Draft], *, by: str, raw: bytes | None = None, source_digest: str | None = None
 ) -> Drafted:
-    def write(write: Write) -> StoredAlert:
+    def write(write: Write) -> tuple[StoredAlert, bool]:
         if source_digest is not None:
             found = alerts.by_source(write, source_digest)
             if found is not None:
-                return found
+                return found, True
         id, code = new_id(), desk.free_code(write)
         draft = make(f"kentongan-{id}")
-        return alerts.insert_alert(
+        drafted = alerts.insert_alert(
             write,
             id=id,
             code=code,
@@ -132,9 +144,10 @@ def _store(
             raw=raw,
             source_digest=source_digest,
         )
+        return drafted, False
 
-    stored = desk.ledger.write(write)
-    return Drafted(stored, stored.draft.warnings)
+    stored, known = desk.ledger.write(write)
+    return Drafted(stored, stored.draft.warnings, known)
 
 
 def _mode(draft: Draft) -> Mode:

@@ -130,9 +130,20 @@ def by_handle(read: Read, handle: str) -> StoredAlert:
 
 
 def by_source(read: Read, source_digest: str) -> StoredAlert | None:
-    """The draft that the same documents made before, if any."""
+    """The alert that the same documents made before, if one of them is still to be sent or being sent.
+
+    One that was stopped, withdrawn or has ended bars nobody: what was withdrawn by mistake can be relayed anew.
+    """
     table = schema.alert
-    row = read.execute(select(table).where(table.c.source_digest == source_digest)).mappings().first()
+    row = (
+        read.execute(
+            select(table)
+            .where(table.c.source_digest == source_digest, table.c.state.not_in(("stopped", "ended")))
+            .order_by(table.c.created_at.desc())
+        )
+        .mappings()
+        .first()
+    )
     return _stored(row) if row else None
 
 

@@ -27,6 +27,26 @@ from tests.kentongan.ledger.scenes import expand_all, register_sender
 REASON = "wrong_area"
 MINUTE = 60_000
 
+QUAKE = json.dumps(
+    {
+        "Infogempa": {
+            "gempa": {
+                "Tanggal": "21 Nov 2026",
+                "Jam": "14:05:00 WIB",
+                "DateTime": "2026-11-21T07:05:00+00:00",
+                "Coordinates": "-8.42,110.31",
+                "Lintang": "8.42 LS",
+                "Bujur": "110.31 BT",
+                "Magnitude": "6.3",
+                "Kedalaman": "22 km",
+                "Wilayah": "Pusat gempa berada di laut 64 km BaratDaya KULON PROGO-DIY",
+                "Potensi": "Tidak berpotensi tsunami",
+                "Dirasakan": "VI Kulon Progo",
+            }
+        }
+    }
+).encode()
+
 
 def rule(caught: pytest.ExceptionInfo[Refused]) -> str:
     assert "\n" not in str(caught.value)
@@ -417,6 +437,29 @@ def test_a_draft_is_not_approved_and_not_sent(desk: Scene) -> None:
         assert rule(caught) == "state"
     with pytest.raises(BadInput, match="no alert 'K0K0' in this ledger"):
         releases.prospect(desk.desk, "K0K0")
+
+
+def test_a_withdrawn_alert_can_be_relayed_anew(desk: Scene) -> None:
+    content = [drafts.Document("a.xml", document(Status.EXERCISE, Scope.PUBLIC))]
+    first = drafts.from_cap(desk.desk, content, by="siti").alert
+    approvals.submit(desk.desk, first.code, login("siti"))
+    approvals.approve(desk.desk, first.code, login("budi"))
+    releases.dispatch(desk.desk, first.code, login("siti"))
+    assert drafts.from_cap(desk.desk, content, by="siti").alert.code == first.code
+    releases.release_correction(desk.desk, first.code, login("siti"), reason="sent_by_mistake")
+    again = drafts.from_cap(desk.desk, content, by="siti")
+    assert not again.known
+    assert again.alert.code != first.code
+
+
+def test_the_same_earthquake_is_one_draft(desk: Scene) -> None:
+    quake = drafts.Document("q.json", QUAKE)
+    first = drafts.from_bmkg(desk.desk, quake, {}, status=Status.EXERCISE, by="siti")
+    again = drafts.from_bmkg(desk.desk, quake, {}, status=Status.EXERCISE, by="budi")
+    graver = drafts.from_bmkg(desk.desk, quake, {"severity": "Extreme"}, status=Status.EXERCISE, by="budi")
+    live = drafts.from_bmkg(desk.desk, quake, {}, by="budi")
+    assert (first.known, again.known, graver.known, live.known) == (False, True, False, False)
+    assert first.alert == again.alert
 
 
 def test_the_same_document_is_one_draft_and_a_lowered_one_another(desk: Scene) -> None:
