@@ -338,6 +338,20 @@ class Ledger:
         )
 
 
+def _set(connection: sqlite3.Connection, pragma: str) -> None:
+    """Sets a pragma; waits itself, for SQLite does not where two open a new file and both turn it to WAL."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
 def _engine(path: Path, begin: str) -> Engine:
     writing = begin == "BEGIN IMMEDIATE"
     engine = sqlalchemy.create_engine(
@@ -356,7 +370,7 @@ def _engine(path: Path, begin: str) -> Engine:
                 "temp_store=MEMORY",
                 *([] if writing else ["query_only=ON"]),
             ):
-                connection.execute(f"PRAGMA {pragma}")
+                _set(connection, pragma)
         except sqlite3.Error:
             # A connection that this hook refuses is nobody's: the pool does not close it.
             connection.close()
