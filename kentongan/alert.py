@@ -18,6 +18,9 @@ class Kind(enum.StrEnum):
     """What an alert does in its thread."""
 
     ALERT = "alert"
+    UPDATE = "update"
+    CANCEL = "cancel"
+    ALL_CLEAR = "all-clear"
     CORRECTION = "correction"
 
 
