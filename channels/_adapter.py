@@ -17,6 +17,7 @@ from kentongan.errors import BadConfig
 from kentongan.seam import (
     Absent,
     Accepted,
+    Inbound,
     InDoubt,
     Job,
     Limits,
@@ -183,6 +184,14 @@ class Adapter(ABC):
     def receipts(self, request: Received) -> Sequence[Receipt]:
         """This kind gets no receipts."""
         return ()
+
+    def inbound(self, request: Received) -> Sequence[Inbound]:
+        """Nobody writes to us on this kind."""
+        return ()
+
+    def handshake(self, request: Received) -> str | None:
+        """No provider of this kind checks our endpoint."""
+        return None
 
     async def close(self) -> None:
         """Closes connections."""

@@ -78,6 +78,19 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
+class Template:
+    """A template that the provider has approved, and what goes into its numbered places, in their order.
+
+    `language` is the provider's code. The parameters may hold slots. The whole text that a reader sees, the template's
+    own words included, is the `text` of the message.
+    """
+
+    name: str
+    language: str
+    parameters: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Rendered:
     """One message as approved, for one instance and one language; texts may hold slots (see `slot`).
 
@@ -99,6 +112,7 @@ class Rendered:
     link: str = ""
     media: tuple[Media, ...] = ()
     documents: tuple[Document, ...] = ()
+    template: Template | None = None
 
     def filled(self, values: Mapping[str, str]) -> Rendered:
         """Returns this message with every slot filled; raises KeyError for a slot without a value."""
@@ -109,6 +123,10 @@ class Rendered:
             html=fill(self.html, values),
             link=fill(self.link, values),
             documents=tuple(dataclasses.replace(d, text=fill(d.text, values)) for d in self.documents),
+            template=self.template
+            and dataclasses.replace(
+                self.template, parameters=tuple(fill(each, values) for each in self.template.parameters)
+            ),
         )
 
 
@@ -213,10 +231,16 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether an instance would pass if we sent now; `detail` says what was seen, in one sentence."""
+    """Whether an instance would pass if we sent now; `detail` says what was seen, in one sentence.
+
+    `expires_at`: when the credential ends (UTC); `quota_left`: messages that the provider still takes today. None
+    where the provider does not say.
+    """
 
     ready: bool
     detail: str
+    expires_at: datetime | None = None
+    quota_left: int | None = None
 
 
 class Confirmed(enum.StrEnum):
@@ -237,6 +261,22 @@ class Receipt:
     key: str = ""
     provider_id: str = ""
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """What somebody wrote to us: from an address of `family`, in answer to our message `in_reply_to` where it says so.
+
+    `provider_id` is the provider's name for their message, by which a repeated call is known; "" where it has none.
+    `in_reply_to` is the provider's name for ours, "" where the message answers none. `text` is "" for a picture and
+    the like. Address and text never show in `repr`.
+    """
+
+    family: str
+    address: str = field(repr=False)
+    text: str = field(repr=False)
+    provider_id: str = ""
+    in_reply_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +388,12 @@ class Channel(Protocol):
 
     def receipts(self, request: Received) -> Sequence[Receipt]:
         """Reads a provider's call to our receipt endpoint; pure. Raises Forged."""
+
+    def inbound(self, request: Received) -> Sequence[Inbound]:
+        """Reads what people wrote to us out of the same call; pure. Raises Forged, as `receipts` does."""
+
+    def handshake(self, request: Received) -> str | None:
+        """What a provider that checks our receipt endpoint must read; None where this is no check. Raises Forged."""
 
     async def close(self) -> None:
         """Closes connections."""

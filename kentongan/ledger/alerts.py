@@ -23,7 +23,7 @@ from kentongan.ledger import schema
 from kentongan.ledger.ledger import Read, Write, canonical, digest
 from kentongan.ledger.planning import plan_public
 from kentongan.plan import Plan
-from kentongan.seam import Document, Media, Mode, Rendered
+from kentongan.seam import Document, Media, Mode, Rendered, Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +249,8 @@ def rendered_from_json(content: str) -> Rendered:
     fields["mode"] = Mode(fields["mode"])
     fields["media"] = tuple(Media(**{**m, "content": base64.b64decode(m["content"])}) for m in fields["media"])
     fields["documents"] = tuple(Document(**d) for d in fields["documents"])
+    if (template := fields.get("template")) is not None:
+        fields["template"] = Template(**{**template, "parameters": tuple(template["parameters"])})
     return Rendered(**fields)
 
 

@@ -23,6 +23,7 @@ from kentongan.seam import (
     Absent,
     Accepted,
     Address,
+    Inbound,
     InDoubt,
     Job,
     Limits,
@@ -128,6 +129,12 @@ class ScriptedChannel:
 
     def receipts(self, request: Received) -> Sequence[Receipt]:
         return ()
+
+    def inbound(self, request: Received) -> Sequence[Inbound]:
+        return ()
+
+    def handshake(self, request: Received) -> str | None:
+        return None
 
     async def close(self) -> None:
         return
