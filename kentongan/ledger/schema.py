@@ -10,6 +10,7 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -224,6 +225,26 @@ address = Table(
     Column("active", Integer, nullable=False, server_default=text("1")),
     UniqueConstraint("person_id", "family", "hash"),
     Index("address_family", "family", "active", "id"),
+)
+
+region = Table(
+    "region",
+    metadata,
+    Column("code", Text, primary_key=True),  # dotted: a region lies in the one whose code begins its own
+    Column("name", Text, nullable=False),
+    Column("timezone", Text),
+    Column("latitude", Float),  # of a point inside it
+    Column("longitude", Float),
+    Column("south", Float),  # the box of its boundary; east may lie beyond 180
+    Column("west", Float),
+    Column("north", Float),
+    Column("east", Float),
+)
+region_boundary = Table(
+    "region_boundary",
+    metadata,
+    Column("code", Text, primary_key=True),
+    Column("rings", Text, nullable=False),  # outer rings of [latitude, longitude], as JSON
 )
 
 officer = Table(
