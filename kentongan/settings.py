@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from zoneinfo import ZoneInfo
@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
+from kentongan.approved import ApprovedTemplate
 from kentongan.errors import BadConfig
 from kentongan.seam import Mode
 
@@ -128,6 +129,10 @@ class InstanceSettings(Model):
     concurrency: int | None = Field(default=None, ge=1, le=64, description="Requests at once; absent: the kind's own.")
     deadline: float = Field(default=10.0, gt=0, le=120, description="Seconds for one request in all.")
     deliver_within: float | None = Field(default=None, gt=0, description="Seconds after which it is too late.")
+
+    def approved_templates(self) -> Sequence[ApprovedTemplate] | None:
+        """The templates that its provider has approved and takes alone; None where it takes words of ours."""
+        return None
 
 
 class Audience(Model):

@@ -58,6 +58,7 @@ def targets(desk: Desk, draft: Draft, instances: Mapping[str, InstanceSettings])
             limits=desk.kinds.limits(settings),
             public=settings.audience is None,
             languages=languages,
+            approved=settings.approved_templates(),
         )
         for name, settings in instances.items()
     ]

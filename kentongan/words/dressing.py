@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 
 from kentongan import cap
 from kentongan.alert import Draft, Kind, mode_of
+from kentongan.approved import ApprovedTemplate
 from kentongan.cap.model import Status
-from kentongan.seam import Document, Limits, Mode, Rendered
+from kentongan.seam import Document, Limits, Mode, Rendered, Template
 from kentongan.settings import Agency
 from kentongan.words.codes import codes_in, with_language
 from kentongan.words.composing import Layout, TemplateFault, composer, message, visible, visible_page
@@ -27,7 +28,10 @@ from kentongan.words.shortening import Budget, Shortener
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One channel instance to render for, in these languages; `public` where everybody can read it."""
+    """One channel instance to render for, in these languages; `public` where everybody can read it.
+
+    `approved` are the templates that its provider takes alone, None where it takes words of ours.
+    """
 
     instance: str
     kind: str
@@ -36,6 +40,7 @@ class Target:
     limits: Limits
     public: bool
     languages: tuple[str, ...]
+    approved: Sequence[ApprovedTemplate] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class _Made:
     length: int
     most: int
     spoiled: bool
+    template: Template | None
 
     @property
     def fits(self) -> bool:
@@ -104,7 +110,7 @@ class Dresser:
         forms = ("short",) if all(voice.standing_in for voice in voices) else layout.forms
 
         def make(form: str, budget: Budget) -> _Made:
-            return self._made(target.limits, layout, code, voices, form, budget)
+            return self._made(target, layout, code, voices, form, budget)
 
         made = fullest(make, forms, last_resort=reserve)
         if made is None:
@@ -130,6 +136,7 @@ class Dresser:
             html=made.html,
             link=self._link,
             documents=documents,
+            template=made.template,
         )
         return dressed, made.spoiled
 
@@ -179,13 +186,17 @@ class Dresser:
         }, shortener
 
     def _made(
-        self, limits: Limits, layout: Layout, code: str, voices: Sequence[Voice], form: str, budget: Budget
+        self, target: Target, layout: Layout, code: str, voices: Sequence[Voice], form: str, budget: Budget
     ) -> _Made:
         spoken = [self._section(layout, voice, form, budget) for voice in voices]
         sections = [section for section, _ in spoken]
         mark = self._mark(layout, voices)
         names = {**sections[0], "sections": sections, "mark": mark, "code": code}
-        dressed = message(self.templates.dress(layout.name, names))
+        template = None
+        if target.approved is None:
+            dressed = message(self.templates.dress(layout.name, names))
+        else:
+            dressed, template = self._filled(target.approved, layout, voices[0].language, names)
         text = visible(dressed) if layout.markup else dressed
         spoiled = False
         if layout.alphabet == "gsm7":
@@ -206,10 +217,38 @@ class Dresser:
             mark=mark,
             most_names=max(shortener.most_names for _, shortener in spoken),
             most_characters=max(shortener.most_characters for _, shortener in spoken),
-            length=count(widest, limits.counting),
-            most=limits.length,
+            length=count(widest, target.limits.counting),
+            most=target.limits.length,
             spoiled=spoiled,
+            template=template,
         )
+
+    def _filled(
+        self, approved: Sequence[ApprovedTemplate], layout: Layout, language: str, names: Mapping[str, object]
+    ) -> tuple[str, Template]:
+        """The text of the approved template for this kind, language and mark, and what goes into its places."""
+        mark = str(names["mark"])
+        tokens = self._library.marks.tokens()
+        chosen = next(
+            (
+                each
+                for each in approved
+                if (each.kind, each.language) == (self._kind, language)
+                and (marked(each.body, mark) if mark else not any(marked(each.body, token) for token in tokens))
+            ),
+            None,
+        )
+        if chosen is None:
+            that = f" that begins and ends with {mark}" if mark else " without a drill mark"
+            raise TemplateFault(
+                f"no template for {self._kind} in {language}{that} is approved",
+                "have one approved by the provider and name it in channels.yaml",
+            )
+        parameters = tuple(" ".join(self.templates.block(layout.name, each, names)) for each in chosen.parameters)
+        for name, said in zip(chosen.parameters, parameters, strict=True):
+            if not said:
+                raise TemplateFault(f"parameter {name} of template {chosen.name} is empty", "the provider refuses that")
+        return chosen.said(parameters), Template(chosen.name, chosen.code, parameters)
 
     def _documents(
         self, page: str, layout: Layout, code: str, voices: Sequence[Voice], made: _Made

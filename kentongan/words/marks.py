@@ -60,6 +60,11 @@ class Marks:
         tokens = self._file.test if status is Status.TEST else self._file.exercise
         return getattr(tokens.get(language) or tokens[self._file.other_languages], form)  # type: ignore[no-any-return]
 
+    def tokens(self) -> frozenset[str]:
+        """Every token there is, in either form."""
+        of = (*self._file.test.values(), *self._file.exercise.values())
+        return frozenset(token for each in of for token in (each.long, each.short))
+
 
 def marked(text: str, mark: str) -> bool:
     """Whether `text`, but for white space around it, begins and ends with `mark`: two tokens, not one seen twice."""
