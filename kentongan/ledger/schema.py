@@ -1,8 +1,8 @@
 """The ledger's tables.
 
 Times are whole milliseconds (`kentongan.clock`). Rows of `alert` (but for its last block), `rendering`, `submission`
-and `approval` never change once written; events carry their digests. No table but `address` holds an address, and
-that only encrypted.
+and `approval` never change once written; events carry their digests. No table but `address`, `answer` and `pager` holds an
+address, and that only encrypted.
 """
 
 from __future__ import annotations
@@ -138,6 +138,7 @@ delivery = Table(
     Index("delivery_provider", "instance", "provider_id", sqlite_where=text("provider_id IS NOT NULL")),
     Index("delivery_doubt", "alert_id", sqlite_where=text("stage = 'done' AND result = 'in_doubt'")),
     Index("delivery_follows", "follows", sqlite_where=text("follows IS NOT NULL")),
+    Index("delivery_person", "person_id", sqlite_where=text("person_id IS NOT NULL")),
 )
 
 attempt = Table(
@@ -226,6 +227,52 @@ address = Table(
     Column("active", Integer, nullable=False, server_default=text("1")),
     UniqueConstraint("person_id", "family", "hash"),
     Index("address_family", "family", "active", "id"),
+    Index("address_hash", "hash"),
+)
+
+opt_out = Table(
+    "opt_out",
+    metadata,
+    Column("family", Text, nullable=False),  # "*": the person wholly
+    Column("unique_by", Text, nullable=False),  # keyed hash of the address; the person's id where wholly
+    Column("at", BigInteger, nullable=False),
+    Column("by", Text, nullable=False),  # an officer's name, or "answer"
+    PrimaryKeyConstraint("family", "unique_by"),
+)
+
+step = Table(
+    "step",
+    metadata,
+    Column("alert_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # fallback or escalation
+    Column("number", Integer, nullable=False),  # its place in the plan
+    Column("epoch", Integer, nullable=False),  # the alert's, when it was sent off
+    Column("position", Integer, nullable=False, server_default=text("0")),  # which channel or group is next
+    Column("mark", BigInteger),  # the last delivery there was when this position began
+    Column("cursor", BigInteger, nullable=False, server_default=text("0")),  # how far this position is done
+    Column("due_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("alert_id", "kind", "number"),
+    Index("step_due", "due_at"),
+)
+
+answer = Table(
+    "answer",
+    metadata,
+    Column("number", _Id, primary_key=True, autoincrement=True),  # in the order in which they came
+    Column("id", Text, nullable=False, unique=True),
+    Column("instance", Text, nullable=False),
+    Column("family", Text, nullable=False),
+    Column("unique_by", Text, nullable=False),  # keyed hash of the address it came from
+    Column("provider_id", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("person_id", Text),
+    Column("alert_id", Text),
+    Column("delivery_id", BigInteger),
+    Column("meaning", Text, nullable=False),  # kentongan.answers.Meaning
+    Column("ciphertext", LargeBinary, nullable=False),  # address and text, under the person's key or the one below
+    Column("key", LargeBinary),  # its own, wrapped, where the sender is nobody we know
+    Index("answer_alert", "alert_id", "unique_by", "number"),
+    Index("answer_provider", "instance", "provider_id", unique=True, sqlite_where=text("provider_id <> ''")),
 )
 
 region = Table(
