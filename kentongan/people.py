@@ -18,7 +18,7 @@ from kentongan.errors import BadInput
 from kentongan.seam import Address
 from kentongan.settings import Audience
 
-FAMILIES = ("phone", "telegram")
+FAMILIES = ("phone", "telegram", "email")
 """The address spaces that a list may hold, each a column of its own."""
 
 COLUMNS = ("reference", "name", *FAMILIES, "language", "groups", "regions")
@@ -27,6 +27,9 @@ _DELIMITERS = (",", ";", "\t")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
 _REGION = re.compile(r"[0-9a-z]+([.-][0-9a-z]+)*")
 _CHAT = re.compile(r"-?[0-9]{1,16}")
+# RFC 5321 Dot-string and Domain; quoted local parts and literal addresses are left out.
+_LOCAL_PART = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])")
 _REFERENCE = re.compile(r"[\w.:/-]{1,64}")
 _SPREADSHEET = re.compile(r"[0-9]+([.,][0-9]+)?e\+?[0-9]+", re.IGNORECASE)
 
@@ -67,8 +70,8 @@ def read_people(
 ) -> Iterator[Row | Fault | Remark]:
     """Reads a list of people, one person a row, in the order of the file.
 
-    Columns: `reference` (the agency's own id, optional), `phone`, `telegram` (a chat id), `language`, `groups` and
-    `regions` (several with semicolons); `name` is dropped with a remark. At least one address is needed a row.
+    Columns: `reference` (the agency's own id, optional), `phone`, `telegram` (a chat id), `email`, `language`, `groups`
+    and `regions` (several with semicolons); `name` is dropped with a remark. At least one address is needed a row.
     Comma, semicolon and tab are told apart by the header. `default_region` is the ISO 3166 country of numbers written
     without one. `identify(family, value)` gives the keyed hash (`StateKeys.address_hash`) that stands in for an absent
     reference. While iterating, raises BadInput where the file as a whole cannot be read.
@@ -87,6 +90,11 @@ def read_people(
 def mask(address: Address) -> str:
     """Returns what an officer may see of an address, such as `+62•••••789`; its length does not show."""
     value = address.value
+    if address.family == "email":
+        # Name and domain may both be a person's; what comes last says that it is e-mail and from where.
+        _, at, domain = value.rpartition("@")
+        _, dot, last = domain.rpartition(".")
+        return f"{value[0]}•••••@•••••.{last}" if at and dot and 0 < len(last) <= 24 else "•••••"
     if len(value) < 8:
         return "•••••"
     return f"{value[:3] if value.startswith('+') else ''}•••••{value[-3:]}"
@@ -138,7 +146,22 @@ def normalise(family: str, text: str, *, default_region: str) -> Address:
         if not _CHAT.fullmatch(text) or int(text) == 0:
             raise ValueError("is no Telegram chat id; write the whole number that the bot was given, not a name")
         return Address(family, str(int(text)))
+    if family == "email":
+        return Address(family, _email(text))
     raise ValueError(f"is no address that can be used; known are {', '.join(FAMILIES)}")
+
+
+def _email(text: str) -> str:
+    local, _, domain = text.rpartition("@")
+    # Mailboxes that differ only in case are one wherever mail is delivered today, and so one person here.
+    local = local.lower()
+    try:
+        domain = domain.encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        domain = ""
+    if not _LOCAL_PART.fullmatch(local) or not _DOMAIN.fullmatch(domain) or len(local) > 64 or len(domain) > 189:
+        raise ValueError("is no e-mail address that can be used; write it as name@example.org, without accents")
+    return f"{local}@{domain}"
 
 
 def _phone(text: str, default_region: str) -> str:
@@ -223,7 +246,7 @@ def _header(line: str, place: str) -> tuple[str, list[str]]:
     columns = columns_by(delimiter)
     known = ", ".join(COLUMNS)
     if not any(family in columns for family in FAMILIES):
-        raise BadInput(f"{place} row 1 must name the columns, phone or telegram among them; known are {known}")
+        raise BadInput(f"{place} row 1 must name the columns, phone, telegram or email among them; known are {known}")
     unknown = [(position, column) for position, column in enumerate(columns, 1) if column not in COLUMNS]
     if unknown:
         position, column = unknown[0]
@@ -258,7 +281,10 @@ def _row(number: int, cells: dict[str, str], default_region: str, identify: Call
                 shown = mask(Address(family, "".join(filter(str.isprintable, text))))
                 raise _Wrong(family, f"{shown} {error}") from None
     if not addresses:
-        raise _Wrong(" or ".join(FAMILIES), "is empty; give an address or take the row out")
+        raise _Wrong(
+            " or ".join(family for family in FAMILIES if family in cells),
+            "is empty; give an address or take the row out",
+        )
     language = cells.get("language", "").lower().replace("_", "-") or None
     if language is not None and not _LANGUAGE.fullmatch(language):
         raise _Wrong("language", "is no language code; write one such as id or en")

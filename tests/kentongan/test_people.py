@@ -75,7 +75,7 @@ def test_a_reference_of_our_own_follows_the_address_and_not_the_row() -> None:
         ([""], "row 1 must name the columns"),
         (["081234567890,id", "081234567891,id"], "row 1 must name the columns"),
         (["phone,telefon"], "column 2 'telefon': no such column; known are reference, name, phone"),
-        (["phone,email"], "column 2 'email': no such column"),
+        (["phone,fax"], "column 2 'fax': no such column"),
         (["phone,081234567890"], "column 2: no such column"),
         (["phone,"], "column 2: no such column"),
         (["phone,language,phone"], "names phone twice"),
@@ -210,6 +210,78 @@ def test_a_mask_shows_three_digits_and_no_length(digits: int, family: str) -> No
     assert shown == f"+{str(digits)[:2]}•••••{str(digits)[-3:]}"
     assert mask(Address("telegram", str(digits)))[-4:] == f"•{str(digits)[-3:]}"
     assert mask(Address(family, str(digits)[:7])) == "•••••"
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("Siti.Rahma@Example.ORG", "siti.rahma@example.org"),
+        ("a+b@xn--bcher-kva.example", "a+b@xn--bcher-kva.example"),
+        ("a@bücher.example", "a@xn--bcher-kva.example"),
+        ("o'hara_1@mail.bpbd.go.id", "o'hara_1@mail.bpbd.go.id"),
+    ],
+)
+def test_an_email_address_is_kept_in_one_form(written: str, kept: str) -> None:
+    assert normalise("email", written, default_region="ID") == Address("email", kept)
+    assert normalise("email", kept, default_region="ID").value == kept
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        "siti",
+        "siti@",
+        "@bpbd.org",
+        "a@b@example.org",
+        "siti@localhost",
+        "siti@[192.0.2.1]",
+        '"a b"@example.org',
+        "a..b@example.org",
+        ".a@example.org",
+        "a@example..org",
+        "a@-x.org",
+        "a@example.org.",
+        "a@192.0.2.1",
+        "sítí@example.org",
+        "a b@example.org",
+        "a@example.org\r\nBcc: x@example.org",
+        "a@exam\nple.org",
+        "<a@example.org>",
+        f"{'a' * 65}@example.org",
+        f"a@{'b' * 64}.org",
+        f"a@{'b.' * 120}org",
+    ],
+)
+def test_what_is_no_email_address_is_told_without_being_shown(written: str) -> None:
+    with pytest.raises(ValueError, match=r"write it as name@example\.org") as raised:
+        normalise("email", written, default_region="ID")
+    assert not written or written not in str(raised.value)
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_no_email_address_that_is_let_in_can_break_a_command(local: str, domain: str) -> None:
+    try:
+        value = normalise("email", f"{local}@{domain}", default_region="ID").value
+    except ValueError:
+        return
+    assert value.isascii()
+    assert value.isprintable()
+    assert not set(value) & set(' <>(),;:\\"[]')
+    assert normalise("email", value, default_region="ID").value == value
+
+
+def test_the_mask_of_an_email_address_shows_neither_name_nor_domain() -> None:
+    assert mask(Address("email", "siti.rahma@siti-rahma.web.id")) == "s•••••@•••••.id"
+    assert mask(Address("email", "nonsense")) == "•••••"
+
+
+def test_a_list_may_hold_email_addresses() -> None:
+    row, fault = read(["email,groups", "Siti@Example.org,coast", "budi(at)example.org,coast"])
+    assert isinstance(row, Row)
+    assert row.addresses == (Address("email", "siti@example.org"),)
+    assert isinstance(fault, Fault)
+    assert "budi" not in fault.sentence
 
 
 @pytest.mark.parametrize(
