@@ -328,12 +328,33 @@ class Traits:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What a provider charges, in `currency` (ISO 4217): for a message, for one with a link, for one post looked at."""
+
+    currency: str
+    message: float
+    with_link: float
+    look_up: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Which pictures a message may carry: at most `most` of `types`, each of `size` bytes, with so long a description."""
+
+    most: int
+    size: int
+    types: tuple[str, ...] = ("image/jpeg", "image/png", "image/webp")
+    description: int = 1_500
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What THIS instance allows; read from its settings, never from the network.
 
     `counting` names the rule in `kentongan.words.counting` by which `length` is measured; `length` is in that rule's
     units. `rate`: requests a second; `concurrency`: requests at once; `deadline`: seconds for one request in all;
-    `deliver_within`: seconds from dispatch after which it is too late to be of use on this channel.
+    `deliver_within`: seconds from dispatch after which it is too late to be of use on this channel. `cost`: None where
+    a message costs nothing or nobody has said what. `pictures`: None where it carries none.
     """
 
     counting: str
@@ -342,6 +363,8 @@ class Limits:
     concurrency: int
     deadline: float
     deliver_within: float
+    cost: Cost | None = None
+    pictures: Pictures | None = None
 
 
 class Channel(Protocol):

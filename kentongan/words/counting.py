@@ -4,6 +4,7 @@ rule        unit
 characters  Unicode code points
 mastodon    code points; a link counts 23, a remote mention only its local part
 telegram    UTF-16 code units of the text after entity parsing
+x           weighted characters: most scripts of Europe and the Near East 1, others and emoji 2, a link 23
 sms         segments of a (concatenated) short message, 3GPP TS 23.038 and 23.040
 """
 
@@ -148,10 +149,58 @@ def _mastodon(text: str) -> int:
     return len(_REMOTE_MENTION.sub(r"\1", _LINK.sub(link, text)))
 
 
+# twitter-text's configuration v3 (docs.x.com, fundamentals/counting-characters): these weigh 1, all others 2.
+_X_LIGHT = ((0x0, 0x10FF), (0x2000, 0x200D), (0x2010, 0x201F), (0x2032, 0x2037))
+_X_LINK = 23
+# Top-level domains that X surely knows; of others it makes no link, and their letters count in full.
+_X_DOMAIN = re.compile(r"[A-Za-z0-9.-]+\.(?:[A-Za-z]{2}|com|org|net|int|gov|edu|mil|info|asia)", re.IGNORECASE)
+# X makes a link of a domain without https:// as well, which then counts more than its few letters.
+_BARE_DOMAIN = re.compile(
+    r"(?<![@$#\w/.-])(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,}(?:/[\w/%.=&?#~+-]*)?"
+)
+_PICTOGRAPH = "[\u00a9\u00ae\u203c\u2049\u2100-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff]"
+_SKIN_OR_STYLE = "[\ufe0f\U0001f3fb-\U0001f3ff]{0,2}"
+_EMOJI = re.compile(
+    "[0-9#*]\ufe0f?\u20e3"
+    "|[\U0001f1e6-\U0001f1ff]{2}"
+    "|\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f"
+    f"|{_PICTOGRAPH}{_SKIN_OR_STYLE}(?:\u200d{_PICTOGRAPH}{_SKIN_OR_STYLE}){{0,4}}"
+)
+
+
+def _x(text: str) -> int:
+    composed = unicodedata.normalize("NFC", text)
+    total, end = 0, 0
+    for match in _LINK.finditer(composed):
+        total += _x_words(composed[end : match.start()])
+        known = _X_DOMAIN.fullmatch(match.group("host")) is not None
+        total += _X_LINK if known else max(_X_LINK, _x_weight(match.group(0)))
+        end = match.end()
+    return total + _x_words(composed[end:])
+
+
+def _x_words(text: str) -> int:
+    longer = sum(max(0, _X_LINK - _x_weight(match.group(0))) for match in _BARE_DOMAIN.finditer(text))
+    return longer + _x_weight(text)
+
+
+def _x_weight(text: str) -> int:
+    emoji = 0
+
+    def taken(_: re.Match[str]) -> str:
+        nonlocal emoji
+        emoji += 1
+        return ""
+
+    rest = _EMOJI.sub(taken, text)
+    return 2 * emoji + sum(1 if any(a <= ord(sign) <= z for a, z in _X_LIGHT) else 2 for sign in rest)
+
+
 _RULES: Mapping[str, Callable[[str], int]] = {
     "characters": len,
     "mastodon": _mastodon,
     "telegram": lambda text: len(text.encode("utf-16-le", "surrogatepass")) // 2,
+    "x": _x,
     "sms": lambda text: segments(text).parts,
 }
 

@@ -1,0 +1,322 @@
+"""X (API v2): public posts on an account of the agency, each of them charged.
+
+The token is a user's own (OAuth 2 with tweet.read, tweet.write, users.read and media.write, or a longer-lived one):
+an app-only token may not post. It is used as it is and not refreshed here. A post with a link costs far more than one
+without; `kentongan channels` shows both.
+Source: docs.x.com, x-api/posts, x-api/media, fundamentals/rate-limits, fundamentals/response-codes-and-errors.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import quote
+
+from pydantic import Field, JsonValue, model_validator
+
+from channels._adapter import HttpAdapter, OnlineSettings, read_secret
+from channels._reading import Answer, readiness, reversible, unreadable
+from channels._visible import carries_code
+from kentongan.seam import (
+    Absent,
+    Accepted,
+    Cost,
+    Credential,
+    InDoubt,
+    Job,
+    Limits,
+    Media,
+    Outcome,
+    Pending,
+    Pictures,
+    Posted,
+    Readiness,
+    Rejected,
+    Rendered,
+    Traits,
+    Uploaded,
+    Why,
+)
+from kentongan.settings import SecretSource
+
+if TYPE_CHECKING:
+    import httpx
+
+PAGE = 100
+"""Most of our own posts that one look-up returns, and is charged for."""
+
+SEGMENT = 1024 * 1024
+"""Bytes of a picture in one request."""
+
+POLL = 1.0
+"""Seconds between two questions where X does not say how long."""
+
+_NAME, _STEP, _ID, _SEGMENT = "name", "step", "id", "segment"
+_MEDIUM = "medium:"
+
+
+class Settings(OnlineSettings):
+    """One X account."""
+
+    base_url: str = Field(default="https://api.x.com", description="Address of the API.")
+    token: SecretSource = Field(description="Access token of the account's user; an app-only token may not post.")
+    account: str | None = Field(
+        default=None,
+        pattern="^[0-9]{1,19}$",
+        description="The account's numeric id; absent: asked at each look-up.",
+    )
+    may_edit: bool = Field(default=False, description="Whether the account may edit its posts (X Premium).")
+    price: float = Field(default=0.015, ge=0, description="What X charges for a post, in US dollars.")
+    price_with_link: float = Field(default=0.20, ge=0, description="What X charges for a post with a link.")
+    price_of_look_up: float = Field(default=0.001, ge=0, description="What X charges for each post of ours looked at.")
+
+    @model_validator(mode="after")
+    def _seen_by_all(self) -> Settings:
+        if self.audience is not None:
+            raise ValueError("audience must be absent: X publishes to everybody")
+        return self
+
+    def limits(self) -> Limits:
+        """100 posts in 15 minutes are allowed a user."""
+        limits = self.limited("x", 280, rate=0.1, concurrency=1, deliver_within=21_600)
+        return dataclasses.replace(
+            limits,
+            cost=Cost("USD", self.price, self.price_with_link, self.price_of_look_up),
+            pictures=Pictures(most=4, size=5_000_000, description=1_000),
+        )
+
+
+class Adapter(HttpAdapter):
+    """X knows no idempotency key; it refuses the same words again, which says that they may be out."""
+
+    kind: ClassVar[str] = "x"
+    traits: ClassVar[Traits] = Traits(public=True, find=True, edit=True, delete=True, upload=True, settling=30.0)
+
+    def __init__(self, name: str, settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        super().__init__(name, settings, transport=transport)
+        self._account = settings.account
+        self._may_edit = settings.may_edit
+        self._token = read_secret(settings.token, name, "token")
+
+    @property
+    def _bearer(self) -> Mapping[str, str]:
+        return {"Authorization": f"Bearer {self._token.get_secret_value()}"}
+
+    async def _send(self, message: Rendered, job: Job, uploaded: Uploaded | None) -> Outcome:
+        media: list[JsonValue] = list(uploaded.references.values()) if uploaded else []
+        return await self._post({"text": message.text, **({"media": {"media_ids": media}} if media else {})})
+
+    async def _edit(self, posted: Posted, message: Rendered, job: Job) -> Outcome:
+        """Each edit has a new id. Pictures go with the old words."""
+        if not self._may_edit:
+            return Rejected("this account may not edit", Why.PAYLOAD)
+        return await self._post({"text": message.text, "edit_options": {"previous_post_id": posted.id}})
+
+    async def _post(self, fields: dict[str, JsonValue]) -> Outcome:
+        asked = await self.wire.ask("POST", "/2/tweets", headers=self._bearer, fields=fields, documented=_documented)
+        if not isinstance(asked, Answer):
+            return asked
+        identifier = _data(asked).get("id")
+        return Accepted(identifier, _address(identifier)) if isinstance(identifier, str) else unreadable(asked)
+
+    # --- Pictures: initialize, append, finalize, wait, describe; one request a call ---
+
+    async def upload(self, message: Rendered) -> Uploaded | Outcome:
+        """Begins with the first picture; `advance` takes the further steps and pictures in turn."""
+        return await self._next_picture(message, {})
+
+    async def advance(self, message: Rendered, job: Job) -> Uploaded | Outcome:
+        """Takes the step that the handle names."""
+        handle = dict(job.handle or {})
+        step, name = handle.get(_STEP), handle.get(_NAME)
+        media = next((media for media in message.media if media.name == name), None)
+        if step is None or media is None:
+            return await self._next_picture(message, handle)
+        match step:
+            case "append":
+                return await self._append(handle, media)
+            case "finalize":
+                path = f"/2/media/upload/{quote(handle[_ID], safe='')}/finalize"
+                return self._processing(handle, await self._ask("POST", path), message, media)
+            case "status":
+                query = {"command": "STATUS", "media_id": handle[_ID]}
+                return self._processing(handle, await self._ask("GET", "/2/media/upload", query=query), message, media)
+            case _:
+                return await self._describe(handle, message, media)
+
+    async def _next_picture(self, message: Rendered, handle: Mapping[str, str]) -> Uploaded | Outcome:
+        media = next((media for media in message.media if _MEDIUM + media.name not in handle), None)
+        if media is None:
+            return _progress(message, handle)
+        fields: dict[str, JsonValue] = {
+            "media_type": media.media_type,
+            "media_category": "tweet_image",
+            "total_bytes": len(media.content),
+        }
+        asked = await self._ask("POST", "/2/media/upload/initialize", fields=fields)
+        if not isinstance(asked, Answer):
+            return reversible(asked)
+        identifier = _data(asked).get("id")
+        if not isinstance(identifier, str):
+            return reversible(unreadable(asked))
+        return _step({**handle, _NAME: media.name, _ID: identifier, _SEGMENT: "0"}, "append")
+
+    async def _append(self, handle: dict[str, str], media: Media) -> Uploaded | Outcome:
+        number = int(handle[_SEGMENT])
+        part = media.content[number * SEGMENT : (number + 1) * SEGMENT]
+        asked = await self.wire.ask(
+            "POST",
+            f"/2/media/upload/{quote(handle[_ID], safe='')}/append",
+            headers=self._bearer,
+            form={"segment_index": str(number)},
+            files={"media": (media.name, part, "application/octet-stream")},
+            repeatable=True,
+            documented=_documented,
+        )
+        if not isinstance(asked, Answer):
+            return reversible(asked)
+        if (number + 1) * SEGMENT < len(media.content):
+            return _step({**handle, _SEGMENT: str(number + 1)}, "append")
+        return _step(handle, "finalize")
+
+    def _processing(
+        self, handle: dict[str, str], asked: Answer | Outcome, message: Rendered, media: Media
+    ) -> Uploaded | Outcome:
+        if not isinstance(asked, Answer):
+            return reversible(asked)
+        data = _data(asked)
+        if data.get("id") != handle[_ID]:
+            return reversible(unreadable(asked))
+        processing = data.get("processing_info")
+        state = processing.get("state", "succeeded") if isinstance(processing, dict) else "succeeded"
+        if state == "failed":
+            return Rejected("X cannot use the picture", Why.PAYLOAD)
+        if state != "succeeded":
+            after = processing.get("check_after_secs") if isinstance(processing, dict) else None
+            wait = float(after) if isinstance(after, (int, float)) and not isinstance(after, bool) else POLL
+            return Pending({**handle, _STEP: "status"}, min(max(wait, 0.0), 60.0), irreversible_next=False)
+        return _step(handle, "describe") if media.description else _taken(handle, message)
+
+    async def _describe(self, handle: dict[str, str], message: Rendered, media: Media) -> Uploaded | Outcome:
+        fields: dict[str, JsonValue] = {
+            "id": handle[_ID],
+            "metadata": {"alt_text": {"text": media.description}},
+        }
+        asked = await self._ask("POST", "/2/media/metadata", fields=fields)
+        return _taken(handle, message) if isinstance(asked, Answer) else reversible(asked)
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        fields: Mapping[str, JsonValue] | None = None,
+    ) -> Answer | Outcome:
+        """Asks what may be asked again without harm."""
+        return await self.wire.ask(
+            method, path, headers=self._bearer, query=query, fields=fields, repeatable=True, documented=_documented
+        )
+
+    # --- Looking up, taking away ---
+
+    async def find(self, message: Rendered, job: Job) -> Accepted | Absent | InDoubt:
+        """Reads our own posts since the intent; each that comes back is charged."""
+        account = self._account
+        if account is None:
+            asked = await self._ask("GET", "/2/users/me")
+            identifier = _data(asked).get("id") if isinstance(asked, Answer) else None
+            if not isinstance(identifier, str) or not identifier.isalnum():
+                return InDoubt("our account cannot be read")
+            account = identifier
+        earliest = job.since - timedelta(seconds=60)
+        query = {
+            "max_results": str(PAGE),
+            "start_time": earliest.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "tweet.fields": "created_at,text",
+        }
+        page = await self._ask("GET", f"/2/users/{account}/tweets", query=query)
+        return _look(page.fields, message.code, earliest) if isinstance(page, Answer) else _UNSEEN
+
+    async def delete(self, posted: Posted, job: Job) -> Outcome:
+        """Takes a post away, and with it every version of it that was edited."""
+        asked = await self.wire.ask(
+            "DELETE",
+            f"/2/tweets/{quote(posted.id, safe='')}",
+            headers=self._bearer,
+            repeatable=True,
+            documented=lambda answer: Accepted(posted.id) if answer.status == 404 else _documented(answer),
+        )
+        if not isinstance(asked, Answer):
+            return asked
+        return Accepted(posted.id) if _data(asked).get("deleted") is True else unreadable(asked)
+
+    async def ready(self) -> Readiness:
+        """Asks whose token this is."""
+        asked = await self._ask("GET", "/2/users/me")
+        if isinstance(asked, Answer) and not isinstance(_data(asked).get("id"), str):
+            return readiness(unreadable(asked))
+        return readiness(asked)
+
+
+_UNSEEN = InDoubt("our posts cannot be read")
+
+
+def _address(identifier: str) -> str:
+    return f"https://x.com/i/web/status/{identifier}"
+
+
+def _data(answer: Answer) -> Mapping[str, JsonValue]:
+    data = answer.fields.get("data")
+    return data if isinstance(data, dict) else {}
+
+
+def _documented(answer: Answer) -> Outcome | None:
+    """X's own words in a refusal; they beat the status."""
+    if answer.status not in (402, 403, 429):
+        return None
+    told = " ".join(str(answer.fields.get(name, "")) for name in ("type", "title", "detail")).lower()
+    if answer.status == 403 and "duplicate content" in told:
+        # These very words stand on the account already: an earlier attempt may have put them there.
+        return InDoubt("status 403: the same words are out already")
+    if answer.status == 402 or "usage-capped" in told or "credits" in told:
+        return Credential(f"status {answer.status}: the account's credits are used up")
+    return None
+
+
+def _step(handle: Mapping[str, str], step: str) -> Pending:
+    return Pending({**handle, _STEP: step}, 0.0, irreversible_next=False)
+
+
+def _taken(handle: Mapping[str, str], message: Rendered) -> Uploaded | Outcome:
+    done = {name: value for name, value in handle.items() if name.startswith(_MEDIUM)}
+    return _progress(message, {**done, _MEDIUM + handle[_NAME]: handle[_ID]})
+
+
+def _progress(message: Rendered, handle: Mapping[str, str]) -> Uploaded | Outcome:
+    references = {media.name: handle[_MEDIUM + media.name] for media in message.media if _MEDIUM + media.name in handle}
+    if len(references) == len({media.name for media in message.media}):
+        return Uploaded(references)
+    return Pending(handle, 0.0, irreversible_next=False)
+
+
+def _look(page: Mapping[str, JsonValue], code: str, earliest: datetime) -> Accepted | Absent | InDoubt:
+    meta, posts = page.get("meta"), page.get("data", [])
+    if not isinstance(meta, dict) or not isinstance(posts, list) or page.get("errors"):
+        return _UNSEEN
+    for post in posts:
+        try:
+            assert isinstance(post, dict)
+            created = datetime.fromisoformat(str(post["created_at"]))
+            words, identifier = html.unescape(str(post["text"])), str(post["id"])
+        except (AssertionError, KeyError, ValueError):
+            return InDoubt("a post of ours cannot be read")
+        created = created if created.tzinfo is not None else created.replace(tzinfo=UTC)
+        if created >= earliest and carries_code(code, words):
+            return Accepted(identifier, _address(identifier))
+    if "next_token" in meta or meta.get("result_count") != len(posts):
+        return InDoubt("more posts since than one page shows")
+    return Absent()
