@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ def asked_delay(headers: Mapping[str, str], body: JsonValue, now: datetime) -> f
     """
     return _finite(
         _in_body(body),
+        _in_usage(headers),
         _scaled(headers.get("retry-after-ms"), 0.001),
         _scaled(headers.get("retry-after"), 1.0),
         _until(headers.get("retry-after"), now),
@@ -54,6 +56,26 @@ def _in_body(body: JsonValue) -> float | None:
                 if seconds is not None and math.isfinite(seconds):
                     return seconds
     return None
+
+
+def usages(headers: Mapping[str, str]) -> list[Mapping[str, JsonValue]]:
+    """What Meta says of our use of it: X-App-Usage is one object, the other has a list of them for each business."""
+    found: list[Mapping[str, JsonValue]] = []
+    for name in ("x-app-usage", "x-business-use-case-usage"):
+        try:
+            content = json.loads(headers.get(name, "null"))
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(content, dict):
+            nested = [each for value in content.values() if isinstance(value, list) for each in value]
+            found += [content, *(each for each in nested if isinstance(each, dict))]
+    return found
+
+
+def _in_usage(headers: Mapping[str, str]) -> float | None:
+    """The longest that any business use case of ours is closed for; 0 minutes mean that none is."""
+    waits = [_scaled(entry.get("estimated_time_to_regain_access"), 60.0) for entry in usages(headers)]
+    return max((wait for wait in waits if wait is not None and 0 < wait < math.inf), default=None)
 
 
 def _scaled(value: JsonValue, unit: float) -> float | None:

@@ -72,6 +72,8 @@ def read(
     `repeatable`: a repeat of the same request does no harm, or the provider documents 503 as not taken.
     """
     known = documented(answer) if documented is not None else None
+    if isinstance(known, Retryable) and known.after is None:
+        return Retryable(known.reason, asked_delay(answer.headers, answer.content, now))
     if known is not None:
         return known
     status = answer.status
