@@ -3,6 +3,7 @@
 agency.yaml     who we are, our languages and zone, whether this is a sandbox
 channels.yaml   the channel instances, by name
 audiences.yaml  named filters over the groups and regions of imported people
+routes.yaml     which alert goes to which channels, and who is tried next (`kentongan.routing`); may be absent
 policy.yaml     retry, doubt, tolerance and approval times
 
 Secrets stand in none of them: a field that needs one names an environment variable or a file.
@@ -12,24 +13,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 
+from kentongan import routing
 from kentongan.approved import ApprovedTemplate
+from kentongan.config_model import Model
 from kentongan.errors import BadConfig
+from kentongan.routing import Routes
 from kentongan.seam import Mode
-
-
-class Model(BaseModel):
-    """Base of all config models: frozen, and an unknown field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
 
 _M = TypeVar("_M", bound=Model)
 
@@ -130,6 +127,10 @@ class InstanceSettings(Model):
     deadline: float = Field(default=10.0, gt=0, le=120, description="Seconds for one request in all.")
     deliver_within: float | None = Field(default=None, gt=0, description="Seconds after which it is too late.")
 
+    def confirmed(self) -> bool:
+        """Whether this instance has receipts asked for, on a kind of channel that gives them."""
+        return True
+
     def approved_templates(self) -> Sequence[ApprovedTemplate] | None:
         """The templates that its provider has approved and takes alone; None where it takes words of ours."""
         return None
@@ -155,8 +156,16 @@ class Policy(Model):
     refused_in_row: int = Field(default=5, ge=1, description="Different people refused in a row that hold a channel.")
     probe_every: float = Field(default=15.0, gt=0, description="Seconds between probes of a held channel.")
     approval_lasts: float = Field(default=1800.0, gt=0, description="Seconds for which an approval is good.")
+    approval_by_code: bool = Field(
+        default=True, description="Whether a second officer may approve by a one-time code on the telephone."
+    )
+    review_within: float = Field(default=86_400.0, gt=0, description="Seconds to review a broken glass.")
     break_glass: tuple[Literal["Extreme", "Severe", "Moderate", "Minor"], ...] = Field(
         default=("Extreme", "Severe"), description="Severities for which one officer may send alone."
+    )
+    opt_out_exception: tuple[Literal["Extreme", "Severe"], ...] = Field(
+        default=("Extreme",),
+        description="Severities at which a live alert, immediate or expected, is sent to those who opted out too.",
     )
 
 
@@ -168,6 +177,7 @@ class Settings(Model):
     channels: Mapping[str, InstanceSettings]
     audiences: Mapping[str, Audience]
     policy: Policy
+    routes: Routes = Routes()
 
 
 def find_config(explicit: Path | None, environment: Mapping[str, str] = os.environ) -> Path | None:
@@ -270,11 +280,17 @@ def load(folder: Path, kinds: Mapping[str, type[InstanceSettings]]) -> Settings:
             continue
         instances[name] = instance
 
+    routes = build(Routes, read("routes.yaml", False), folder / "routes.yaml")
+    if routes is not None and not faults:
+        public = {name: instance.audience is None for name, instance in instances.items()}
+        faults.extend(f"{folder / 'routes.yaml'}: {fault}" for fault in routing.faults(routes, public))
+
     if faults:
         raise BadConfig("\n".join(faults))
     assert agency is not None
     assert policy is not None
-    return Settings(source=folder, agency=agency, channels=instances, audiences=audiences, policy=policy)
+    assert routes is not None
+    return Settings(source=folder, agency=agency, channels=instances, audiences=audiences, policy=policy, routes=routes)
 
 
 class _Twice(ValueError):
@@ -295,13 +311,38 @@ class _Loader(yaml.SafeLoader):
         return dict(super().construct_mapping(node, deep=deep))
 
 
+def _fields(model: type[Model], place: Sequence[int | str]) -> list[str]:
+    """The fields known at a place inside a model; none where it is no single model there."""
+    annotation: Any = model
+    for part in place:
+        if isinstance(part, int):
+            continue
+        field = annotation.model_fields.get(part)
+        if field is None:
+            return []
+        found = list(_models(field.annotation))
+        if len(found) != 1:
+            return []
+        annotation = found[0]
+    return [field.alias or name for name, field in annotation.model_fields.items()]
+
+
+def _models(annotation: Any) -> Iterator[type[Model]]:
+    """The models that stand in an annotation."""
+    if isinstance(annotation, type) and issubclass(annotation, Model):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)
+
+
 def _sentences(error: ValidationError, model: type[Model], path: Path, prefix: str) -> list[str]:
     result = []
     for fault in error.errors(include_url=False, include_input=False, include_context=False):
         place = ".".join([p for p in (prefix, *map(str, fault["loc"])) if p]) or "(whole file)"
         message = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
-            message = "no such field; known are " + ", ".join(model.model_fields)
+            known = _fields(model, fault["loc"][:-1])
+            message = "no such field; known are " + ", ".join(known) if known else "no such field; take it out"
         elif fault["type"] == "missing":
             message = "is missing; add it"
         result.append(f"{path}: {place}: {message}")
