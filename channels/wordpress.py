@@ -45,10 +45,10 @@ if TYPE_CHECKING:
     import httpx
 
 _API = "/wp-json/wp/v2"
+# What is kept of a picture: its number, a space, its public address.
 _MEDIUM = "medium:"
 _DESCRIBING = "describing"
-# A reference to a picture: its number, a space, its public address.
-_FIELDS = "id,link,slug,status,date_gmt,content"
+_FIELDS = "id,link,slug,status,date_gmt,modified_gmt,content"
 
 
 class Settings(OnlineSettings):
@@ -286,7 +286,8 @@ def _look(posts: list[JsonValue], message: Rendered, status: str, earliest: date
         words = content.get("raw", content.get("rendered")) if isinstance(content, dict) else None
         accepted = _accepted(post)
         try:
-            created = datetime.fromisoformat(str(post.get("date_gmt"))).replace(tzinfo=UTC)
+            # A draft has no date of its own yet.
+            created = datetime.fromisoformat(str(post.get("date_gmt") or post.get("modified_gmt"))).replace(tzinfo=UTC)
         except ValueError:
             created = None
         if accepted is None or not isinstance(words, str) or created is None:

@@ -339,7 +339,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """Which pictures a message may carry: at most `most` of `types`, each of `size` bytes, with so long a description."""
+    """Which pictures a message may carry: `most` in all; each of `types`, `size` bytes and a `description` so long."""
 
     most: int
     size: int
