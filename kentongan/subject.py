@@ -10,6 +10,7 @@ from typing import ClassVar
 from pydantic import ConfigDict
 
 from kentongan.alert import Kind
+from kentongan.area.codes import Within
 from kentongan.keys import canonical_json
 from kentongan.officers import STORED
 from kentongan.seam import Mode
@@ -40,7 +41,8 @@ class Subject:
     """All that an approval covers but the people count, which may change while people subscribe and leave.
 
     `alert` is the digest of the alert row, `renderings` those of its renderings by "instance:language", computed anew
-    from their content whenever an approval is checked; `area` are the region and area names as shown.
+    from their content whenever an approval is checked; `area` are the region and area names as shown; `within` are the
+    regions that people are reached in, None where all of an audience are.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STORED
@@ -52,6 +54,7 @@ class Subject:
     instances: Sequence[Instance]
     area: Sequence[str]
     correction: Prepared | None = None
+    within: Within | None = None
 
 
 def subject_digest(subject: Subject) -> str:
@@ -66,6 +69,9 @@ def subject_digest(subject: Subject) -> str:
         "area": sorted(subject.area),
         "correction": prepared and {"alert": prepared.alert, "renderings": dict(prepared.renderings)},
     }
+    if subject.within is not None:
+        # Absent where there is none, so that what was approved before there were regions still stands.
+        covered["within"] = {"codes": sorted(subject.within.codes), "unplaced": subject.within.unplaced}
     return hashlib.sha256(canonical_json(["kentongan subject 1", covered])).hexdigest()
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from kentongan.area.codes import Within
 from kentongan.keys import StateKeys
 from kentongan.ledger import schema
 from kentongan.ledger.ledger import Read, Write
@@ -82,9 +83,9 @@ def _many(write: Write, statement: str, rows: Sequence[Mapping[str, object]]) ->
         write.sql(statement, rows)
 
 
-def count_people(read: Read, *, family: str, audience: Audience) -> int:
-    """How many different addresses of a family an audience has now."""
-    condition, parameters = audience_condition(audience)
+def count_people(read: Read, *, family: str, audience: Audience, within: Within | None = None) -> int:
+    """How many different addresses of a family an audience has now; `within` an area alone."""
+    condition, parameters = audience_condition(audience, within=within)
     return int(
         read.sql(
             "SELECT count(DISTINCT a.hash) FROM address a JOIN person p ON p.id = a.person_id"
@@ -94,12 +95,12 @@ def count_people(read: Read, *, family: str, audience: Audience) -> int:
     )
 
 
-def count_distinct(read: Read, wanted: Sequence[tuple[str, Audience]]) -> int:
+def count_distinct(read: Read, wanted: Sequence[tuple[str, Audience]], *, within: Within | None = None) -> int:
     """How many different persons several audiences have now, each given with the family it is written to by."""
     conditions = []
     parameters: dict[str, str] = {}
     for number, (family, audience) in enumerate(wanted):
-        condition, own = audience_condition(audience, f"_{number}")
+        condition, own = audience_condition(audience, f"_{number}", within=within)
         conditions.append(f"(a.family = :family_{number} AND {condition})")
         parameters |= {**own, f"family_{number}": family}
     if not conditions:

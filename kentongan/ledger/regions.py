@@ -1,0 +1,183 @@
+"""Regions in the ledger: loading an agency's list, reading it back for matching, counting people by region."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from kentongan.area.codes import Within, above, stray_codes
+from kentongan.area.geometry import Box, Ring, box_of, ring
+from kentongan.area.regions import Region, Regions, Rings
+from kentongan.area.rows import RegionRow
+from kentongan.ledger.ledger import Read, Write
+from kentongan.ledger.planning import audience_condition
+from kentongan.settings import Audience
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What an import did: how many regions were new, were known before, and were taken out."""
+
+    added: int
+    updated: int
+    removed: int
+
+
+@dataclass(frozen=True, slots=True)
+class InRegion:
+    """How many people have a region of the area. `code` is the highest that was matched; "" where none is on record."""
+
+    code: str
+    people: int
+
+
+def prepared(rows: Iterable[RegionRow]) -> list[dict[str, object]]:
+    """The rows as the ledger keeps them; made beforehand, so that the ledger is held for the writing alone."""
+    return [_prepared(row) for row in rows]
+
+
+def import_regions(write: Write, rows: Sequence[Mapping[str, object]], *, source: str, replace: bool) -> Loaded:
+    """Loads prepared rows at once. What a list does not say of a known region stays as it was.
+
+    `source` is the digest of the file. With `replace`, regions that do not stand in the list are taken out.
+    """
+    codes = json.dumps([row["code"] for row in rows])
+    among = "code IN (SELECT value FROM json_each(:codes))"
+    known = write.sql(f"SELECT count(*) FROM region WHERE {among}", {"codes": codes}).scalar_one()
+    removed = 0
+    if replace:
+        removed = write.sql(f"DELETE FROM region WHERE NOT {among}", {"codes": codes}).rowcount
+        write.sql(f"DELETE FROM region_boundary WHERE NOT {among}", {"codes": codes})
+    write.sql(
+        "INSERT INTO region (code, name, timezone, latitude, longitude, south, west, north, east) VALUES (:code,"
+        " coalesce(:name, :code), :timezone, :latitude, :longitude, :south, :west, :north, :east)"
+        " ON CONFLICT (code) DO UPDATE SET name = coalesce(:name, name), timezone = coalesce(:timezone, timezone),"
+        " latitude = coalesce(:latitude, latitude), longitude = coalesce(:longitude, longitude),"
+        " south = coalesce(:south, south), west = coalesce(:west, west), north = coalesce(:north, north),"
+        " east = coalesce(:east, east)",
+        rows,
+    )
+    drawn = [row for row in rows if row["rings"] is not None]
+    if drawn:
+        write.sql(
+            "INSERT INTO region_boundary (code, rings) VALUES (:code, :rings)"
+            " ON CONFLICT (code) DO UPDATE SET rings = excluded.rings",
+            drawn,
+        )
+    done = Loaded(len(rows) - known, known, removed)
+    write.event("regions.imported", added=done.added, updated=done.updated, removed=done.removed, source=source)
+    return done
+
+
+def load(read: Read) -> Regions:
+    """All regions; their boundaries are read from the same snapshot when they are asked for."""
+    rows = read.sql("SELECT code, name, timezone, latitude, longitude, south, west, north, east FROM region").all()
+    regions = {
+        code: Region(
+            code,
+            name,
+            timezone,
+            (latitude, longitude) if latitude is not None and longitude is not None else None,
+            Box(south, west, north, east) if south is not None else None,
+        )
+        for code, name, timezone, latitude, longitude, south, west, north, east in rows
+    }
+    return Regions(regions, lambda codes: _boundaries(read, codes))
+
+
+def count(read: Read) -> int:
+    """How many regions are loaded."""
+    return int(read.sql("SELECT count(*) FROM region").scalar_one())
+
+
+def strays(read: Read, regions: Collection[str]) -> tuple[str, ...]:
+    """The codes that people have and none of the loaded regions knows, highest ones (`codes.stray_codes`)."""
+    used = read.sql(
+        "SELECT DISTINCT r.code FROM person_region r WHERE NOT EXISTS (SELECT 1 FROM region g WHERE g.code = r.code)"
+    ).scalars()
+    return stray_codes(used.all(), regions)
+
+
+def people_by_region(read: Read, wanted: Sequence[tuple[str, Audience]], within: Within) -> list[InRegion]:
+    """How many people an alert would write to in each region that its area takes in, the most first.
+
+    `wanted` are audiences with the family that each is written to by. Who has several regions counts in each; who has
+    only one above the area counts there.
+    """
+    conditions = []
+    parameters: dict[str, str] = {}
+    for number, (family, audience) in enumerate(wanted):
+        condition, own = audience_condition(audience, f"_{number}", within=within)
+        conditions.append(
+            f"(EXISTS (SELECT 1 FROM address a WHERE a.person_id = p.id AND a.active = 1"
+            f" AND a.family = :family_{number}) AND {condition})"
+        )
+        parameters |= {**own, f"family_{number}": family}
+    if not conditions:
+        return []
+    # One row for each person and region: whose codes lie in the same matched region must not count twice.
+    rows = read.sql(
+        "SELECT p.id, r.code FROM person p LEFT JOIN person_region r ON r.person_id = p.id"
+        f" WHERE {' OR '.join(conditions)}",
+        parameters,
+    )
+    codes = set(within.codes)
+    upper = {over for code in codes for over in above(code)}
+    at: dict[str, str | None] = {}
+    people: dict[str, set[str]] = {}
+    nowhere: set[str] = set()
+    somewhere: set[str] = set()
+    for person, code in rows:
+        if code is not None and code not in at:
+            at[code] = next((each for each in (code, *above(code)) if each in codes), code if code in upper else None)
+        place = at.get(code) if code is not None else None
+        if place is None:
+            nowhere.add(person)
+        else:
+            somewhere.add(person)
+            people.setdefault(place, set()).add(person)
+    found = [InRegion(code, len(those)) for code, those in people.items()]
+    if nowhere - somewhere:
+        found.append(InRegion("", len(nowhere - somewhere)))
+    return sorted(found, key=lambda each: (-each.people, each.code))
+
+
+def _prepared(row: RegionRow) -> dict[str, object]:
+    box = _box(row.rings) if row.rings is not None else None
+    return {
+        "code": row.code,
+        "name": row.name,
+        "timezone": row.timezone,
+        "latitude": row.point[0] if row.point is not None else None,
+        "longitude": row.point[1] if row.point is not None else None,
+        "south": box.south if box is not None else None,
+        "west": box.west if box is not None else None,
+        "north": box.north if box is not None else None,
+        "east": box.east if box is not None else None,
+        "rings": json.dumps(row.rings, separators=(",", ":")) if row.rings is not None else None,
+    }
+
+
+def _box(rings: Rings) -> Box:
+    """The box of a whole boundary; rings on both sides of the 180th meridian are brought to one side."""
+    drawn = [ring(points) for points in rings]
+    first = drawn[0].box
+    return box_of([corner for each in drawn for corner in _corners(each, first)])
+
+
+def _corners(drawn: Ring, beside: Box) -> list[tuple[float, float]]:
+    box = drawn.box
+    turn = min((-360, 0, 360), key=lambda each: abs(box.west + each - beside.west))
+    return [(box.south, box.west + turn), (box.north, box.east + turn)]
+
+
+def _boundaries(read: Read, codes: Collection[str]) -> Mapping[str, Rings]:
+    rows = read.sql(
+        "SELECT code, rings FROM region_boundary WHERE code IN (SELECT value FROM json_each(:codes))",
+        {"codes": json.dumps(list(codes))},
+    )
+    return {
+        code: [[(latitude, longitude) for latitude, longitude in points] for points in json.loads(rings)]
+        for code, rings in rows
+    }
