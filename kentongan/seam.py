@@ -233,8 +233,8 @@ class Absent:
 class Readiness:
     """Whether an instance would pass if we sent now; `detail` says what was seen, in one sentence.
 
-    `expires_at`: when the credential ends (UTC); `quota_left`: messages that the provider still takes today. None
-    where the provider does not say.
+    `expires_at`: when the credential ends (UTC); `quota_left`: most people or messages that the provider still takes
+    in 24 hours. None where the provider does not say.
     """
 
     ready: bool
