@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import ClassVar
 
 from pydantic import AwareDatetime, ConfigDict, JsonValue
@@ -18,10 +19,11 @@ from kentongan.alert import Kind
 from kentongan.cap.model import Severity
 from kentongan.keys import verify_signature
 from kentongan.officers import CLOCK_SKEW, STORED, Officer, Refusal, SigningKey, statement
+from kentongan.one_time_codes import Sheet, fits, is_theirs
 from kentongan.settings import Policy
 from kentongan.subject import Prepared, Subject, subject_digest
 
-BREAK_GLASS_KINDS = frozenset({Kind.ALERT, Kind.CORRECTION})
+BREAK_GLASS_KINDS = frozenset({Kind.ALERT, Kind.UPDATE, Kind.CORRECTION})
 """What one officer may send alone; all that is not named here always takes two."""
 
 
@@ -33,15 +35,32 @@ class Act(enum.StrEnum):
 
     SUBMIT = "submit"
     APPROVE = "approve"
+    APPROVE_BY_CODE = "approve-by-code"
     BREAK_GLASS = "break-glass"
     RELEASE = "release"
+
+
+@dataclass(frozen=True, slots=True)
+class ByCode:
+    """How an approval came over the telephone: the code at `number` of the officer's sheet, taken down by another.
+
+    The code is spent, so that it may stand in the record.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STORED
+
+    taken_by: str
+    sheet: str
+    number: int
+    code: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Approval:
     """One officer's signed word on a subject's `digest`, with the people count that they were shown.
 
-    `at` is in whole seconds, UTC. `reason` is what was typed to break the glass, else "".
+    `at` is in whole seconds, UTC. `reason` is what was typed to break the glass, else "". With `by_code` the signature
+    is that of the officer who took the code down.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STORED
@@ -53,19 +72,43 @@ class Approval:
     at: AwareDatetime
     reason: str
     signature: bytes = field(repr=False)
+    by_code: ByCode | None = None
 
 
 def sign(key: SigningKey, *, act: Act, digest: str, people: int, now: datetime, reason: str = "") -> Approval:
     """Signs for the officer whose key it is."""
     at = now.astimezone(UTC).replace(microsecond=0)
     reason = reason.strip()
-    content = _content(key.officer, act, digest, people, at, reason)
-    return Approval(key.officer, act, digest, people, at, reason, key.sign(content))
+    unsigned = Approval(key.officer, act, digest, people, at, reason, b"")
+    return replace(unsigned, signature=key.sign(_content(unsigned)))
 
 
-def _content(officer: str, act: Act, digest: str, people: int, at: datetime, reason: str) -> bytes:
-    fields: dict[str, JsonValue] = {"officer": officer, "digest": digest, "people": people, "reason": reason}
-    return statement(f"alert.{act.value}", fields, at)
+def sign_by_code(
+    key: SigningKey, *, officer: str, sheet: str, number: int, code: str, digest: str, people: int, now: datetime
+) -> Approval:
+    """Records an approval that `officer` gave over the telephone; `key` is that of the officer who took it down."""
+    at = now.astimezone(UTC).replace(microsecond=0)
+    taken = ByCode(key.officer, sheet, number, code)
+    unsigned = Approval(officer, Act.APPROVE_BY_CODE, digest, people, at, "", b"", taken)
+    return replace(unsigned, signature=key.sign(_content(unsigned)))
+
+
+def signed_by(approval: Approval) -> str:
+    """Whose signature an approval bears."""
+    return approval.by_code.taken_by if approval.by_code is not None else approval.officer
+
+
+def _content(approval: Approval) -> bytes:
+    fields: dict[str, JsonValue] = {
+        "officer": approval.officer,
+        "digest": approval.digest,
+        "people": approval.people,
+        "reason": approval.reason,
+    }
+    taken = approval.by_code
+    if taken is not None:
+        fields |= {"taken_by": taken.taken_by, "sheet": taken.sheet, "number": taken.number, "code": taken.code}
+    return statement(f"alert.{approval.act.value}", fields, approval.at)
 
 
 # --- Whether it holds ----------------------------------------------------------------------------------
@@ -73,11 +116,15 @@ def _content(officer: str, act: Act, digest: str, people: int, at: datetime, rea
 
 @dataclass(frozen=True, slots=True)
 class Approved:
-    """The alert may leave, by the word of these officers; `reason` is set where the glass was broken."""
+    """The alert may leave, by the word of these officers; `reason` is set where the glass was broken.
+
+    `by_code` are those of them who said a one-time code on the telephone and signed nothing.
+    """
 
     by: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     reason: str = ""
+    by_code: tuple[str, ...] = ()
 
     @property
     def break_glass(self) -> bool:
@@ -97,22 +144,31 @@ def check(
     kind: Kind,
     severity: Severity,
     policy: Policy,
+    sheets: Mapping[str, Sheet] = MappingProxyType({}),
 ) -> Approved | Refusal:
     """Decides whether an alert may leave: the submitter's word and one other's, else one officer's broken glass.
 
     `code` names the alert to officers. `digest` and `people` are computed anew from what would be sent; `officers` are
     by name, `severity` the gravest of the alert. A submission does not lapse, an approval and a broken glass do after
-    `policy.approval_lasts`. A people count that differs from the one shown only warns.
+    `policy.approval_lasts`. A people count that differs from the one shown only warns. `sheets` are officers' one-time
+    codes, by id.
     """
     lasts = timedelta(seconds=policy.approval_lasts)
 
     def fault(approval: Approval) -> Refusal | None:
-        return _fault(approval, code=code, digest=digest, officers=officers, now=now, lasts=lasts)
+        if approval.act is Act.APPROVE_BY_CODE and not policy.approval_by_code:
+            return Refusal("approval-by-code", "policy.yaml allows no approval by one-time code; have it signed")
+        return _fault(approval, code=code, digest=digest, officers=officers, now=now, lasts=lasts, sheets=sheets)
 
     two = _two_persons(approvals, code, submitter, fault)
     if not isinstance(two, Refusal):
         submission, approval = two
-        return Approved((submission.officer, approval.officer), _count_warnings(approval, people))
+        taken = approval.by_code
+        return Approved(
+            (submission.officer, approval.officer),
+            (*_code_warnings(approval), *_count_warnings(approval, people)),
+            by_code=(approval.officer,) if taken is not None else (),
+        )
 
     def broken_fault(approval: Approval) -> Refusal | None:
         return break_glass_forbidden(approval.reason, kind=kind, severity=severity, policy=policy) or fault(approval)
@@ -138,6 +194,16 @@ def break_glass_forbidden(reason: str, *, kind: Kind, severity: Severity, policy
     if not reason.strip():
         return Refusal("break-glass-reason", "break-glass takes a reason; type why no second officer can approve")
     return None
+
+
+def approval_fault(
+    approval: Approval, *, code: str, digest: str, officers: Mapping[str, Officer], now: datetime, policy: Policy
+) -> Refusal | None:
+    """Why an approval that was signed elsewhere does not count as one of what is to be sent, or None."""
+    if approval.act is not Act.APPROVE:
+        return Refusal("signature", f"what {approval.officer} signed for alert {code} is no approval; approve it again")
+    lasts = timedelta(seconds=policy.approval_lasts)
+    return _fault(approval, code=code, digest=digest, officers=officers, now=now, lasts=lasts)
 
 
 def check_release(
@@ -185,7 +251,7 @@ def _two_persons(
         )
     if isinstance(submission, Refusal):
         return submission
-    given = [each for each in approvals if each.act is Act.APPROVE]
+    given = [each for each in approvals if each.act in (Act.APPROVE, Act.APPROVE_BY_CODE)]
     approval = _sound([each for each in given if each.officer != submitter], fault)
     if approval is None:
         if given:
@@ -220,6 +286,7 @@ def _fault(
     officers: Mapping[str, Officer],
     now: datetime,
     lasts: timedelta,
+    sheets: Mapping[str, Sheet] = MappingProxyType({}),
 ) -> Refusal | None:
     name = approval.officer
     again = "submit it again" if approval.act is Act.SUBMIT else "have it approved again"
@@ -228,10 +295,18 @@ def _fault(
         return Refusal("officer-unknown", f"{name}, who signed for alert {code}, is no officer here; {again}")
     if not officer.active(now):
         return Refusal("officer-revoked", f"{name}, who signed for alert {code}, does not count as officer; {again}")
-    content = _content(name, approval.act, approval.digest, approval.people, approval.at, approval.reason)
-    if not verify_signature(officer.public_key, content, approval.signature):
+    if (approval.by_code is not None) != (approval.act is Act.APPROVE_BY_CODE):
+        return Refusal("signature", f"what {name} signed for alert {code} is no {approval.act.value}; {again}")
+    signer: Officer | None = officer
+    if approval.by_code is not None:
+        signer = officers.get(approval.by_code.taken_by)
+        found = _code_fault(approval.by_code, officer, signer, code=code, sheets=sheets, now=now)
+        if found is not None:
+            return found
+    if signer is None or not verify_signature(signer.public_key, _content(approval), approval.signature):
         return Refusal(
-            "signature", f"the signature of {name} on alert {code} is not theirs; {again} and tell the reviewer"
+            "signature",
+            f"the signature of {signed_by(approval)} on alert {code} is not theirs; {again} and tell the reviewer",
         )
     if approval.digest != digest:
         return Refusal(
@@ -243,6 +318,33 @@ def _fault(
         minutes = int(lasts.total_seconds() // 60)
         return Refusal("approval-lapsed", f"what {name} signed for alert {code} lapsed after {minutes} min; {again}")
     return None
+
+
+def _code_fault(
+    taken: ByCode, officer: Officer, taker: Officer | None, *, code: str, sheets: Mapping[str, Sheet], now: datetime
+) -> Refusal | None:
+    """Why a code that was said on the telephone does not count, or None."""
+    name = officer.name
+    if taker is None or not taker.active(now) or taker.name == name:
+        return Refusal(
+            "code-taker", f"no officer who counts has taken down the code of {name} for alert {code}; approve it again"
+        )
+    sheet = sheets.get(taken.sheet)
+    if sheet is None or not is_theirs(sheet, officer):
+        return Refusal("code-sheet", f"{name} has signed no such sheet of codes; have alert {code} approved again")
+    if taken.number > sheet.spent or not fits(sheet, taken.number, taken.code):
+        return Refusal("code", f"the code on alert {code} is none that {name} has spent; have it approved again")
+    return None
+
+
+def _code_warnings(approval: Approval) -> tuple[str, ...]:
+    taken = approval.by_code
+    if taken is None:
+        return ()
+    return (
+        f"{approval.officer} approved by one-time code {taken.number}, taken down by {taken.taken_by}: "
+        "that is no signature of theirs",
+    )
 
 
 def _count_warnings(approval: Approval, people: int) -> tuple[str, ...]:

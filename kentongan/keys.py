@@ -76,6 +76,7 @@ class StateKeys:
     _wrapping: AESGCM = field(repr=False)
     _lookup_key: bytes = field(repr=False)
     _receipt_key: bytes = field(repr=False)
+    _page_key: bytes = field(repr=False)
 
     @classmethod
     def open(cls, state: Path, *, create: bool = True, random: Random = os.urandom) -> StateKeys:
@@ -104,6 +105,7 @@ class StateKeys:
             AESGCM(_derive(people, b"kentongan wrapping key 1")),
             _derive(people, b"kentongan address look-up 1"),
             receipts,
+            _derive(receipts, b"kentongan page check 1"),
         )
 
     @property
@@ -151,6 +153,11 @@ class StateKeys:
         It depends on the channel family alone, so that two audiences and two providers count one person once.
         """
         return hmac.new(self._lookup_key, canonical_json([family, value]), hashlib.sha256).hexdigest()
+
+    def page_check(self, officer: str, digest: str) -> str:
+        """Returns the six digits by which an officer who was paged about a digest shows that they have the page."""
+        said = hmac.new(self._page_key, canonical_json([officer, digest]), hashlib.sha256).digest()
+        return f"{int.from_bytes(said[:8], 'big') % 1_000_000:06}"
 
     def receipt_token(self, key: str) -> str:
         """Returns the unguessable token for a delivery's `key`, to be echoed by the provider with its receipt."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import get_args
@@ -11,13 +11,13 @@ from sqlalchemy import select
 
 from kentongan import gates
 from kentongan.alert import Kind, worst_severity
-from kentongan.approval import Act, Approval, Approved, check, check_release, sign
+from kentongan.approval import Act, Approval, Approved, approval_fault, check, check_release, sign
 from kentongan.clock import to_datetime
 from kentongan.desk import composing
 from kentongan.desk.composing import Composed
 from kentongan.desk.desk import Desk, new_id
 from kentongan.errors import BadInput, Refused
-from kentongan.ledger import Read, Write, alerts, schema
+from kentongan.ledger import Read, Write, alerts, code_sheets, schema
 from kentongan.ledger import officers as register
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.login import Login
@@ -114,9 +114,45 @@ def approve(desk: Desk, handle: str, login: Login | None) -> tuple[StoredAlert, 
     Raises Refused for the submitter's own approval, for an alert that is not up for it, and where a gate forbids it.
     """
     acting = desk.acting(login)
+
+    def word(write: Write, stored: StoredAlert, subject: Subject, people: int) -> Approval:
+        return sign(acting.key, act=Act.APPROVE, digest=subject_digest(subject), people=people, now=desk.now)
+
+    return record_word(desk, handle, acting.officer, word)
+
+
+def approve_signed(desk: Desk, handle: str, approval: Approval) -> tuple[StoredAlert, Approved | Refusal]:
+    """Takes an approval that was signed on another machine, over what the officer was shown there.
+
+    Raises Refused as `approve` does, and where the signature does not hold or is over anything but what would be sent.
+    """
+
+    def word(write: Write, stored: StoredAlert, subject: Subject, people: int) -> Approval | Refusal:
+        fault = approval_fault(
+            approval,
+            code=stored.code,
+            digest=subject_digest(subject),
+            officers=register.officers(write),
+            now=desk.now,
+            policy=desk.settings.policy,
+        )
+        return fault or approval
+
+    return record_word(desk, handle, approval.officer, word)
+
+
+Word = Callable[[Write, StoredAlert, Subject, int], Approval | Refusal]
+"""Gives an officer's word on an alert, from what it covers now and how many people it would reach."""
+
+
+def record_word(desk: Desk, handle: str, officer: str, word: Word) -> tuple[StoredAlert, Approved | Refusal]:
+    """Puts the approving officer's word on record, where the alert is up for it; returns the verdict that now stands.
+
+    What `word` writes is kept also where it refuses. Raises Refused.
+    """
     stored = desk.ledger.read(lambda read: alerts.by_handle(read, handle))
 
-    def put(write: Write) -> StoredAlert:
+    def put(write: Write) -> StoredAlert | Refusal:
         submission = alerts.submission(write, stored.id)
         if alerts.get_dispatch(write, stored.id) is not None:
             raise Refused(
@@ -124,9 +160,9 @@ def approve(desk: Desk, handle: str, login: Login | None) -> tuple[StoredAlert, 
             )
         if submission is None or alerts.get(write, stored.id).state not in ("submitted", "approved"):
             raise Refused(f"alert {stored.code} is not submitted; run `kentongan submit {stored.code}`", rule="state")
-        if submission.officer == acting.officer:
+        if submission.officer == officer:
             raise Refused(
-                f"{acting.officer} submitted alert {stored.code} and cannot approve it too; another officer must",
+                f"{officer} submitted alert {stored.code} and cannot approve it too; another officer must",
                 rule="approval-second-person",
             )
         subject = current_subject(write, stored.id)
@@ -134,12 +170,17 @@ def approve(desk: Desk, handle: str, login: Login | None) -> tuple[StoredAlert, 
             raise Refused(f"alert {stored.code} is not what was submitted; submit it again", rule="approval-changed")
         same_instances(subject, desk.settings.channels, stored.code)
         people = composing.count_people(desk, {i.name: desk.settings.channels[i.name] for i in subject.instances})
-        signed = sign(acting.key, act=Act.APPROVE, digest=subject_digest(subject), people=people.total, now=desk.now)
-        alerts.approve(write, stored.id, officer=acting.officer, content=to_json(signed), id=new_id())
+        signed = word(write, stored, subject, people.total)
+        if isinstance(signed, Refusal):
+            return signed
+        taken_by = signed.by_code.taken_by if signed.by_code is not None else None
+        alerts.approve(write, stored.id, officer=officer, content=to_json(signed), id=new_id(), taken_by=taken_by)
         return alerts.get(write, stored.id)
 
     gates.refuse(time_findings(desk, stored))
     approved = desk.ledger.write(put)
+    if isinstance(approved, Refusal):
+        raise approved.error()
     return approved, desk.ledger.read(lambda read: verdict(read, approved, policy=desk.settings.policy, now=desk.now))
 
 
@@ -178,6 +219,7 @@ def verdict(
         kind=stored.kind,
         severity=worst_severity(stored.draft.cap),
         policy=policy,
+        sheets=code_sheets.sheets(read),
     )
 
 
@@ -206,7 +248,11 @@ def _lenient(policy: Policy) -> Policy:
     """The policy by which a dispatched alert still counts as approved: a stricter one since must not bar withdrawal."""
     severities = get_args(get_args(Policy.model_fields["break_glass"].annotation)[0])
     return policy.model_copy(
-        update={"approval_lasts": timedelta(days=36_500).total_seconds(), "break_glass": severities}
+        update={
+            "approval_lasts": timedelta(days=36_500).total_seconds(),
+            "break_glass": severities,
+            "approval_by_code": True,
+        }
     )
 
 

@@ -15,7 +15,7 @@ from kentongan.delivery import Stage
 from kentongan.desk import approvals, composing
 from kentongan.desk.desk import Desk
 from kentongan.errors import BadInput, Refused
-from kentongan.ledger import Read, Write, alerts, outcomes, senders, views
+from kentongan.ledger import Read, Write, alerts, outcomes, reviews, senders, views
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.login import Login
 from kentongan.officers import Refusal
@@ -123,8 +123,16 @@ def dispatch(
             plan=plan,
             by=acting.officer,
             allowed=("submitted", "approved"),
-            proof={"by": list(found.by), "break_glass": found.reason, "people": dict(ahead.people.by_instance)},
+            proof={
+                "by": list(found.by),
+                "by_code": list(found.by_code),
+                "break_glass": found.reason,
+                "people": dict(ahead.people.by_instance),
+            },
         )
+        if found.break_glass:
+            within = round(desk.settings.policy.review_within * 1000)
+            reviews.begin(write, stored.id, officer=acting.officer, within=within)
         return Released(alerts.get(write, stored.id), plan, found)
 
     return desk.ledger.write(commit)

@@ -1,6 +1,7 @@
 """Alerts in the ledger: drafting, submission, approval, dispatch and stop. Rules are decided before; here they bite.
 
-draft → submitted → approved → dispatched → stopped | ended
+draft ↔ submitted → approved → dispatched → stopped | superseded | ended
+draft | submitted | approved → discarded
 prepared → dispatched            (a correction, approved with its alert)
 """
 
@@ -19,7 +20,7 @@ from sqlalchemy import insert, select, update
 from kentongan.alert import Draft, Kind
 from kentongan.clock import Milliseconds, to_milliseconds
 from kentongan.errors import BadInput, Refused
-from kentongan.ledger import schema
+from kentongan.ledger import schema, threads
 from kentongan.ledger.ledger import Read, Write, canonical, digest
 from kentongan.ledger.planning import plan_public
 from kentongan.plan import Plan
@@ -138,7 +139,7 @@ def by_source(read: Read, source_digest: str) -> StoredAlert | None:
     row = (
         read.execute(
             select(table)
-            .where(table.c.source_digest == source_digest, table.c.state.not_in(("stopped", "ended")))
+            .where(table.c.source_digest == source_digest, table.c.state.not_in(("stopped", "ended", "discarded")))
             .order_by(table.c.created_at.desc())
         )
         .mappings()
@@ -288,10 +289,16 @@ def signed_digest(row: Mapping[str, Any]) -> str:
     return digest(canonical({name: value for name, value in row.items() if name != "digest"}))
 
 
-def approve(write: Write, alert_id: str, *, officer: str, content: Mapping[str, Any], id: str) -> None:
-    """Records one officer's signed approval, by which the alert becomes approved."""
+def approve(
+    write: Write, alert_id: str, *, officer: str, content: Mapping[str, Any], id: str, taken_by: str | None = None
+) -> None:
+    """Records one officer's signed approval, by which the alert becomes approved.
+
+    `taken_by`: who took it down, where the officer said a one-time code and signed nothing.
+    """
     _move(write, alert_id, ("submitted", "approved"), "approved")
-    record_approval(write, alert_id, officer=officer, content=content, id=id, set={"state": "approved"})
+    moved = {"state": "approved"}
+    record_approval(write, alert_id, officer=officer, content=content, id=id, set=moved, taken_by=taken_by)
 
 
 def record_approval(
@@ -302,6 +309,7 @@ def record_approval(
     content: Mapping[str, Any],
     id: str,
     set: Mapping[str, Any] | None = None,
+    taken_by: str | None = None,
 ) -> None:
     """Records an officer's signed word; `set` is what it has moved in the alert's row, for the record."""
     about = submission(write, alert_id)
@@ -315,7 +323,8 @@ def record_approval(
     }
     fixed = signed_digest(row)
     write.execute(insert(schema.approval).values(**row, digest=fixed))
-    write.event("alert.approved", alert=alert_id, by=officer, approval=id, digest=fixed, set=dict(set or {}))
+    taken = {"taken_by": taken_by} if taken_by is not None else {}
+    write.event("alert.approved", alert=alert_id, by=officer, approval=id, digest=fixed, set=dict(set or {}), **taken)
 
 
 def approvals(read: Read, alert_id: str) -> list[Mapping[str, Any]]:
@@ -328,6 +337,18 @@ def approvals(read: Read, alert_id: str) -> list[Mapping[str, Any]]:
         .order_by(table.c.at)
     )
     return [json.loads(row.content) for row in rows]
+
+
+def send_back(write: Write, alert_id: str, *, by: str, reason: str) -> None:
+    """Makes an alert that was put up for approval a draft again; what officers signed of it no longer counts."""
+    _move(write, alert_id, ("submitted", "approved"), "draft")
+    write.event("alert.returned", alert=alert_id, by=by, reason=reason, set={"state": "draft"})
+
+
+def discard(write: Write, alert_id: str, *, by: str, reason: str) -> None:
+    """Gives an alert up for good that was never sent; it stays on record."""
+    _move(write, alert_id, ("draft", "submitted", "approved"), "discarded")
+    write.event("alert.discarded", alert=alert_id, by=by, reason=reason, set={"state": "discarded"})
 
 
 def _move(write: Write, alert_id: str, allowed: Sequence[str], state: str) -> None:
@@ -349,13 +370,17 @@ def dispatch(
 ) -> None:
     """Commits an alert to be sent: from here nothing is lost.
 
-    `allowed`: the states it may be dispatched from; `proof`: by what right, for the record. A correction stops its
-    predecessor first, in the same transaction.
+    `allowed`: the states it may be dispatched from; `proof`: by what right, for the record. What it follows is
+    superseded first, in the same transaction. Raises Refused where another has followed since, or the thread was
+    withdrawn; a correction supersedes them all.
     """
     if plan.predecessor is not None:
-        before = get(write, plan.predecessor)
-        if before.state == "dispatched":
-            stop(write, plan.predecessor, by=by, signed=True, why="withdrawn by a correction")
+        earlier = threads.messages(write, plan.predecessor)
+        if plan.kind is not Kind.CORRECTION and earlier[-1:] != [plan.predecessor]:
+            _refuse_overtaken(write, alert_id, earlier)
+        for each in earlier:
+            if get(write, each).state == "dispatched":
+                stop(write, each, by=by, signed=True, why=f"followed by {get(write, alert_id).code}", superseded=True)
     _move(write, alert_id, allowed, "dispatched")
     content = plan.model_dump_json()
     write.execute(insert(schema.dispatch).values(alert_id=alert_id, at=write.now, by=by, plan=content))
@@ -371,19 +396,37 @@ def dispatch(
     plan_public(write, alert_id, plan)
 
 
-def stop(write: Write, alert_id: str, *, by: str, signed: bool, why: str = "") -> int:
-    """Raises the alert's epoch: from this commit no intent of the old one can be written. Returns the new epoch."""
+def _refuse_overtaken(read: Read, alert_id: str, earlier: Sequence[str]) -> None:
+    own = get(read, alert_id)
+    if not earlier:
+        assert own.predecessor is not None
+        before = get(read, own.predecessor)
+        raise Refused(f"alert {before.code}, which {own.code} follows, was never sent; discard it", rule="thread")
+    newest = get(read, earlier[-1])
+    if newest.kind is Kind.CORRECTION:
+        told = f"the thread was withdrawn by {newest.code}; draft a new alert"
+    else:
+        told = f"{newest.code} ({newest.kind}) was sent since; draft what follows it instead"
+    raise Refused(f"{own.code} can follow nothing any more: {told}", rule="thread")
+
+
+def stop(write: Write, alert_id: str, *, by: str, signed: bool, why: str = "", superseded: bool = False) -> int:
+    """Raises the alert's epoch: from this commit no intent of the old one can be written. Returns the new epoch.
+
+    `superseded`: another message of its thread takes its place.
+    """
     table = schema.alert
+    state = "superseded" if superseded else "stopped"
     moved = write.execute(
         update(table)
         .where(table.c.id == alert_id, table.c.state == "dispatched")
-        .values(state="stopped", epoch=table.c.epoch + 1)
+        .values(state=state, epoch=table.c.epoch + 1)
     ).rowcount
     stopped = get(write, alert_id)
     if not moved:
         code = stopped.code
-        if stopped.state == "stopped":
-            told = f"is stopped already; `kentongan follow-up {code} --kind correction` withdraws what had left"
+        if stopped.state in ("stopped", "superseded"):
+            told = f"is {stopped.state} already; `kentongan follow-up {code} --kind correction` withdraws what had left"
         else:
             told = f"was not sent, so there is nothing to stop; see `kentongan status {code}`"
         raise Refused(f"alert {code} {told}", rule="state")
@@ -393,7 +436,7 @@ def stop(write: Write, alert_id: str, *, by: str, signed: bool, why: str = "") -
         by=by,
         signed=signed,
         why=why,
-        set={"state": "stopped", "epoch": stopped.epoch},
+        set={"state": state, "epoch": stopped.epoch},
     )
     return stopped.epoch
 
