@@ -8,7 +8,12 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from kentongan.answers import Vocabulary, vocabulary
 from kentongan.errors import BadConfig
+
+
+BLOCKS = ("headline", "short", "standard", "long", "spoken")
+"""The five blocks of every hazard file, each complete in itself."""
 
 
 class Language(BaseModel):
@@ -24,6 +29,7 @@ class Language(BaseModel):
     moment: str = Field(description="Pattern of a time in running text; {day} {month} {year} {hour} {minute} {zone}.")
     moment_short: str = Field(description="The same where room is short; {month_short} too.")
     zones: Mapping[str, str] = Field(default_factory=dict, description="Zone names the public uses, by IANA zone.")
+    clock: str = Field(default="{hour}:{minute} {zone}", description="Pattern of a time of day.")
     decimal: str = Field(default=".", max_length=1)
     and_: str = Field(alias="and", description="Joins the last two of a list.")
     more_names: str = Field(description="Ends a shortened list: {count} and {link}.")
@@ -34,8 +40,25 @@ class Language(BaseModel):
     phrases: Mapping[str, str] = Field(description="Fixed phrases for layouts, by name.")
     place_phrases: Mapping[str, str] = Field(default_factory=dict, description="Words of place descriptions, put over.")
     keep_capitals: tuple[str, ...] = ()
+    forms: tuple[str, ...] = Field(
+        default=BLOCKS, min_length=1, description="The blocks that are written in it; others use the next language."
+    )
+    needs_native_reader: bool = Field(default=False, description="Nobody who speaks it at home has read it yet.")
 
-    @field_validator("reasons", "months", "months_short", "zones", "moment", "moment_short")
+    @property
+    def whole(self) -> bool:
+        """Whether it has words for every form, so that it can stand alone."""
+        return set(self.forms) >= set(BLOCKS)
+
+    @field_validator("forms")
+    @classmethod
+    def _known_forms(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [form for form in value if form not in BLOCKS]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is no form; known are {', '.join(BLOCKS)}")
+        return value
+
+    @field_validator("reasons", "months", "months_short", "zones", "moment", "moment_short", "clock")
     @classmethod
     def _safe_in_every_target(cls, value: object) -> object:
         texts = value.values() if isinstance(value, Mapping) else (value,) if isinstance(value, str) else value
@@ -59,7 +82,16 @@ def read_languages(folder: Path) -> Mapping[str, Language]:
     names = {frozenset(language.reasons) for language in languages.values()}
     if len(names) > 1:
         raise BadConfig(f"{folder}: the languages differ in the names under reasons; give each of them the same")
+    spoken(languages)
     return languages
+
+
+def spoken(languages: Mapping[str, Language]) -> Vocabulary:
+    """What people may answer, in all languages together; raises BadConfig where two mean different things by a word."""
+    try:
+        return vocabulary(language.answers for language in languages.values())
+    except ValueError as error:
+        raise BadConfig(f"templates/languages: answers: {error}") from None
 
 
 def read_yaml(path: Path) -> dict[str, object]:
