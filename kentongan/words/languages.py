@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from kentongan.answers import Vocabulary, vocabulary
 from kentongan.errors import BadConfig
 
-
 BLOCKS = ("headline", "short", "standard", "long", "spoken")
 """The five blocks of every hazard file, each complete in itself."""
 
@@ -40,6 +39,9 @@ class Language(BaseModel):
     phrases: Mapping[str, str] = Field(description="Fixed phrases for layouts, by name.")
     place_phrases: Mapping[str, str] = Field(default_factory=dict, description="Words of place descriptions, put over.")
     keep_capitals: tuple[str, ...] = ()
+    answers: Mapping[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="What people answer, by what it means: read, safe, help, stop, start."
+    )
     forms: tuple[str, ...] = Field(
         default=BLOCKS, min_length=1, description="The blocks that are written in it; others use the next language."
     )
