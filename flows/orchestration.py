@@ -166,7 +166,7 @@ class Orchestration:
 
         assert self._sending is not None
         stored = self.ledger.read(lambda read: alerts.get(read, alert_id))
-        flow: Any = follow_up if stored.kind is Kind.CORRECTION else broadcast
+        flow: Any = broadcast if stored.kind is Kind.ALERT else follow_up
         renderings = asyncio.create_task(self._renderings(stored.code, course))
         try:
             with through(dataclasses.replace(self._sending, course=course)):

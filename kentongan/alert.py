@@ -23,6 +23,16 @@ class Kind(enum.StrEnum):
     ALL_CLEAR = "all-clear"
     CORRECTION = "correction"
 
+    @property
+    def widens(self) -> bool:
+        """Whether it goes to an audience of its own; the others reach whom their thread has reached, and nobody else."""
+        return self in (Kind.ALERT, Kind.UPDATE)
+
+    @property
+    def takes_back(self) -> bool:
+        """Whether earlier messages of the thread hold no longer, so that they are marked where a channel edits."""
+        return not self.widens
+
 
 class Origin(BaseModel):
     """The message that an alert relays, as its first sender named it."""
@@ -40,7 +50,9 @@ class Draft(BaseModel):
 
     `cap` carries our own sender and identifier. `facts` are the values of the hazard's fields as its `hazard.yaml`
     types them (numbers, texts, lists of texts, times as ISO 8601 with a zone); empty for an imported CAP alert,
-    whose words stand in its info blocks. `languages` are those it can be rendered in, first one first.
+    whose words stand in its info blocks. `languages` are those it can be rendered in, first one first. `evidence` is
+    what an all-clear rests on, in an officer's words, for approver and record; `issuers_end`: it passes on the
+    issuer's own end message.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,6 +62,8 @@ class Draft(BaseModel):
     facts: Mapping[str, JsonValue] = {}
     languages: tuple[str, ...]
     origin: Origin | None = None
+    evidence: str = ""
+    issuers_end: bool = False
     warnings: tuple[str, ...] = ()
 
     @property

@@ -18,7 +18,7 @@ from sqlalchemy import Row
 from kentongan.clock import Clock, Milliseconds, Process
 from kentongan.delivery import Evidence
 from kentongan.errors import KentonganError, Refused
-from kentongan.ledger import Ledger, Read, Write, alerts, outcomes, planning, receipts, senders, views, work
+from kentongan.ledger import Ledger, Read, Write, alerts, outcomes, planning, receipts, senders, threads, views, work
 from kentongan.ledger.work import OpenDispatch
 from kentongan.pace import Pace
 from kentongan.plan import PUBLIC, Plan
@@ -325,8 +325,8 @@ class Dispatcher:
             ):
                 pass
         open_ = self.ledger.read(work.open_dispatches)
-        # What a correction withdraws belongs to it: its stop has still to be marked.
-        wanted = self.only and {*self.only, *(d.plan.predecessor for d in open_ if d.alert_id in self.only)}
+        # What it supersedes belongs to a follow-up: its stop has still to be marked.
+        wanted = self.only and {*self.only, *(id for one in self.only for id in self._others(one))}
         for dispatch in open_:
             if wanted is not None and dispatch.alert_id not in wanted:
                 continue
@@ -336,6 +336,9 @@ class Dispatcher:
                 self._forget(alert_id)
         await self._tidy()
         self._probe({instance.name for d in open_ for instance in d.plan.instances})
+
+    def _others(self, alert_id: str) -> list[str]:
+        return self.ledger.read(lambda read: threads.others(read, alert_id))
 
     def _forget(self, alert_id: str) -> None:
         for task in self._alerts.pop(alert_id).tasks:

@@ -107,7 +107,10 @@ def overview(read: Read, alert_id: str) -> Overview:
 
 def sandboxed(read: Read, stored: StoredAlert, dispatch: Dispatch | None) -> bool:
     """Whether every channel that an alert goes to is a sandbox, as it was when it was submitted."""
-    submitted = alerts.submission(read, stored.predecessor or stored.id)
+    submitted = alerts.submission(read, stored.id)
+    if submitted is None and stored.predecessor is not None:
+        # A correction was submitted with its alert.
+        submitted = alerts.submission(read, stored.predecessor)
     if submitted is None:
         return False
     instances = {each["name"]: each["sandbox"] for each in submitted.subject["subject"]["instances"]}

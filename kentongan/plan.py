@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict
 
+from kentongan.alert import Kind
+from kentongan.area.codes import Within
 from kentongan.clock import Milliseconds
 from kentongan.seam import Mode
 from kentongan.settings import Audience
@@ -18,7 +20,7 @@ class PlannedInstance(BaseModel):
     """One instance's part of a dispatch. `family` is PUBLIC or the address space of its people.
 
     `audience` is the people query as it stood at dispatch; None on public instances and on those that follow a
-    predecessor's deliveries. `languages`: those that have a rendering, first one first.
+    predecessor's deliveries; `within` leaves of it those in the alert's area. `languages`: those that have a rendering, first one first.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -28,14 +30,20 @@ class PlannedInstance(BaseModel):
     family: str
     languages: tuple[str, ...]
     audience: Audience | None = None
+    within: Within | None = None
     deliver_by: Milliseconds
 
 
 class Plan(BaseModel):
-    """The whole dispatch of one alert. `values` are the late facts by language, which fill the slots."""
+    """The whole dispatch of one alert. `values` are the late facts by language, which fill the slots.
+
+    `kind` says whom it reaches beside its audience and what it does to earlier messages; `predecessor` is the newest
+    message of the thread that it follows.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    kind: Kind = Kind.ALERT
     mode: Mode
     life_at_stake: bool
     instances: tuple[PlannedInstance, ...]

@@ -382,7 +382,8 @@ class InstanceRun:
         settled = []
         for item, answer in zip(batch, answers, strict=True):
             decision = after_send(answer, self._situation(item.claimed, item.intent, answer), self.policy)
-            if isinstance(answer, Accepted) and item.claimed.follows is not None and self.channel.traits.edit:
+            follows = item.claimed.follows is not None and self.plan.kind.takes_back
+            if isinstance(answer, Accepted) and follows and self.channel.traits.edit:
                 decision = _then_edit(decision, self.clock.wall())
             if isinstance(answer, Retryable) and answer.after is not None:
                 self.pace.pause(answer.after)
@@ -467,39 +468,46 @@ class InstanceRun:
         )
 
     async def _edit(self, claimed: Claimed) -> None:
+        """Marks what the same recipient had of the thread before; repeated whole where one of them did not end."""
         message = self.messages.get(claimed.language)
-        follows = claimed.follows
-        before = self.ledger.read(lambda read: work.posted(read, follows)) if follows is not None else None
+        earlier = self.ledger.read(lambda read: work.posted(read, claimed.id))
         again_at: Milliseconds | None = None
-        if before is None or message is None:
-            detail = "nothing to mark: the earlier message is not known to be there"
+        details = []
+        if not earlier or message is None:
+            details.append("nothing to mark: the earlier message is not known to be there")
         else:
             to = None
             if claimed.address_id is not None:
                 to = (await asyncio.to_thread(self.open_addresses, [claimed.address_id])).get(claimed.address_id)
             job = self._job(claimed, claimed.first_intent_at or self.clock.wall(), to)
-            try:
-                async with asyncio.timeout(self.channel.limits.deadline + _OVERTIME):
-                    answer = await self.channel.edit(Posted(*before), message, job)
-            except Exception as error:
-                answer = InDoubt(f"the edit failed with {type(error).__name__}")
-            if isinstance(answer, Accepted):
-                detail = "marked as withdrawn"
-            elif isinstance(answer, Retryable | InDoubt | Pending):
-                # An edit to the same words may be repeated without harm.
-                detail = getattr(answer, "reason", "not finished")
-                wait = backoff(claimed.attempt + 1, self.chance(), self.policy)
-                later = self.clock.wall() + round(max(wait, getattr(answer, "after", None) or 0.0) * 1000)
-                again_at = later if later < claimed.deliver_by else None
-            else:
-                assert isinstance(answer, Rejected | Credential)
-                detail = f"could not be marked: {answer.reason}"
+            for posted in earlier:
+                detail, wait = await self._mark(Posted(*posted), message, job, claimed.attempt)
+                details.append(detail)
+                if wait is not None:
+                    later = self.clock.wall() + round(wait * 1000)
+                    again_at = max(again_at or later, later) if later < claimed.deliver_by else again_at
         await self.ledger.write_soon(
             lambda write: outcomes.settle_edit(
-                write, sender=self.sender, claimed=claimed, detail=detail, again_at=again_at
+                write, sender=self.sender, claimed=claimed, detail="; ".join(dict.fromkeys(details)), again_at=again_at
             ),
             must=True,
         )
+
+    async def _mark(self, posted: Posted, message: Rendered, job: Job, tries: int) -> tuple[str, float | None]:
+        """Marks one earlier message; returns what came of it, and the seconds after which to try again if it may."""
+        try:
+            async with asyncio.timeout(self.channel.limits.deadline + _OVERTIME):
+                answer = await self.channel.edit(posted, message, job)
+        except Exception as error:
+            answer = InDoubt(f"the edit failed with {type(error).__name__}")
+        if isinstance(answer, Accepted):
+            return "marked as withdrawn", None
+        if isinstance(answer, Retryable | InDoubt | Pending):
+            # An edit to the same words may be repeated without harm.
+            wait = backoff(tries + 1, self.chance(), self.policy)
+            return getattr(answer, "reason", "not finished"), max(wait, getattr(answer, "after", None) or 0.0)
+        assert isinstance(answer, Rejected | Credential)
+        return f"could not be marked: {answer.reason}", None
 
 
 def _handle(answer: Outcome) -> Mapping[str, str] | None:
@@ -509,5 +517,5 @@ def _handle(answer: Outcome) -> Mapping[str, str] | None:
 
 
 def _then_edit(decision: Decision, now: Milliseconds) -> Decision:
-    """After a correction was accepted, the message it withdraws is marked as well."""
+    """After what takes an earlier message back was accepted, that one is marked as well."""
     return Decision(decision.evidence, decision.reason, decision.detail, Action.EDIT, now)

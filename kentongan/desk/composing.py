@@ -11,12 +11,15 @@ from zoneinfo import ZoneInfo
 from kentongan import gates
 from kentongan.alert import Draft, Kind, mode_of
 from kentongan.cap.writing import write as write_cap
+from kentongan.desk import threads
 from kentongan.desk.desk import Desk
+from kentongan.desk.threads import Thread
 from kentongan.errors import BadInput, Refused
 from kentongan.gates import Finding
 from kentongan.ledger import Read
 from kentongan.ledger import people as register
 from kentongan.ledger.alerts import StoredAlert
+from kentongan.ledger.threads import reached
 from kentongan.seam import fill, slots
 from kentongan.settings import InstanceSettings
 from kentongan.words import drafting
@@ -80,6 +83,9 @@ def compose(
     draft = stored.draft
     check_without(desk, without)
     routed = gates.route(draft, desk.settings.channels)
+    thread = desk.ledger.read(lambda read: threads.followed(read, stored))
+    if thread is not None:
+        routed = _followed_instances(desk, draft, stored.kind, routed, thread)
     instances = {name: desk.settings.channels[name] for name in routed if name not in without}
     withdrawal = correction_draft or drafting.correction(
         draft, identifier=f"kentongan-{stored.id}-correction", now=desk.now
@@ -102,22 +108,36 @@ def compose(
             tuple(p for p in made.problems if f"{p.instance}:{p.language}" not in without),
         )
 
-    findings = gates.at_submit(
+    findings = threads.all_clear_findings(desk, stored) + gates.at_submit(
         draft,
         instances=instances,
         observed=desk.library.get(draft.hazard).observed(draft.facts),
         now=desk.now,
         clock_offset=desk.clock_offset,
         override=clock_override,
+        action_rendered=not stored.kind.widens,
     )
     return Composed(
         instances=instances,
-        alert=rendered(draft, Kind.ALERT, stored.code, None),
+        alert=rendered(draft, stored.kind, stored.code, thread.earlier if thread is not None else None),
         correction=rendered(withdrawal, Kind.CORRECTION, correction_code, Earlier(stored.code)),
         correction_draft=withdrawal,
-        people=count_people(desk, instances),
+        people=people(desk, stored, instances),
         findings=tuple(findings),
     )
+
+
+def _followed_instances(
+    desk: Desk, draft: Draft, kind: Kind, routed: Collection[str], thread: Thread
+) -> tuple[str, ...]:
+    """Where a follow-up goes: wherever its thread has gone and still can, and, if it widens, where it is routed to."""
+    alert = draft.cap
+    there = [
+        name
+        for name in thread.instances
+        if name in desk.settings.channels and gates.fits(alert.status, alert.scope, desk.settings.channels[name]) is None
+    ]
+    return tuple(dict.fromkeys([*there, *(routed if kind.widens else ())]))
 
 
 def refuse_unrendered(composed: Composed) -> None:
@@ -130,6 +150,14 @@ def refuse_unrendered(composed: Composed) -> None:
                     f"{place}: {problem.sentence}; {problem.remedy}, or leave it out with --without {place}",
                     rule="rendering",
                 )
+
+
+def people(desk: Desk, stored: StoredAlert, instances: Mapping[str, InstanceSettings]) -> People:
+    """How many people an alert would be sent to now: its audience, or those whom its thread has reached."""
+    if stored.kind.widens:
+        return count_people(desk, instances)
+    total, by_instance = desk.ledger.read(lambda read: reached(read, stored.predecessor or stored.id))
+    return People(total, {name: by_instance[name] for name in instances if name in by_instance})
 
 
 def count_people(desk: Desk, instances: Mapping[str, InstanceSettings]) -> People:
@@ -152,18 +180,28 @@ def count_people(desk: Desk, instances: Mapping[str, InstanceSettings]) -> Peopl
     return desk.ledger.read(count)
 
 
-def document(desk: Desk, draft: Draft, *, code: str = "", sent: datetime | None = None) -> bytes:
+def document(
+    desk: Desk,
+    draft: Draft,
+    *,
+    kind: Kind = Kind.ALERT,
+    earlier: Earlier | None = None,
+    code: str = "",
+    sent: datetime | None = None,
+) -> bytes:
     """The alert as CAP 1.2 XML, with the words that its hazard's templates give where it brings none of its own.
 
-    `sent` is when it was sent, for the late facts in those words; now where it was not sent yet.
+    `earlier` is what it follows. `sent` is when it was sent, for the late facts in those words; now where it was not
+    sent yet.
     """
     said = cap_document(
         draft,
-        kind=Kind.ALERT,
+        kind=kind,
         code=code,
         agency=desk.settings.agency,
         library=desk.library,
         link=public_link(desk.settings.agency, code) if code else "",
+        earlier=earlier,
     )
     xml = write_cap(said).decode("utf-8")
     values = late_values(
@@ -172,6 +210,7 @@ def document(desk: Desk, draft: Draft, *, code: str = "", sent: datetime | None 
         languages=desk.library.languages,
         zone=ZoneInfo(desk.settings.agency.timezone),
         sent=sent or desk.now,
+        earlier_sent=earlier.sent if earlier is not None else None,
     )
     return fill(xml, {name: escape(value) for name, value in values.items()}).encode("utf-8")
 

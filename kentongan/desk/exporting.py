@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 from kentongan.alert import Kind
 from kentongan.cap.writing import write as write_cap
 from kentongan.clock import to_datetime
-from kentongan.desk import composing
+from kentongan.desk import composing, threads
 from kentongan.desk.desk import Desk
 from kentongan.errors import BadInput
 from kentongan.ledger import Read, alerts
@@ -41,7 +41,11 @@ def export(desk: Desk, handle: str) -> Exported:
         if stored.kind is Kind.CORRECTION:
             written = _correction(desk, stored, dispatch)
         else:
-            written = composing.document(desk, stored.draft, code=stored.code, sent=sent)
+            thread = desk.ledger.read(lambda read: threads.followed(read, stored))
+            earlier = thread.earlier if thread is not None else None
+            written = composing.document(
+                desk, stored.draft, kind=stored.kind, earlier=earlier, code=stored.code, sent=sent
+            )
     except ValueError as error:
         raise BadInput(
             f"alert {stored.code} cannot be exported: {error}; draft it anew from a whole document"

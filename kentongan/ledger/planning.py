@@ -1,15 +1,17 @@
-"""Planning deliveries: the public ones at dispatch, those to people in chunks, a correction's after its predecessor."""
+"""Planning deliveries: the public ones at dispatch, those to people in chunks, a follow-up's after its thread."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Row
 
-from kentongan.delivery import REACHED
+from kentongan.area.codes import Within
+from kentongan.ledger import threads
 from kentongan.ledger.ledger import Read, Write, canonical, digest
+from kentongan.ledger.within import within_condition
 from kentongan.people import choose_language, plain
 from kentongan.plan import PUBLIC, Plan, PlannedInstance
 from kentongan.settings import Audience
@@ -17,14 +19,13 @@ from kentongan.settings import Audience
 STATIC = ("id", "key", "language", "person_id", "address_id", "family", "unique_by", "deliver_by", "follows")
 """Columns of a delivery that are fixed when it is planned, in the order in which their digest is made."""
 
-_REACHED = ", ".join(f"'{result}'" for result in REACHED)
 _HEX = "lower(hex(randomblob(16)))"
 
 
 def plan_public(write: Write, alert_id: str, plan: Plan) -> None:
     """Plans the deliveries of the public instances; part of the dispatch's own transaction."""
     for instance in plan.instances:
-        if instance.family != PUBLIC or plan.predecessor is not None:
+        if instance.family != PUBLIC or not plan.kind.widens:
             continue
         rows = [
             {
@@ -48,26 +49,36 @@ def plan_public(write: Write, alert_id: str, plan: Plan) -> None:
 
 
 def expand(write: Write, alert_id: str, plan: Plan, size: int) -> bool:
-    """Plans the next `size` deliveries to people, or that follow a predecessor's; True while there are more."""
+    """Plans the next `size` deliveries that follow the thread's, then those to people; True while there are more."""
     row = write.sql("SELECT cursor, expanded FROM dispatch WHERE alert_id = :id", {"id": alert_id}).one()
     if row.expanded:
         return False
     cursor: dict[str, int | str] = json.loads(row.cursor)
-    for instance in plan.instances:
-        position = cursor.get(instance.name, 0)
-        if position == "done" or (instance.family == PUBLIC and plan.predecessor is None):
+    for part, instance in _parts(plan):
+        position = cursor.get(part, 0)
+        if position == "done":
             continue
         before = _last_id(write)
-        if plan.predecessor is not None:
-            reached = _follow_chunk(write, alert_id, plan.predecessor, instance, int(position), size)
-        else:
+        if part == instance.name:
             reached = _people_chunk(write, alert_id, instance, int(position), size)
+        else:
+            reached = _follow_chunk(write, alert_id, instance, int(position), size)
         _record_planned(write, alert_id, instance.name, before)
-        cursor[instance.name] = "done" if reached is None else reached
+        cursor[part] = "done" if reached is None else reached
         _move(write, "dispatch.advanced", alert_id, {"cursor": canonical(cursor)})
         return True
     _move(write, "dispatch.expanded", alert_id, {"expanded": 1})
     return False
+
+
+def _parts(plan: Plan) -> Iterator[tuple[str, PlannedInstance]]:
+    """What is to be planned in chunks, each by the name it has in the cursor; no instance's name holds a slash."""
+    for instance in plan.instances:
+        if plan.predecessor is not None:
+            yield f"{instance.name}/follow", instance
+    for instance in plan.instances:
+        if instance.family != PUBLIC and plan.kind.widens:
+            yield instance.name, instance
 
 
 def _move(write: Write, event: str, alert_id: str, changes: Mapping[str, Any]) -> None:
@@ -93,7 +104,7 @@ def _people_chunk(write: Write, alert_id: str, instance: PlannedInstance, cursor
         chunk,
     ).scalars()
     chosen = {language: choose_language(language, instance.languages) for language in spoken.all()}
-    condition, parameters = audience_condition(instance.audience)
+    condition, parameters = audience_condition(instance.audience, within=instance.within)
     write.sql(
         "INSERT INTO delivery (key, alert_id, instance, language, family, unique_by, person_id, address_id,"
         " deliver_by, stage, action, due_at)"
@@ -117,8 +128,13 @@ def _people_chunk(write: Write, alert_id: str, instance: PlannedInstance, cursor
     return int(upto.last) if upto.found == size else None
 
 
-def audience_condition(audience: Audience, suffix: str = "") -> tuple[str, dict[str, str]]:
-    """The SQL condition on person `p` for an audience, with its parameters, whose names end in `suffix`."""
+def audience_condition(
+    audience: Audience, suffix: str = "", *, within: Within | None = None
+) -> tuple[str, dict[str, str]]:
+    """The SQL condition on person `p` for an audience, with its parameters, whose names end in `suffix`.
+
+    `within` leaves of the audience those in an alert's area.
+    """
     conditions = ["p.key IS NOT NULL"]
     parameters: dict[str, str] = {}
     if audience.groups:
@@ -134,64 +150,82 @@ def audience_condition(audience: Audience, suffix: str = "") -> tuple[str, dict[
             " = wanted.value || '.'))"
         )
         parameters[f"regions{suffix}"] = json.dumps([plain(region) for region in audience.regions])
+    if within is not None:
+        belongs, own = within_condition(within, suffix)
+        conditions.append(belongs)
+        parameters |= own
     return " AND ".join(conditions), parameters
 
 
+# In the language the earlier message had, where the new one speaks it; else in its first. A public one is unique by it.
+_LANGUAGE = "CASE WHEN d.language IN (SELECT value FROM json_each(:languages)) THEN d.language ELSE :first END"
 _FOLLOW = (
     "INSERT INTO delivery (key, alert_id, instance, language, family, unique_by, person_id, address_id, deliver_by,"
-    f" stage, action, due_at, follows) SELECT {_HEX}, :alert, d.instance, d.language, d.family, d.unique_by,"
+    f" stage, action, due_at, follows) SELECT {_HEX}, :alert, d.instance, {_LANGUAGE}, d.family,"
+    f" CASE WHEN d.family = 'public' THEN d.instance || ':' || {_LANGUAGE} ELSE d.unique_by END,"
     " d.person_id, d.address_id, :deliver_by, 'planned', 'send', :now, d.id FROM delivery d WHERE "
 )
 
 
-def _follow_chunk(
-    write: Write, alert_id: str, predecessor: str, instance: PlannedInstance, cursor: int, size: int
-) -> int | None:
+def _follow(write: Write, alert_id: str, planned: PlannedInstance, condition: str, **parameters: Any) -> None:
+    """Plans a delivery after each of the earlier ones `d` that meet `condition`, unless it is planned already."""
+    write.sql(
+        f"{_FOLLOW}{condition} ORDER BY d.id ON CONFLICT DO NOTHING",
+        {
+            "alert": alert_id,
+            "languages": json.dumps(planned.languages),
+            "first": planned.languages[0],
+            "deliver_by": planned.deliver_by,
+            "now": write.now,
+            **parameters,
+        },
+    )
+
+
+def _follow_chunk(write: Write, alert_id: str, instance: PlannedInstance, cursor: int, size: int) -> int | None:
+    chunk: dict[str, Any] = {
+        "thread": json.dumps(threads.others(write, alert_id)),
+        "instance": instance.name,
+        "cursor": cursor,
+        "size": size,
+    }
     upto = write.sql(
-        "SELECT max(id) AS last, count(*) AS found FROM (SELECT id FROM delivery"
-        " WHERE alert_id = :predecessor AND instance = :instance AND id > :cursor ORDER BY id LIMIT :size)",
-        {"predecessor": predecessor, "instance": instance.name, "cursor": cursor, "size": size},
+        "SELECT max(id) AS last, count(*) AS found FROM (SELECT id FROM delivery WHERE alert_id IN"
+        " (SELECT value FROM json_each(:thread)) AND instance = :instance AND id > :cursor ORDER BY id LIMIT :size)",
+        chunk,
     ).one()
     if upto.last is None:
         return None
-    write.sql(
-        f"{_FOLLOW} d.alert_id = :predecessor AND d.instance = :instance AND d.id > :cursor AND d.id <= :upto"
-        f" AND d.result IN ({_REACHED}) ORDER BY d.id ON CONFLICT DO NOTHING",
-        {
-            "alert": alert_id,
-            "predecessor": predecessor,
-            "instance": instance.name,
-            "cursor": cursor,
-            "upto": upto.last,
-            "deliver_by": instance.deliver_by,
-            "now": write.now,
-        },
+    _follow(
+        write,
+        alert_id,
+        instance,
+        "d.alert_id IN (SELECT value FROM json_each(:thread)) AND d.instance = :instance AND d.id > :cursor"
+        f" AND d.id <= :upto AND d.result IN ({threads.REACHED_SQL})",
+        thread=chunk["thread"],
+        instance=instance.name,
+        cursor=cursor,
+        upto=upto.last,
     )
     return int(upto.last) if upto.found == size else None
 
 
 def follow_late(write: Write, delivery: Row[Any]) -> None:
-    """Lets a released correction follow a delivery whose words turned out to have gone, late."""
+    """Lets what followed an alert follow a delivery whose words turned out to have gone, late."""
     for release in write.sql(
-        "SELECT s.alert_id, s.plan FROM alert a JOIN dispatch s ON s.alert_id = a.id WHERE a.predecessor = :id"
-        " AND a.state = 'dispatched'",
-        {"id": delivery.alert_id},
+        "SELECT s.alert_id, s.plan FROM dispatch s JOIN alert a ON a.id = s.alert_id WHERE a.state = 'dispatched'"
+        " AND s.alert_id IN (SELECT value FROM json_each(:thread))",
+        {"thread": json.dumps(threads.others(write, delivery.alert_id))},
     ).all():
         plan = Plan.model_validate_json(release.plan)
+        if plan.predecessor is None:
+            continue
         try:
             instance = plan.instance(delivery.instance)
         except KeyError:
             continue
         before = _last_id(write)
-        write.sql(
-            f"{_FOLLOW} d.id = :id ON CONFLICT DO NOTHING",
-            {
-                "alert": release.alert_id,
-                "id": delivery.id,
-                "deliver_by": instance.deliver_by,
-                "now": write.now,
-            },
-        )
+        _follow(write, release.alert_id, instance, "d.id = :id", id=delivery.id)
         _record_planned(write, release.alert_id, delivery.instance, before)
 
 

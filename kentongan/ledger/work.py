@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kentongan.clock import Milliseconds
+from kentongan.ledger import threads
 from kentongan.ledger.ledger import Read
 from kentongan.plan import Plan
 
@@ -103,7 +104,17 @@ def sealed_addresses(read: Read, ids: Sequence[int]) -> dict[int, SealedAddress]
     return {row.id: SealedAddress(row.person_id, row.ciphertext, row.key) for row in rows}
 
 
-def posted(read: Read, delivery: int) -> tuple[str, str] | None:
-    """Provider's id and address of the message that a delivery left, if it is known."""
-    row = read.sql("SELECT provider_id, url FROM delivery WHERE id = :id", {"id": delivery}).one()
-    return (row.provider_id, row.url or "") if row.provider_id else None
+def posted(read: Read, delivery: int) -> list[tuple[str, str]]:
+    """Provider's id and address of each message that the same recipient has of the thread before this delivery."""
+    own = read.sql("SELECT alert_id, instance, unique_by FROM delivery WHERE id = :id", {"id": delivery}).one()
+    rows = read.sql(
+        "SELECT provider_id, url FROM delivery WHERE alert_id IN (SELECT value FROM json_each(:thread))"
+        " AND instance = :instance AND unique_by = :unique_by AND id < :id AND provider_id IS NOT NULL ORDER BY id",
+        {
+            "thread": json.dumps(threads.others(read, own.alert_id)),
+            "instance": own.instance,
+            "unique_by": own.unique_by,
+            "id": delivery,
+        },
+    ).all()
+    return [(row.provider_id, row.url or "") for row in rows]

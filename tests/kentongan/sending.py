@@ -212,6 +212,7 @@ class Place:
             for channel in named
         )
         plan = Plan(
+            kind=kind,
             mode=Mode.DRILL,
             life_at_stake=life_at_stake,
             instances=instances,

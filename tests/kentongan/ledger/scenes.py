@@ -150,7 +150,14 @@ def release(write: Write, predecessor: str, correction: str, *, deliver_by: Mill
         instance.model_copy(update={"audience": None, "deliver_by": deliver_by})
         for instance in dispatched.plan.instances
     )
-    plan = Plan(mode=Mode.DRILL, life_at_stake=True, instances=instances, values={}, predecessor=predecessor)
+    plan = Plan(
+        kind=Kind.CORRECTION,
+        mode=Mode.DRILL,
+        life_at_stake=True,
+        instances=instances,
+        values={},
+        predecessor=predecessor,
+    )
     alerts.record_approval(write, correction, officer="made", content={"officer": "made"}, id=secrets.token_hex(8))
     alerts.dispatch(write, correction, plan=plan, by="made", allowed=("prepared",), proof={"by": ["made"]})
 

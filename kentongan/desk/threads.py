@@ -1,0 +1,97 @@
+"""What an alert follows, as the desk sees it: the newest message of its thread, and where the thread has gone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from kentongan import gates
+from kentongan.alert import Kind
+from kentongan.clock import to_datetime
+from kentongan.desk.desk import Desk
+from kentongan.errors import Refused
+from kentongan.ledger import Read, alerts, threads
+from kentongan.ledger.alerts import StoredAlert
+from kentongan.words.hazards import GENERAL
+from kentongan.words.rendering import Earlier
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """What a follow-up follows: `newest` is its predecessor, `instances` are all that any message of it went to."""
+
+    newest: StoredAlert
+    sent: datetime
+    began: datetime
+    instances: tuple[str, ...]
+
+    @property
+    def earlier(self) -> Earlier:
+        """The predecessor, as the words of what follows it name it."""
+        return Earlier(self.newest.code, self.sent)
+
+
+def to_follow(desk: Desk, handle: str) -> Thread:
+    """The thread that `handle` names by any of its messages; raises Refused where nothing of it can be followed."""
+    return desk.ledger.read(lambda read: _to_follow(read, alerts.by_handle(read, handle)))
+
+
+def _to_follow(read: Read, named: StoredAlert) -> Thread:
+    found = _thread(read, named.id)
+    if found is None:
+        raise Refused(f"alert {named.code} was never sent, so nothing can follow it; change the draft", rule="thread")
+    if found.newest.kind is Kind.CORRECTION:
+        raise Refused(f"alert {named.code} was withdrawn by {found.newest.code}; draft a new alert", rule="thread")
+    return found
+
+
+def followed(read: Read, stored: StoredAlert) -> Thread | None:
+    """What an alert on record follows; None for one that begins a thread."""
+    if stored.predecessor is None:
+        return None
+    found = _thread(read, stored.predecessor, until=stored.predecessor)
+    assert found is not None, "a follow-up is only ever drafted after a message that was sent"
+    return found
+
+
+def _thread(read: Read, alert_id: str, *, until: str | None = None) -> Thread | None:
+    ids = threads.messages(read, alert_id)
+    if until is not None:
+        ids = ids[: ids.index(until) + 1] if until in ids else []
+    if not ids:
+        return None
+    sent = [alerts.get_dispatch(read, id) for id in ids]
+    dispatches = [each for each in sent if each is not None]
+    names = dict.fromkeys(instance.name for each in dispatches for instance in each.plan.instances)
+    return Thread(
+        newest=alerts.get(read, ids[-1]),
+        sent=to_datetime(dispatches[-1].at),
+        began=to_datetime(dispatches[0].at),
+        instances=tuple(names),
+    )
+
+
+def all_clear_findings(desk: Desk, stored: StoredAlert) -> list[gates.Finding]:
+    """What the gate says of an all-clear now; empty for every other kind."""
+    if stored.kind is not Kind.ALL_CLEAR:
+        return []
+    thread = desk.ledger.read(lambda read: followed(read, stored))
+    assert thread is not None
+    hazard = desk.library.get(stored.draft.hazard)
+    if hazard.name == GENERAL:
+        hazard = desk.library.get(desk.ledger.read(lambda read: _first_hazard(read, stored)))
+    return gates.all_clear(
+        stored.draft.evidence,
+        issuers_end=stored.draft.issuers_end,
+        began=thread.began,
+        minimum=hazard.all_clear_after,
+        now=desk.now,
+    )
+
+
+def _first_hazard(read: Read, stored: StoredAlert) -> str:
+    """The first hazard that the thread names more closely than in general."""
+    found = [alerts.get(read, id).draft.hazard for id in threads.messages(read, stored.id)]
+    assert stored.predecessor is not None
+    found += [alerts.get(read, id).draft.hazard for id in threads.messages(read, stored.predecessor)]
+    return next((name for name in found if name != GENERAL), GENERAL)

@@ -1,0 +1,45 @@
+"""Threads in the ledger: an alert and all that followed it. Only what was dispatched counts."""
+
+from __future__ import annotations
+
+from kentongan.delivery import REACHED
+from kentongan.ledger.ledger import Read
+
+REACHED_SQL = ", ".join(f"'{result}'" for result in REACHED)
+
+_MESSAGES = (
+    "WITH RECURSIVE back(id) AS (SELECT :id UNION SELECT a.predecessor FROM alert a JOIN back ON a.id = back.id"
+    " WHERE a.predecessor IS NOT NULL), whole(id) AS (SELECT id FROM back UNION SELECT a.id FROM alert a"
+    " JOIN whole ON a.predecessor = whole.id)"
+    " SELECT s.alert_id, s.at, a.kind FROM whole JOIN dispatch s ON s.alert_id = whole.id"
+    " JOIN alert a ON a.id = whole.id"
+)
+
+
+def messages(read: Read, alert_id: str) -> list[str]:
+    """Ids of all messages of the thread that `alert_id` stands in and that were dispatched, oldest first."""
+    return [row.alert_id for row in read.sql(f"{_MESSAGES} ORDER BY s.at, s.rowid", {"id": alert_id}).all()]
+
+
+def others(read: Read, alert_id: str) -> list[str]:
+    """The same without itself: what a message follows, directly or by way of others, and what it supersedes."""
+    return [id for id in messages(read, alert_id) if id != alert_id]
+
+
+def withdrawal(read: Read, alert_id: str) -> str | None:
+    """Id of the correction by which the thread was withdrawn; None where it was not."""
+    return read.sql(
+        f"SELECT alert_id FROM ({_MESSAGES}) WHERE kind = 'correction' ORDER BY at DESC LIMIT 1", {"id": alert_id}
+    ).scalar()
+
+
+def reached(read: Read, alert_id: str) -> tuple[int, dict[str, int]]:
+    """How many persons the thread has reached or may have reached so far, each once, and by instance."""
+    found = f"FROM ({_MESSAGES}) m JOIN delivery d ON d.alert_id = m.alert_id WHERE d.person_id IS NOT NULL" + (
+        f" AND d.result IN ({REACHED_SQL})"
+    )
+    total = read.sql(f"SELECT count(DISTINCT d.person_id) {found}", {"id": alert_id}).scalar_one()
+    rows = read.sql(
+        f"SELECT d.instance, count(DISTINCT d.person_id) AS n {found} GROUP BY d.instance", {"id": alert_id}
+    ).all()
+    return int(total), {row.instance: row.n for row in rows}
