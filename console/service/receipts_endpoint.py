@@ -1,12 +1,13 @@
-"""Where providers tell us what became of a message: /receipts/<instance>, apart from all that officers use.
+"""Where providers tell us what became of a message and what people answered: /receipts/<instance>, apart from all that
+officers use.
 
-A provider is told 200 only once its receipt is on disk; what it is told otherwise makes it try again.
+A provider is told 200 only once what it said is on disk; what it is told otherwise makes it try again.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
@@ -16,18 +17,25 @@ from starlette.routing import Route
 
 from kentongan.errors import LedgerUnavailable
 from kentongan.ledger import Ledger, receipts
-from kentongan.seam import Channel, Forged, Received
+from kentongan.ledger.ledger import Write
+from kentongan.seam import Channel, Forged, Inbound, Received
 
 _log = logging.getLogger(__name__)
 
-MOST_BYTES = 256 * 1024
-"""The longest body that is read; batches of providers' receipts stay far below it."""
+MOST_BYTES = 3 * 1024 * 1024
+"""The longest body that is read: that of Meta's longest batch of receipts."""
 
 _TRY_AGAIN = "5"
 
 
-def application(ledger: Ledger, channels: Mapping[str, Channel], wake: Callable[[], None]) -> Starlette:
-    """The endpoint over the channels in `channels`; `wake` is called after receipts were committed."""
+Answers = Callable[[Write, str, Sequence[Inbound]], object]
+"""Keeps what people wrote to an instance, in the transaction that keeps the receipts of the same call."""
+
+
+def application(
+    ledger: Ledger, channels: Mapping[str, Channel], wake: Callable[[], None], *, answers: Answers | None = None
+) -> Starlette:
+    """The endpoint over the channels in `channels`; `wake` is called after something was committed."""
 
     async def receive(request: Request) -> Response:
         channel = channels.get(request.path_params["instance"])
@@ -44,7 +52,10 @@ def application(ledger: Ledger, channels: Mapping[str, Channel], wake: Callable[
             body=body,
         )
         try:
-            found = channel.receipts(received)
+            challenge = channel.handshake(received)
+            if challenge is not None:
+                return PlainTextResponse(challenge, headers={"X-Content-Type-Options": "nosniff"})
+            found, written = channel.receipts(received), channel.inbound(received)
         except Forged:
             _log.warning("receipt refused", extra={"instance": channel.name})
             return PlainTextResponse("refused\n", 403)
@@ -52,9 +63,17 @@ def application(ledger: Ledger, channels: Mapping[str, Channel], wake: Callable[
             # Only the type: what was sent may hold an address.
             _log.error("receipt not understood", extra={"instance": channel.name, "error": type(error).__name__})
             return PlainTextResponse("not understood\n", 500)
-        if found:
+        if written and answers is None:
+            _log.warning("answers not kept", extra={"instance": channel.name, "count": len(written)})
+
+        def keep(write: Write) -> None:
+            receipts.record(write, instance=channel.name, receipts=found)
+            if written and answers is not None:
+                answers(write, channel.name, written)
+
+        if found or (written and answers is not None):
             try:
-                await ledger.write_soon(lambda write: receipts.record(write, instance=channel.name, receipts=found))
+                await ledger.write_soon(keep)
             except LedgerUnavailable:
                 return PlainTextResponse("try again\n", 503, {"Retry-After": _TRY_AGAIN})
             wake()
