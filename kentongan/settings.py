@@ -4,7 +4,9 @@ agency.yaml     who we are, our languages and zone, whether this is a sandbox
 channels.yaml   the channel instances, by name
 audiences.yaml  named filters over the groups and regions of imported people
 routes.yaml     which alert goes to which channels, and who is tried next (`kentongan.routing`); may be absent
+paging.yaml     over which channels officers are paged, and for what; may be absent
 policy.yaml     retry, doubt, tolerance and approval times
+service.yaml    where the service answers the machines of other officers; may be absent
 
 Secrets stand in none of them: a field that needs one names an environment variable or a file.
 """
@@ -21,10 +23,11 @@ from zoneinfo import ZoneInfo
 import yaml
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 
-from kentongan import routing
+from kentongan import paging, routing
 from kentongan.approved import ApprovedTemplate
 from kentongan.config_model import Model
 from kentongan.errors import BadConfig
+from kentongan.paging import Paging
 from kentongan.routing import Routes
 from kentongan.seam import Mode
 
@@ -169,6 +172,14 @@ class Policy(Model):
     )
 
 
+class Service(Model):
+    """service.yaml: what `kentongan serve` opens beside its local socket; options of the command win over it."""
+
+    officers_listen: str | None = Field(default=None, description="HOST:PORT where officers' machines are answered.")
+    tls_certificate: Path | None = Field(default=None, description="Certificate of that address, PEM, with its chain.")
+    tls_key: Path | None = Field(default=None, description="Its private key, PEM.")
+
+
 class Settings(Model):
     """The whole config, with each instance in its adapter's own settings model."""
 
@@ -178,6 +189,8 @@ class Settings(Model):
     audiences: Mapping[str, Audience]
     policy: Policy
     routes: Routes = Routes()
+    paging: Paging = Paging()
+    service: Service = Service()
 
 
 def find_config(explicit: Path | None, environment: Mapping[str, str] = os.environ) -> Path | None:
@@ -285,12 +298,29 @@ def load(folder: Path, kinds: Mapping[str, type[InstanceSettings]]) -> Settings:
         public = {name: instance.audience is None for name, instance in instances.items()}
         faults.extend(f"{folder / 'routes.yaml'}: {fault}" for fault in routing.faults(routes, public))
 
+    pages = build(Paging, read("paging.yaml", False), folder / "paging.yaml")
+    if pages is not None and not faults:
+        public = {name: instance.audience is None for name, instance in instances.items()}
+        faults.extend(f"{folder / 'paging.yaml'}: {fault}" for fault in paging.faults(pages, public))
+    service = build(Service, read("service.yaml", False), folder / "service.yaml")
+
     if faults:
         raise BadConfig("\n".join(faults))
     assert agency is not None
+    assert pages is not None
+    assert service is not None
     assert policy is not None
     assert routes is not None
-    return Settings(source=folder, agency=agency, channels=instances, audiences=audiences, policy=policy, routes=routes)
+    return Settings(
+        source=folder,
+        agency=agency,
+        channels=instances,
+        audiences=audiences,
+        policy=policy,
+        routes=routes,
+        paging=pages,
+        service=service,
+    )
 
 
 class _Twice(ValueError):

@@ -98,6 +98,11 @@ def release_hold(write: Write, *, instance: str, by: str) -> bool:
     return True
 
 
+def held_since(read: Read) -> dict[str, Milliseconds]:
+    """The held instances, with when each hold began."""
+    return {row.instance: row.since for row in read.execute(select(schema.hold))}
+
+
 def holds(read: Read) -> dict[str, str]:
     """The held instances, with the reason of each."""
     return {row.instance: row.reason for row in read.execute(select(schema.hold))}
