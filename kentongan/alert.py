@@ -89,6 +89,11 @@ def life_at_stake(draft: cap.Alert) -> bool:
     )
 
 
+def has_life_at_stake(alert: cap.Alert) -> bool:
+    """The same of an alert as it is sent: Actual, or an Exercise, which goes to drill instances only and rehearses it."""
+    return alert.status in (Status.ACTUAL, Status.EXERCISE) and life_at_stake(alert)
+
+
 def worst_severity(alert: cap.Alert) -> Severity:
     """The gravest severity of all info blocks; Unknown where there is none."""
     order: Sequence[Severity] = tuple(Severity)

@@ -9,19 +9,20 @@
 |              | clock        | (warns) our clock is unknown or over 60 s off; an override turns the two above   |
 |              |              | into warnings                                                                    |
 | completeness | completeness | source, hazard, place, action or time is missing                                 |
-| area         | area         | nothing says where                                                               |
+| area         | area         | nothing says where, or none of the loaded regions lies there                     |
 | routing      | route        | no instance is left that it may go to                                            |
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from kentongan import cap
 from kentongan.alert import Draft, mode_of
+from kentongan.area.matching import Matched
 from kentongan.cap.model import ResponseType, Scope, Status
 from kentongan.errors import Refused
 from kentongan.seam import Mode
@@ -161,6 +162,33 @@ def area(alert: cap.Alert) -> list[Finding]:
     return [_block("area", f"nothing says where in the info of language {language}; add an area") for language in lost]
 
 
+def regions(matched: Matched, *, strangers: int, strangers_included: bool) -> list[Finding]:
+    """Of the loaded regions at least one must lie in the area; whatever may be drawn or known wrong is shown.
+
+    `strangers` are people of whom no loaded region is on record.
+    """
+    if not matched.codes:
+        seen = "; ".join(matched.remarks)
+        told = "no loaded region lies in the area, so nobody there would be warned"
+        remedy = "correct the area, name a region in it, or load the region with `kentongan regions import`"
+        return [_block("area", f"{told}{f' ({seen})' if seen else ''}; {remedy}")]
+    found = [_warn("area", remark) for remark in matched.remarks]
+    if matched.estimated:
+        told = f"{matched.estimated:,} regions were matched by their centre for want of a boundary"
+        found.append(_warn("area", f"{told}, so who is reached is an estimate, rather too many than too few"))
+    if strangers:
+        done = "are written to as well, for life is at stake" if strangers_included else "are not written to"
+        people = "1 person has" if strangers == 1 else f"{strangers:,} people have"
+        found.append(_warn("area", f"{people} no region that is loaded and {done}; import people with their regions"))
+    return found
+
+
+def unknown_regions() -> list[Finding]:
+    """Without regions, whole audiences are written to, wherever they are."""
+    told = "no regions are loaded, so all people are written to, wherever they live"
+    return [_warn("area", f"{told}; load regions with `kentongan regions import`")]
+
+
 def at_submit(
     draft: Draft,
     *,
@@ -178,7 +206,12 @@ def at_submit(
         *area(draft.cap),
         *_routing(draft, instances),
     ]
-    return sorted(findings, key=lambda finding: finding.severity is Weight.WARN)
+    return list(ordered(findings))
+
+
+def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings with those that block first."""
+    return tuple(sorted(findings, key=lambda finding: finding.severity is Weight.WARN))
 
 
 def refuse(findings: Sequence[Finding]) -> None:

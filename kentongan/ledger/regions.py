@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kentongan.area.codes import Within, above, stray_codes
 from kentongan.area.geometry import Box, Ring, box_of, ring
@@ -12,6 +13,7 @@ from kentongan.area.regions import Region, Regions, Rings
 from kentongan.area.rows import RegionRow
 from kentongan.ledger.ledger import Read, Write
 from kentongan.ledger.planning import audience_condition
+from kentongan.ledger.within import within_condition
 from kentongan.settings import Audience
 
 
@@ -72,7 +74,7 @@ def import_regions(write: Write, rows: Sequence[Mapping[str, object]], *, source
 
 def load(read: Read) -> Regions:
     """All regions; their boundaries are read from the same snapshot when they are asked for."""
-    rows = read.sql("SELECT code, name, timezone, latitude, longitude, south, west, north, east FROM region").all()
+    rows: Any = read.sql("SELECT code, name, timezone, latitude, longitude, south, west, north, east FROM region").all()
     regions = {
         code: Region(
             code,
@@ -91,12 +93,33 @@ def count(read: Read) -> int:
     return int(read.sql("SELECT count(*) FROM region").scalar_one())
 
 
+def codes(read: Read) -> list[str]:
+    """The codes of all loaded regions."""
+    return list(read.sql("SELECT code FROM region").scalars())
+
+
 def strays(read: Read, regions: Collection[str]) -> tuple[str, ...]:
     """The codes that people have and none of the loaded regions knows, highest ones (`codes.stray_codes`)."""
     used = read.sql(
         "SELECT DISTINCT r.code FROM person_region r WHERE NOT EXISTS (SELECT 1 FROM region g WHERE g.code = r.code)"
     ).scalars()
     return stray_codes(used.all(), regions)
+
+
+def strangers(read: Read, strays: Sequence[str]) -> int:
+    """How many people there are of whom no loaded region is on record; `strays` as the function of that name gives."""
+    condition, parameters = within_condition(Within(codes=(), unplaced=True, strays=tuple(strays)))
+    found = read.sql(f"SELECT count(*) FROM person p WHERE p.key IS NOT NULL AND {condition}", parameters)
+    return int(found.scalar_one())
+
+
+def names(read: Read, codes: Collection[str]) -> Mapping[str, str]:
+    """The names of regions, by code; those that are not loaded are absent."""
+    rows = read.sql(
+        "SELECT code, name FROM region WHERE code IN (SELECT value FROM json_each(:codes))",
+        {"codes": json.dumps(list(codes))},
+    )
+    return {row.code: row.name for row in rows}
 
 
 def people_by_region(read: Read, wanted: Sequence[tuple[str, Audience]], within: Within) -> list[InRegion]:
@@ -117,7 +140,7 @@ def people_by_region(read: Read, wanted: Sequence[tuple[str, Audience]], within:
     if not conditions:
         return []
     # One row for each person and region: whose codes lie in the same matched region must not count twice.
-    rows = read.sql(
+    rows: Any = read.sql(
         "SELECT p.id, r.code FROM person p LEFT JOIN person_region r ON r.person_id = p.id"
         f" WHERE {' OR '.join(conditions)}",
         parameters,
@@ -173,7 +196,7 @@ def _corners(drawn: Ring, beside: Box) -> list[tuple[float, float]]:
 
 
 def _boundaries(read: Read, codes: Collection[str]) -> Mapping[str, Rings]:
-    rows = read.sql(
+    rows: Any = read.sql(
         "SELECT code, rings FROM region_boundary WHERE code IN (SELECT value FROM json_each(:codes))",
         {"codes": json.dumps(list(codes))},
     )

@@ -1,0 +1,141 @@
+"""Targeting: whom an alert's area takes in, of the regions that the agency has loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from kentongan import cap, gates
+from kentongan.alert import Draft, has_life_at_stake
+from kentongan.area.codes import Within
+from kentongan.area.geometry import Ring
+from kentongan.area.matching import Matched, match
+from kentongan.area.names import read_words
+from kentongan.area.regions import Region, Regions
+from kentongan.area.sketch import Drawn
+from kentongan.desk.desk import Desk
+from kentongan.gates import Finding
+from kentongan.ledger import Read, regions
+from kentongan.settings import Audience, InstanceSettings
+
+_MOST_DRAWN = 400
+"""Regions on a sketch: more can be told apart by nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Targeted:
+    """The regions that an alert is for, and how many people in an audience it reaches in each.
+
+    `strangers` are people of its audiences of whom no loaded region is on record: they are written to where life is at
+    stake, else left out.
+    """
+
+    matched: Matched
+    within: Within
+    strangers: int = 0
+
+
+def approved(within: Within | None) -> Within | None:
+    """What officers approve of an area; which codes of people count as unknown may change like the people do."""
+    return within.model_copy(update={"strays": ()}) if within is not None else None
+
+
+def now(read: Read, approved: Within | None) -> Within | None:
+    """The area that was approved, with the codes of people that no loaded region knows now."""
+    if approved is None:
+        return None
+    return approved.model_copy(update={"strays": regions.strays(read, regions.codes(read))})
+
+
+def target(desk: Desk, draft: Draft) -> Targeted | None:
+    """The regions that a draft is for; None where the agency has loaded none, and everybody is written to."""
+    areas = areas_of(draft)
+
+    def find(read: Read) -> Targeted | None:
+        if regions.count(read) == 0:
+            return None
+        loaded = regions.load(read)
+        matched = match(areas, loaded, words=read_words(desk.library.root))
+        within = Within(
+            codes=matched.codes,
+            unplaced=has_life_at_stake(draft.cap),
+            strays=regions.strays(read, loaded.by_code),
+        )
+        return Targeted(matched, within, regions.strangers(read, within.strays))
+
+    return desk.ledger.read(find)
+
+
+def findings(targeted: Targeted | None, instances: Mapping[str, InstanceSettings]) -> list[Finding]:
+    """What the area gate says of the regions that were found, for the instances the alert would go to."""
+    writes = any(instance.audience is not None for instance in instances.values())
+    if targeted is None:
+        return gates.unknown_regions() if writes else []
+    return gates.regions(
+        targeted.matched, strangers=targeted.strangers if writes else 0, strangers_included=targeted.within.unplaced
+    )
+
+
+def people_by_region(
+    desk: Desk, instances: Mapping[str, InstanceSettings], within: Within
+) -> list[tuple[str, regions.InRegion]]:
+    """Names of the regions that people would be reached in, with how many, the most first; "" is no region."""
+    wanted = audiences(desk, instances)
+
+    def count(read: Read) -> list[tuple[str, regions.InRegion]]:
+        found = regions.people_by_region(read, list(wanted.values()), within)
+        named = regions.names(read, [each.code for each in found])
+        return [(named.get(each.code, each.code), each) for each in found]
+
+    return desk.ledger.read(count)
+
+
+def audiences(desk: Desk, instances: Mapping[str, InstanceSettings]) -> dict[str, tuple[str, Audience]]:
+    """By instance, the family and the audience of those that write to people."""
+    wanted = {}
+    for name, settings in instances.items():
+        family = desk.kinds.traits(settings.kind).family
+        if settings.audience is not None and family is not None:
+            wanted[name] = (family, desk.settings.audiences[settings.audience])
+    return wanted
+
+
+def areas_of(draft: Draft) -> list[cap.Area]:
+    """Every area of an alert, each once."""
+    return list(dict.fromkeys(area for info in draft.cap.infos for area in info.areas))
+
+
+def drawn(desk: Desk, draft: Draft, codes: Sequence[str]) -> list[Drawn]:
+    """The regions for `kentongan.area.sketch`: those that were matched, with the neighbours that give a bearing."""
+
+    def draw(read: Read) -> list[Drawn]:
+        return _drawn(regions.load(read), codes)
+
+    return desk.ledger.read(draw)
+
+
+def _drawn(loaded: Regions, codes: Sequence[str]) -> list[Drawn]:
+    placed = {code for code in codes if code in loaded.by_code}
+    shown = {part for code in placed for part in (loaded.parts(code) or (code,))} if len(placed) <= 3 else set(placed)
+    shown |= placed
+    for code in placed:
+        shown.update(loaded.parts(loaded.parent(code)))
+    visible = [loaded.by_code[code] for code in sorted(shown) if _has_a_place(loaded.by_code[code])][:_MOST_DRAWN]
+    loaded.fetch(region.code for region in visible if region.box is not None)
+    return [
+        Drawn(
+            name=region.name,
+            rings=_outline(loaded, region),
+            point=region.point,
+            taken_in=any(region.code == code or region.code.startswith(f"{code}.") for code in codes),
+        )
+        for region in visible
+    ]
+
+
+def _has_a_place(region: Region) -> bool:
+    return region.point is not None or region.box is not None
+
+
+def _outline(loaded: Regions, region: Region) -> tuple[Ring, ...]:
+    return loaded.outline(region.code) if region.box is not None else ()
