@@ -87,12 +87,13 @@ class OnlineSettings(ChannelSettings, ABC):
     @model_validator(mode="after")
     def _encrypted(self: _S) -> _S:
         parts = urlsplit(self.base_url)
-        if parts.scheme == "http" and not self.sandbox and not _loopback(parts.hostname or ""):
+        if parts.scheme == "http" and not self.sandbox and not loopback(parts.hostname or ""):
             raise ValueError("base_url must begin with https://, since a secret travels with every request")
         return self
 
 
-def _loopback(host: str) -> bool:
+def loopback(host: str) -> bool:
+    """Whether `host` is this machine by its very name or number."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
