@@ -7,7 +7,7 @@ import asyncio
 import signal
 import sys
 
-from sandbox import kannel, mastodon, telegram
+from sandbox import facebook, kannel, mastodon, telegram, whatsapp
 from sandbox.server import CannotListen, Sandbox
 
 BANNER = "SANDBOX - NOBODY WAS WARNED"
@@ -25,6 +25,9 @@ async def serve(port: int) -> None:
             f"wall      {sandbox.url}/",
             f"mastodon  {sandbox.base_url('mastodon')}  token {mastodon.token('default')}",
             f"telegram  {sandbox.base_url('telegram')}  token {telegram.token('default')}",
+            f"facebook  {sandbox.base_url('facebook')}  page {facebook.PAGE}, token {facebook.token('default')}",
+            f"whatsapp  {sandbox.base_url('whatsapp')}  number {whatsapp.PHONE_NUMBER}, account {whatsapp.ACCOUNT},"
+            f" token {whatsapp.token('default')}, app secret {whatsapp.app_secret('default')}",
             f"kannel    {sandbox.base_url('kannel')}  user {kannel.USERNAME}, password {kannel.password('default')}",
         )
         sys.stdout.write("\n".join(lines) + "\n")

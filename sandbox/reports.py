@@ -1,4 +1,4 @@
-"""Delivery reports on their way to whoever asked for them, on this machine only."""
+"""Delivery reports and answers on their way to whoever asked for them, on this machine only."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import ipaddress
 from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from sandbox.stand_in import Message
@@ -33,6 +35,14 @@ def loopback_address(url: str) -> tuple[str, int] | None:
     return (str(address), port) if address.is_loopback else None
 
 
+@dataclass(frozen=True, slots=True)
+class _Report:
+    url: str
+    message: Message
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
 class Reports:
     """Calls report addresses, each after its delay, over a few kept connections a destination.
 
@@ -43,13 +53,18 @@ class Reports:
         self.sent = 0
         self.lost = 0
         self._waiting: set[asyncio.TimerHandle] = set()
-        self._queues: dict[tuple[str, int], deque[tuple[str, Message]]] = {}
+        self._queues: dict[tuple[str, int], deque[_Report]] = {}
         self._idle: dict[tuple[str, int], list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]] = {}
         self._workers: dict[tuple[str, int], set[asyncio.Task[None]]] = {}
         self._closed = False
 
-    def report(self, url: str, seconds: float, message: Message) -> None:
-        """Sends a report after `seconds`; one that would leave this machine is refused and noted."""
+    def report(
+        self, url: str, seconds: float, message: Message, *, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Sends a report after `seconds`, as a POST where it has a body, else as a GET.
+
+        One that would leave this machine is refused and noted.
+        """
         where = loopback_address(url)
         if where is None:
             self.lost += 1
@@ -58,7 +73,7 @@ class Reports:
 
         def due() -> None:
             self._waiting.discard(handle)
-            self._queue(where, url, message)
+            self._queue(where, _Report(url, message, body, headers or {}))
 
         handle = asyncio.get_running_loop().call_later(seconds, due)
         self._waiting.add(handle)
@@ -77,10 +92,10 @@ class Reports:
                 writer.transport.abort()
         self._idle.clear()
 
-    def _queue(self, where: tuple[str, int], url: str, message: Message) -> None:
+    def _queue(self, where: tuple[str, int], report: _Report) -> None:
         if self._closed:
             return
-        self._queues.setdefault(where, deque()).append((url, message))
+        self._queues.setdefault(where, deque()).append(report)
         workers = self._workers.setdefault(where, set())
         if len(workers) < _CONNECTIONS:
             task = asyncio.get_running_loop().create_task(self._work(where))
@@ -90,28 +105,31 @@ class Reports:
     async def _work(self, where: tuple[str, int]) -> None:
         queue = self._queues[where]
         while queue:
-            url, message = queue.popleft()
+            report = queue.popleft()
             try:
                 async with asyncio.timeout(_TIMEOUT):
-                    status = await self._get(where, url)
+                    status = await self._send(where, report)
             except (OSError, ValueError, asyncio.IncompleteReadError, TimeoutError):
                 status = 0
             if 200 <= status < 300:
                 self.sent += 1
             else:
                 self.lost += 1
-                message.notes.append("report lost: " + (f"answered {status}" if status else "nobody took it"))
+                report.message.notes.append("report lost: " + (f"answered {status}" if status else "nobody took it"))
 
-    async def _get(self, where: tuple[str, int], url: str) -> int:
-        parts = urlsplit(url)
+    async def _send(self, where: tuple[str, int], report: _Report) -> int:
+        parts = urlsplit(report.url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        head = f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nUser-Agent: Kannel/1.4.5\r\n\r\n"
+        headers = {"Host": parts.netloc, "User-Agent": "Sandbox", **report.headers}
+        if report.body:
+            headers["Content-Length"] = str(len(report.body))
+        lines = [f"{'POST' if report.body else 'GET'} {target} HTTP/1.1", *(f"{n}: {v}" for n, v in headers.items())]
         if "\r" in target or "\n" in target or " " in target:
             raise ValueError("no target of a request")
         reader, writer = await self._connection(where)
         kept = False
         try:
-            writer.write(head.encode())
+            writer.write("\r\n".join([*lines, "", ""]).encode() + report.body)
             status, kept = await _read_answer(reader)
         finally:
             if kept:

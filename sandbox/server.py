@@ -10,16 +10,22 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
-from sandbox import kannel, mastodon, telegram, wall
+from sandbox import facebook, graph, kannel, mastodon, telegram, wall, whatsapp
 from sandbox.faults import BadRule, Rule
 from sandbox.reports import Reports
 from sandbox.stand_in import BadSetting, Clock, StandIn
 from sandbox.wire import Answer, Reply, Request, Wire
 
-KINDS = ("mastodon", "telegram", "kannel")
+KINDS = ("mastodon", "facebook", "telegram", "whatsapp", "kannel")
 _INSTANCE_LIMIT = 64
 # A path below /<kind> that begins so belongs to the default instance; else its first part is an instance's name.
-_BEGINS = {"mastodon": re.compile("api/"), "telegram": re.compile(r"bot\d"), "kannel": re.compile("cgi-bin/")}
+_BEGINS = {
+    "mastodon": re.compile("api/"),
+    "facebook": graph.BEGINS,
+    "telegram": re.compile(r"bot\d"),
+    "whatsapp": graph.BEGINS,
+    "kannel": re.compile("cgi-bin/"),
+}
 
 
 class CannotListen(OSError):
@@ -105,6 +111,10 @@ class Sandbox:
                 return mastodon.Mastodon(instance, now=self._now)
             case "telegram":
                 return telegram.Telegram(instance, now=self._now)
+            case "facebook":
+                return facebook.Facebook(instance, now=self._now)
+            case "whatsapp":
+                return whatsapp.WhatsApp(instance, report=self.reports.report, now=self._now)
             case _:
                 return kannel.Kannel(instance, report=self.reports.report, now=self._now)
 
