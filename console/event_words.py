@@ -57,6 +57,17 @@ def _lost(data: _Data) -> str:
     return f"Prefect lost it{error}{_because(data)}; sending went on"
 
 
+def _approved(data: _Data) -> str:
+    if data.get("taken_by"):
+        return f"approved by one-time code{_by(data)}, taken down by {data['taken_by']}: no signature of theirs"
+    return f"signed{_by(data)}"
+
+
+def _paged(data: _Data) -> str:
+    outcome = str(data.get("outcome", "")).replace("_", " ")
+    return f"{data.get('officer')} paged over {data.get('instance')} ({data.get('cause')}): {outcome}{_because(data)}"
+
+
 def _many(what: str) -> Callable[[_Data], str]:
     return lambda data: f"{len(data.get('ids', ())):,} {what}"
 
@@ -65,7 +76,11 @@ WORDS: Mapping[str, Callable[[_Data], str]] = {
     "alert.drafted": lambda data: f"{data.get('kind')} drafted{_by(data)}, {data.get('mode')}",
     "alert.rendered": lambda data: f"{len(data.get('digests', ())):,} messages rendered",
     "alert.submitted": lambda data: f"submitted{_by(data)}",
-    "alert.approved": lambda data: f"signed{_by(data)}",
+    "alert.approved": _approved,
+    "alert.returned": lambda data: f"returned to be mended{_by(data)}{_because(data)}",
+    "alert.discarded": lambda data: f"discarded{_by(data)}{_because(data)}",
+    "review.opened": lambda data: f"review of the broken glass opened: {data.get('by')} sent it alone",
+    "review.done": lambda data: f"broken glass reviewed{_by(data)}",
     "alert.dispatched": _dispatched,
     "alert.stopped": _stopped,
     "alert.ended": lambda data: f"ended{_because(data)}",
@@ -94,8 +109,21 @@ WORDS: Mapping[str, Callable[[_Data], str]] = {
         f"{data.get('officer')} is an officer, admitted by {' and '.join(data.get('by') or ['nobody: the first'])}"
     ),
     "officer.revoked": lambda data: f"{data.get('officer')} is revoked{_by(data)}",
+    "officer.pager": lambda data: f"{data.get('officer')} can be paged by {data.get('family')}",
+    "officer.unpaged": lambda data: f"{data.get('officer')} is no longer paged by {data.get('family')}{_by(data)}",
+    "officer.exported": lambda data: f"sealed key of {data.get('officer')} written for another machine{_by(data)}",
+    "sheet.issued": lambda data: f"{data.get('officer')} has a new sheet of one-time codes",
+    "sheet.replaced": lambda data: f"an earlier sheet of {data.get('officer')} ended",
+    "sheet.spent": lambda data: f"{data.get('officer')} said a one-time code, taken down{_by(data)}",
+    "sheet.missed": lambda data: f"wrong answer for a one-time code of {data.get('officer')}, typed{_by(data)}",
+    "sheet.locked": lambda data: f"the sheet of {data.get('officer')} is locked after too many wrong answers",
+    "page.sent": _paged,
+    "page.acknowledged": lambda data: f"noted{_by(data)}: no more pages on {str(data.get('about')).partition(':')[0]}",
     "officer.logged_in": lambda data: f"{data.get('officer')} logged in",
     "people.imported": lambda data: f"people imported: {data.get('added', 0):,} new, {data.get('updated', 0):,} known",
+    "regions.imported": lambda data: (
+        f"regions loaded: {data.get('added', 0):,} new, {data.get('updated', 0):,} known, {data.get('removed', 0):,} out"
+    ),
     "receipt.received": lambda data: f"receipt on {data.get('instance')}: {data.get('confirmed')}",
     "sender.started": lambda data: f"process begun to send ({data.get('role')})",
     "sender.ended": lambda data: "process ended",

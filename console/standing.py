@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from console.office import Office
     from flows.house import House
     from kentongan.alert import Draft
+    from kentongan.ledger.reviews import Review
     from kentongan.ledger.views import Delivery
     from kentongan.overview import ChannelView, Overview
 
@@ -28,7 +29,8 @@ def heading(seen: Overview) -> str:
     if seen.predecessor is not None:
         parts.append(f"withdraws {seen.predecessor}")
     if seen.by:
-        parts.append(f"by {' and '.join(seen.by)}")
+        named = [f"{name} (by one-time code)" if name in seen.by_code else name for name in seen.by]
+        parts.append(f"by {' and '.join(named)}")
     return ", ".join([*parts, state_of(seen)])
 
 
@@ -110,8 +112,32 @@ def doubts(house: House, seen: Overview) -> list[tuple[Delivery, str]]:
     return shown
 
 
+def review_line(code: str, review: Review, zone: ZoneInfo) -> str:
+    """The review of a broken glass in one line: due, or done."""
+    if review.done_at is not None:
+        return f"Reviewed by {review.done_by}, {words.minute(review.done_at, zone)}: {review.finding}"
+    return (
+        f"Review due {words.minute(review.due_at, zone)}, by another officer than {review.officer}: "
+        f"kentongan review {code} --finding TEXT"
+    )
+
+
+def review_json(review: Review) -> dict[str, Any]:
+    """The review of a broken glass with stable keys."""
+    return {
+        "broke_glass": review.officer,
+        "opened_at": words.iso(review.opened_at),
+        "due_at": words.iso(review.due_at),
+        "done_at": words.iso(review.done_at),
+        "done_by": review.done_by,
+        "finding": review.finding or None,
+    }
+
+
 def explain(office: Office, seen: Overview) -> None:
     """Writes what lies behind the table: holds, failures by cause, doubts, and what to do about each."""
+    if seen.review is not None:
+        output.say(review_line(seen.alert.code, seen.review, office.zone))
     for channel in seen.channels:
         if channel.held is not None and seen.open:
             output.say(f"{channel.name} is held: {channel.held}")
@@ -154,7 +180,9 @@ def to_json(office: Office, seen: Overview) -> dict[str, Any]:
         "dispatched_at": words.iso(dispatch.at) if dispatch is not None else None,
         "expires_at": words.iso(seen.alert.expires_at),
         "by": list(seen.by),
+        "by_code": list(seen.by_code),
         "break_glass": seen.break_glass or None,
+        "review": review_json(seen.review) if seen.review is not None else None,
         "reason": seen.reason or None,
         "people": office.house.ledger.read(lambda read: views.people(read, seen.alert.id)),
         "channels": [_channel_json(seen, channel) for channel in seen.channels],
@@ -205,6 +233,8 @@ def listing(seen: Sequence[Overview], zone: ZoneInfo) -> list[tuple[str, str, st
         at = each.dispatch.at if each.dispatch is not None else each.alert.created_at
         doubt = f", {each.in_doubt:,} in doubt" if each.in_doubt else ""
         glass = ", BREAK-GLASS" if each.break_glass else ""
+        if each.review is not None and not each.review.is_done:
+            glass += ", review due"
         lines.append(
             (
                 each.alert.code,

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from kentongan.clock import Milliseconds
-from kentongan.ledger import Read, alerts, senders, views
+from kentongan.ledger import Read, alerts, reviews, senders, views
 from kentongan.ledger.alerts import Dispatch, StoredAlert
+from kentongan.ledger.reviews import Review
 from kentongan.plan import PUBLIC
 
 _MISSED = ("rejected", "unreachable", "expired", "cancelled")
@@ -60,14 +61,17 @@ class Cause:
 class Overview:
     """One alert with all its channels. `open`: something of it is still to be done. `break_glass`: the typed reason.
 
-    `by`: the officers whose word it went out on. `reason`: why a correction withdraws, by its name.
+    `by`: the officers whose word it went out on; `by_code`: those of them who said a one-time code and signed nothing.
+    `review`: that of a broken glass. `reason`: why a correction withdraws, by its name.
     """
 
     alert: StoredAlert
     predecessor: str | None
     dispatch: Dispatch | None
     by: tuple[str, ...]
+    by_code: tuple[str, ...]
     break_glass: str
+    review: Review | None
     reason: str
     sandbox: bool
     channels: tuple[ChannelView, ...]
@@ -96,6 +100,8 @@ def overview(read: Read, alert_id: str) -> Overview:
         predecessor=before.code if before is not None else None,
         dispatch=dispatch,
         by=tuple(proof.get("by") or ()),
+        by_code=tuple(proof.get("by_code") or ()),
+        review=reviews.of_alert(read, alert_id),
         break_glass=str(proof.get("break_glass") or ""),
         reason=str(proof.get("reason") or ""),
         sandbox=sandboxed(read, stored, dispatch),

@@ -69,6 +69,7 @@ def _list(office: Office) -> int:
                     for each in seen
                 ],
                 "held": held,
+                "reviews_due": [each.alert.code for each in seen if each.review and not each.review.is_done],
             }
         )
         return exits.WELL
@@ -80,6 +81,9 @@ def _list(office: Office) -> int:
     )
     for name, reason in held.items():
         output.say(f"{name} is held: {reason}")
+    for each in seen:
+        if each.review is not None and not each.review.is_done:
+            output.say(f"{each.alert.code}: {standing.review_line(each.alert.code, each.review, office.zone)}")
     return exits.WELL
 
 

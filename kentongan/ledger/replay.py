@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from kentongan.ledger.alerts import alert_digest, rendering_digest, signed_digest
-from kentongan.ledger.ledger import Read, digest
+from kentongan.ledger.code_sheets import sheet_digest
+from kentongan.ledger.ledger import Read, canonical, digest
 from kentongan.ledger.officers import officer_digest
 from kentongan.ledger.outcomes import attempt_reason
 from kentongan.ledger.planning import planned_rows, static_digest
@@ -20,6 +21,9 @@ UNTRACKED = {
     "delivery": frozenset({"sender", "epoch"}),
 }
 """Columns, by table, that no event speaks of (docs/ledger.md)."""
+
+_FAMILIES = ("alert", "dispatch", "officer", "sheet", "review")
+"""The events that speak of rows which are no deliveries."""
 
 _FRESH_DELIVERY: Mapping[str, Any] = {
     "stage": "planned",
@@ -84,7 +88,7 @@ def _replayed(read: Read, condition: str, differences: list[Difference], apply: 
 
 
 def check_rows(read: Read, differences: list[Difference]) -> None:
-    """Compares alerts, renderings, submissions, approvals, dispatches and officers with what events say of them."""
+    """Compares the rows that are no deliveries with what events say of them."""
     digests: dict[tuple[str, str], str] = {}
     moved: dict[tuple[str, str], dict[str, Any]] = {}
 
@@ -112,12 +116,17 @@ def check_rows(read: Read, differences: list[Difference]) -> None:
                 }
             case "officer.added":
                 digests["officer", data["officer"]] = data["digest"]
+            case "sheet.issued":
+                digests["sheet", data["sheet"]] = data["digest"]
+            case "review.opened":
+                digests["review", alert] = canonical(data["set"]["alert_id"])
         family = event.type.partition(".")[0]
-        key = (family, data["officer"] if family == "officer" else alert)
+        key = (family, data[family] if family in ("officer", "sheet") else alert)
         if "set" in data:
             moved.setdefault(key, {}).update(data["set"])
 
-    _replayed(read, "e.type LIKE 'alert.%' OR e.type LIKE 'dispatch.%' OR e.type LIKE 'officer.%'", differences, apply)
+    families = " OR ".join(f"e.type LIKE '{family}.%'" for family in _FAMILIES)
+    _replayed(read, families, differences, apply)
     found: dict[tuple[str, str], str] = {}
     for key, own_digest, row in _rows(read):
         place = " ".join(key)
@@ -152,6 +161,11 @@ def _rows(read: Read) -> Iterator[tuple[tuple[str, str], str, dict[str, Any]]]:
             yield (name, str(row["id"])), signed_digest(row), row
     for row in table("dispatch"):
         yield ("dispatch", str(row["alert_id"])), digest(str(row["plan"])), row
+    for row in table("code_sheet"):
+        yield ("sheet", str(row["id"])), sheet_digest(row), row
+    for row in table("review"):
+        # All its columns move, so that replaying finds every change; here it only counts that it is there.
+        yield ("review", str(row["alert_id"])), canonical(row["alert_id"]), row
     for row in table("officer"):
         yield ("officer", str(row["name"])), officer_digest(row), row
 

@@ -167,6 +167,7 @@ def read(read: Read, alert_id: str) -> Report:
 _ACTS = {
     Act.SUBMIT: "submitted it for approval",
     Act.APPROVE: "approved it",
+    Act.APPROVE_BY_CODE: "approved it by one-time code, which is no signature",
     Act.BREAK_GLASS: "broke the glass: sent it alone",
     Act.RELEASE: "released the correction",
 }
@@ -183,7 +184,18 @@ def _decisions(read: Read, standing: Overview, events: Sequence[Event]) -> Itera
                 yield Decision(event.at, by, "drafted it", "", None, signed=False)
             case "alert.submitted" | "alert.approved":
                 word = signed[str(data.get("submission") or data.get("approval"))]
-                yield Decision(event.at, word.officer, _ACTS[word.act], word.reason, word.people, signed=True)
+                act = _ACTS[word.act]
+                if word.by_code is not None:
+                    act += f" (taken down by {word.by_code.taken_by})"
+                yield Decision(
+                    event.at, word.officer, act, word.reason, word.people, signed=word.act is not Act.APPROVE_BY_CODE
+                )
+            case "alert.returned" | "alert.discarded":
+                act = "returned it to be mended" if event.type == "alert.returned" else "discarded it"
+                yield Decision(event.at, by, act, str(data.get("reason") or ""), None, signed=True)
+            case "review.done":
+                finding = standing.review.finding if standing.review is not None else ""
+                yield Decision(event.at, by, "reviewed the broken glass", finding, None, signed=True)
             case "alert.dispatched":
                 yield Decision(event.at, by, "sent it", standing.reason, None, signed=True)
             case "alert.stopped":

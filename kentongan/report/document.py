@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kentongan.clock import Milliseconds, to_datetime
+from kentongan.ledger.reviews import Review
 from kentongan.overview import Overview
 from kentongan.report.content import Report
 
@@ -33,6 +34,7 @@ def document(report: Report) -> dict[str, Any]:
             "expires_at": _time(stored.expires_at),
         },
         "break_glass": standing.break_glass or None,
+        "review": _review(standing.review),
         "decisions": [
             {
                 "at": _time(each.at),
@@ -121,3 +123,15 @@ def _time(at: Milliseconds | None) -> str | None:
 
 def _span(milliseconds: Milliseconds | None) -> float | None:
     return None if milliseconds is None else milliseconds / 1000
+
+
+def _review(review: Review | None) -> dict[str, Any] | None:
+    if review is None:
+        return None
+    return {
+        "broke_glass": review.officer,
+        "due_at": _time(review.due_at),
+        "done_at": _time(review.done_at),
+        "done_by": review.done_by,
+        "finding": review.finding or None,
+    }

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 from kentongan.clock import Milliseconds, to_datetime
+from kentongan.ledger.reviews import Review
 from kentongan.overview import Overview
 from kentongan.report.content import Report
 
@@ -56,6 +57,8 @@ def _head(report: Report, zone: ZoneInfo) -> Iterator[str]:
         yield f"**{_BANNER}**\n"
     if standing.break_glass:
         yield f"**BREAK-GLASS**: one officer sent this alone: {_plain(standing.break_glass)}\n"
+    if standing.review is not None:
+        yield _review(standing.review, zone) + "\n"
     info = stored.draft.cap.infos[0] if stored.draft.cap.infos else None
     rows = [
         ("Says", (info.headline or info.event) if info else stored.draft.hazard),
@@ -68,6 +71,12 @@ def _head(report: Report, zone: ZoneInfo) -> Iterator[str]:
         ("Written down", _time(report.now, zone)),
     ]
     yield from _table(("", ""), [row for row in rows if row[1]])
+
+
+def _review(review: Review, zone: ZoneInfo) -> str:
+    if review.done_at is None:
+        return f"**REVIEW NOT DONE**: due {_time(review.due_at, zone)}, by another officer than {_plain(review.officer)}"
+    return f"Reviewed by {_plain(review.done_by or '')}, {_time(review.done_at, zone)}: {_plain(review.finding)}"
 
 
 def _origin(report: Report) -> str:

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from kentongan.clock import to_datetime
 from kentongan.delivery import Evidence, Phase
 from kentongan.keys import StateKeys
-from kentongan.ledger import Ledger, Read, alerts, claims, outcomes, receipts, schema
+from kentongan.ledger import Ledger, Read, alerts, claims, code_sheets, outcomes, receipts, reviews, schema
 from kentongan.ledger import officers as register
 from kentongan.ledger.ledger import canonical, event_digest, link_digest
 from kentongan.ledger.outcomes import Settled
@@ -26,7 +26,9 @@ from kentongan.ledger.replay import UNTRACKED
 from kentongan.ledger.verification import Verdict, signed_head, verify
 from kentongan.membership import Admitted, Revoked
 from kentongan.officers import new_officer, sign
+from kentongan.one_time_codes import issue
 from kentongan.policy import Decision, Reason
+from kentongan.reviews import review_statement
 from kentongan.seam import Confirmed, Receipt
 from tests.kentongan.ledger.scenes import (
     StandingClock,
@@ -42,7 +44,10 @@ from tests.kentongan.ledger.scenes import (
     release,
 )
 
-TABLES = ("event", "link", "alert", "rendering", "submission", "approval", "dispatch", "delivery", "attempt", "officer")
+TABLES = (
+    *("event", "link", "alert", "rendering", "submission", "approval", "dispatch", "delivery", "attempt", "officer"),
+    *("code_sheet", "review"),
+)
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,17 @@ def live_through(ledger: Ledger, keys: StateKeys, clock: StandingClock) -> None:
         pass
     expand_all(ledger, "correction1", size=2)
     ledger.write(lambda write: claims.claim(write, sender=sender, alert_id="correction1", instance="sms", most=1))
+    for number in range(2):
+        statement = issue(f"sheet{number}", [f"K7Q4{number}9MX"], to_datetime(clock.wall()))
+        ledger.write(lambda write, n=number, s=statement: code_sheets.issue(write, id=f"sheet{n}", signed=sign(s, key)))  # type: ignore[misc]
+    for said in (True, False):
+        sheet = ledger.read(lambda read: code_sheets.current(read, "siti"))
+        assert sheet is not None
+        ledger.write(lambda write, s=sheet, r=said: code_sheets.miss(write, s, alert_id="alert1", by="budi", said=r))  # type: ignore[misc]
+    for alert_id in ("alert1", "correction1"):
+        ledger.write(lambda write, a=alert_id: reviews.begin(write, a, officer="siti", within=1_000))  # type: ignore[misc]
+    found = review_statement("alert1", "0" * 64, "Nobody else could be reached.", to_datetime(clock.wall()))
+    ledger.write(lambda write: reviews.finish(write, "alert1", signed=sign(found, key)))
     # An alert that is only a draft yet.
     ledger.write(lambda write: put_correction(write, "correction1", id="draft1", code="ZZZZ"))
 
