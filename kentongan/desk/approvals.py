@@ -12,13 +12,15 @@ from sqlalchemy import select
 from kentongan import gates
 from kentongan.alert import Kind, worst_severity
 from kentongan.approval import Act, Approval, Approved, approval_fault, check, check_release, sign
+from kentongan.area.codes import Within
 from kentongan.clock import to_datetime
-from kentongan.desk import composing
+from kentongan.desk import composing, targeting, threads
 from kentongan.desk.composing import Composed
 from kentongan.desk.desk import Desk, new_id
 from kentongan.errors import BadInput, Refused
 from kentongan.ledger import Read, Write, alerts, code_sheets, schema
 from kentongan.ledger import officers as register
+from kentongan.ledger import threads as ledger_threads
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.login import Login
 from kentongan.officers import Refusal
@@ -86,7 +88,10 @@ def submit(
         alerts.put_renderings(write, correction.id, composed.correction.messages)
         shown = {message.instance for message in composed.alert.messages}
         subject = _subject(
-            write, stored.id, {n: _instance(desk, n, s) for n, s in composed.instances.items() if n in shown}
+            write,
+            stored.id,
+            {n: _instance(desk, n, s) for n, s in composed.instances.items() if n in shown},
+            targeting.approved(composed.targeted.within if composed.targeted is not None else None),
         )
         fixed = subject_digest(subject)
         signed = sign(acting.key, act=Act.SUBMIT, digest=fixed, people=people, now=desk.now)
@@ -169,7 +174,8 @@ def record_word(desk: Desk, handle: str, officer: str, word: Word) -> tuple[Stor
         if subject_digest(subject) != subject_digest(_submitted_subject(write, stored.id)):
             raise Refused(f"alert {stored.code} is not what was submitted; submit it again", rule="approval-changed")
         same_instances(subject, desk.settings.channels, stored.code)
-        people = composing.count_people(desk, {i.name: desk.settings.channels[i.name] for i in subject.instances})
+        configured = {i.name: desk.settings.channels[i.name] for i in subject.instances}
+        people = composing.people(desk, stored, configured, targeting.now(write, subject.within))
         signed = word(write, stored, subject, people.total)
         if isinstance(signed, Refusal):
             return signed
@@ -188,7 +194,7 @@ def time_findings(desk: Desk, stored: StoredAlert) -> list[gates.Finding]:
     """What the gates say of an alert that was rendered already, since time goes on."""
     submission = desk.ledger.read(lambda read: alerts.submission(read, stored.id))
     override = submission.subject.get("clock_override") if submission else None
-    return gates.time(
+    return threads.all_clear_findings(desk, stored) + gates.time(
         stored.draft,
         observed=composing.observed(desk, stored.draft),
         now=desk.now,
@@ -279,12 +285,21 @@ def vouch(read: Read, alert_id: str, *, policy: Policy) -> str | None:
         return f"the dispatch of alert {stored.code} is {dispatched.plan.mode} and the alert is {stored.mode}"
     if dispatched.plan.predecessor != stored.predecessor:
         return f"the dispatch of alert {stored.code} follows another alert than the one approved"
-    approved = {instance.name: instance for instance in _submitted_subject(read, approved_of).instances}
+    if dispatched.plan.kind is not stored.kind:
+        return f"the dispatch of alert {stored.code} is of kind {dispatched.plan.kind} and the alert is {stored.kind}"
+    # A correction withdraws a thread, so it goes wherever any message of that was approved to go.
+    sources = ledger_threads.others(read, alert_id) if stored.kind is Kind.CORRECTION else [approved_of]
+    approved = {
+        instance.name: instance for source in sources for instance in _submitted_subject(read, source).instances
+    }
+    within = _submitted_subject(read, approved_of).within
     for planned in dispatched.plan.instances:
         if planned.name not in approved:
             return f"{planned.name} is not among the approved channels of alert {stored.code}"
-        if stored.kind is not Kind.CORRECTION and planned.audience != approved[planned.name].audience:
+        if planned.audience != (approved[planned.name].audience if stored.kind.widens else None):
             return f"{planned.name} would reach other people than were approved for alert {stored.code}"
+        if planned.audience is not None and targeting.approved(planned.within) != within:
+            return f"{planned.name} would reach people in other regions than were approved for alert {stored.code}"
         if (planned.family == PUBLIC) != (approved[planned.name].audience is None):
             return f"{planned.name} would reach others than alert {stored.code} was approved for"
         if planned.kind != approved[planned.name].kind:
@@ -310,7 +325,9 @@ def prepared_correction(read: Read, alert_id: str) -> StoredAlert | None:
 def current_subject(read: Read, alert_id: str) -> Subject:
     """What an approval covers now, computed anew from the rows, for the instances that were submitted."""
     submitted = _submitted_subject(read, alert_id)
-    return _subject(read, alert_id, {instance.name: instance for instance in submitted.instances})
+    return _subject(
+        read, alert_id, {instance.name: instance for instance in submitted.instances}, submitted.within
+    )
 
 
 def _submitted_subject(read: Read, alert_id: str) -> Subject:
@@ -320,7 +337,7 @@ def _submitted_subject(read: Read, alert_id: str) -> Subject:
     return from_json(Subject, submission.subject["subject"])
 
 
-def _subject(read: Read, alert_id: str, instances: Mapping[str, Instance]) -> Subject:
+def _subject(read: Read, alert_id: str, instances: Mapping[str, Instance], within: Within | None) -> Subject:
     row = read.execute(select(schema.alert).where(schema.alert.c.id == alert_id)).mappings().one()
     stored = alerts.get(read, alert_id)
     corrections = [s for s in alerts.successors(read, alert_id) if s.kind is Kind.CORRECTION]
@@ -332,6 +349,7 @@ def _subject(read: Read, alert_id: str, instances: Mapping[str, Instance]) -> Su
         instances=tuple(instances.values()),
         area=composing.area_names(stored.draft),
         correction=_prepared(read, corrections[0].id) if corrections else None,
+        within=within,
     )
 
 
@@ -366,7 +384,7 @@ def same_instances(subject: Subject, channels: Mapping[str, InstanceSettings], c
 
 
 def _may_submit(stored: StoredAlert) -> None:
-    if stored.kind is not Kind.ALERT:
+    if stored.kind is Kind.CORRECTION:
         raise Refused(
             f"{stored.code} is a correction, approved with its alert; release it with `kentongan follow-up`",
             rule="state",

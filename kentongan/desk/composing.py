@@ -10,9 +10,11 @@ from zoneinfo import ZoneInfo
 
 from kentongan import gates
 from kentongan.alert import Draft, Kind, mode_of
+from kentongan.area.codes import Within
 from kentongan.cap.writing import write as write_cap
-from kentongan.desk import threads
+from kentongan.desk import targeting, threads
 from kentongan.desk.desk import Desk
+from kentongan.desk.targeting import Targeted
 from kentongan.desk.threads import Thread
 from kentongan.errors import BadInput, Refused
 from kentongan.gates import Finding
@@ -22,7 +24,7 @@ from kentongan.ledger.alerts import StoredAlert
 from kentongan.ledger.threads import reached
 from kentongan.seam import fill, slots
 from kentongan.settings import InstanceSettings
-from kentongan.words import drafting
+from kentongan.words import following
 from kentongan.words.late import late_values
 from kentongan.words.rendering import Earlier, Renderings, Target, cap_document, public_link, render
 
@@ -45,6 +47,7 @@ class Composed:
     correction_draft: Draft
     people: People
     findings: tuple[Finding, ...]
+    targeted: Targeted | None = None
 
 
 def targets(desk: Desk, draft: Draft, instances: Mapping[str, InstanceSettings]) -> list[Target]:
@@ -87,11 +90,16 @@ def compose(
     if thread is not None:
         routed = _followed_instances(desk, draft, stored.kind, routed, thread)
     instances = {name: desk.settings.channels[name] for name in routed if name not in without}
-    withdrawal = correction_draft or drafting.correction(
+    withdrawal = correction_draft or following.correction(
         draft, identifier=f"kentongan-{stored.id}-correction", now=desk.now
     )
 
-    def rendered(draft: Draft, kind: Kind, code: str, earlier: Earlier | None) -> Renderings:
+    # A channel left out now may have had the thread's earlier messages, and must hear if they are withdrawn.
+    withdrawn = {**{name: desk.settings.channels[name] for name in routed if thread is not None}, **instances}
+
+    def rendered(
+        draft: Draft, kind: Kind, code: str, earlier: Earlier | None, instances: Mapping[str, InstanceSettings]
+    ) -> Renderings:
         made = render(
             draft,
             kind=kind,
@@ -108,6 +116,9 @@ def compose(
             tuple(p for p in made.problems if f"{p.instance}:{p.language}" not in without),
         )
 
+    # What does not widen goes to those whom its thread has reached, wherever they are.
+    targeted = targeting.target(desk, draft) if stored.kind.widens else None
+    within = targeted.within if targeted is not None else None
     findings = threads.all_clear_findings(desk, stored) + gates.at_submit(
         draft,
         instances=instances,
@@ -119,11 +130,12 @@ def compose(
     )
     return Composed(
         instances=instances,
-        alert=rendered(draft, stored.kind, stored.code, thread.earlier if thread is not None else None),
-        correction=rendered(withdrawal, Kind.CORRECTION, correction_code, Earlier(stored.code)),
+        alert=rendered(draft, stored.kind, stored.code, thread.earlier if thread is not None else None, instances),
+        correction=rendered(withdrawal, Kind.CORRECTION, correction_code, Earlier(stored.code), withdrawn),
         correction_draft=withdrawal,
-        people=people(desk, stored, instances),
-        findings=tuple(findings),
+        people=people(desk, stored, instances, within),
+        findings=gates.ordered(findings + (targeting.findings(targeted, instances) if stored.kind.widens else [])),
+        targeted=targeted,
     )
 
 
@@ -135,7 +147,8 @@ def _followed_instances(
     there = [
         name
         for name in thread.instances
-        if name in desk.settings.channels and gates.fits(alert.status, alert.scope, desk.settings.channels[name]) is None
+        if (configured := desk.settings.channels.get(name)) is not None
+        and gates.fits(alert.status, alert.scope, configured) is None
     ]
     return tuple(dict.fromkeys([*there, *(routed if kind.widens else ())]))
 
@@ -152,27 +165,25 @@ def refuse_unrendered(composed: Composed) -> None:
                 )
 
 
-def people(desk: Desk, stored: StoredAlert, instances: Mapping[str, InstanceSettings]) -> People:
-    """How many people an alert would be sent to now: its audience, or those whom its thread has reached."""
+def people(
+    desk: Desk, stored: StoredAlert, instances: Mapping[str, InstanceSettings], within: Within | None
+) -> People:
+    """How many people an alert would be sent to now: its audience in its area, or those whom its thread has reached."""
     if stored.kind.widens:
-        return count_people(desk, instances)
+        return count_people(desk, instances, within)
     total, by_instance = desk.ledger.read(lambda read: reached(read, stored.predecessor or stored.id))
     return People(total, {name: by_instance[name] for name in instances if name in by_instance})
 
 
-def count_people(desk: Desk, instances: Mapping[str, InstanceSettings]) -> People:
+def count_people(desk: Desk, instances: Mapping[str, InstanceSettings], within: Within | None = None) -> People:
     """How many people the instances with an audience would write to now; one address on a channel counts once."""
-    wanted = {}
-    for name, settings in instances.items():
-        family = desk.kinds.traits(settings.kind).family
-        if settings.audience is not None and family is not None:
-            wanted[name] = (family, desk.settings.audiences[settings.audience])
+    wanted = targeting.audiences(desk, instances)
 
     def count(read: Read) -> People:
         return People(
-            register.count_distinct(read, list(wanted.values())),
+            register.count_distinct(read, list(wanted.values()), within=within),
             {
-                name: register.count_people(read, family=family, audience=audience)
+                name: register.count_people(read, family=family, audience=audience, within=within)
                 for name, (family, audience) in wanted.items()
             },
         )

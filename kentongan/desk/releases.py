@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from kentongan import gates
-from kentongan.alert import life_at_stake, worst_severity
+from kentongan.alert import Kind, has_life_at_stake, worst_severity
 from kentongan.approval import Act, Approved, break_glass_forbidden, sign
-from kentongan.cap.model import Status
-from kentongan.clock import Milliseconds, to_datetime
+from kentongan.area.codes import Within
+from kentongan.clock import Milliseconds, to_datetime, to_milliseconds
 from kentongan.delivery import Stage
-from kentongan.desk import approvals, composing
+from kentongan.desk import approvals, composing, targeting, threads
 from kentongan.desk.desk import Desk
 from kentongan.errors import BadInput, Refused
 from kentongan.ledger import Read, Write, alerts, outcomes, reviews, senders, views
+from kentongan.ledger import threads as ledger_threads
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.login import Login
 from kentongan.officers import Refusal
@@ -38,6 +39,7 @@ class Prospect:
     instances: tuple[str, ...]
     sandbox: bool
     places: tuple[str, ...]
+    within: Within | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ def prospect(desk: Desk, handle: str) -> Prospect:
         raise Refused(f"alert {stored.code} is not submitted; run `kentongan submit {stored.code}`", rule="state")
     subject = desk.ledger.read(lambda read: approvals.current_subject(read, stored.id))
     configured = {i.name: desk.settings.channels[i.name] for i in subject.instances if i.name in desk.settings.channels}
-    people = composing.count_people(desk, configured)
+    within = desk.ledger.read(lambda read: targeting.now(read, subject.within))
+    people = composing.people(desk, stored, configured, within)
     found = desk.ledger.read(
         lambda read: approvals.verdict(read, stored, policy=desk.settings.policy, now=desk.now, people=people.total)
     )
@@ -68,6 +71,7 @@ def prospect(desk: Desk, handle: str) -> Prospect:
         instances=tuple(instance.name for instance in subject.instances),
         sandbox=all(instance.sandbox for instance in subject.instances),
         places=composing.area_names(stored.draft),
+        within=within,
     )
 
 
@@ -152,6 +156,7 @@ def _plan(desk: Desk, write: Write, stored: StoredAlert, subject: Subject, witho
     now = desk.clock.wall()
     instances = []
     approvals.same_instances(subject, desk.settings.channels, stored.code)
+    within = targeting.now(write, subject.within)
     for instance in subject.instances:
         settings = desk.settings.channels[instance.name]
         finding = gates.fits(stored.draft.cap.status, stored.draft.cap.scope, settings)
@@ -169,17 +174,21 @@ def _plan(desk: Desk, write: Write, stored: StoredAlert, subject: Subject, witho
                 kind=instance.kind,
                 family=_family(desk, instance),
                 languages=languages,
-                audience=instance.audience,
+                audience=instance.audience if stored.kind.widens else None,
+                within=within if stored.kind.widens and instance.audience is not None else None,
                 deliver_by=deliver_by,
             )
         )
     if not instances:
         raise Refused(f"nothing of alert {stored.code} is left to send; leave fewer channels out", rule="rendering")
+    thread = threads.followed(write, stored)
     return Plan(
+        kind=stored.kind,
         mode=stored.mode,
-        life_at_stake=_life_at_stake(stored),
+        life_at_stake=has_life_at_stake(stored.draft.cap),
         instances=tuple(instances),
-        values=_values(desk, messages, sent=now),
+        values=_values(desk, messages, sent=now, earlier_sent=to_milliseconds(thread.sent) if thread else None),
+        predecessor=stored.predecessor,
     )
 
 
@@ -194,11 +203,6 @@ def _family(desk: Desk, instance: Instance) -> str:
             rule="scope",
         )
     return family
-
-
-def _life_at_stake(stored: StoredAlert) -> bool:
-    """Actual, or an Exercise, which goes to drill instances only and so rehearses the same (DESIGN section 5)."""
-    return stored.draft.cap.status in (Status.ACTUAL, Status.EXERCISE) and life_at_stake(stored.draft.cap)
 
 
 def _languages(
@@ -257,22 +261,19 @@ def release_correction(desk: Desk, handle: str, login: Login | None, *, reason: 
     acting = desk.acting(login)
     if reason not in desk.library.reasons:
         raise BadInput(f"{reason!r} is no reason; known are {', '.join(desk.library.reasons)}")
-    named = desk.ledger.read(lambda read: alerts.by_handle(read, handle))
-    predecessor_id = named.predecessor or named.id
+    predecessor_id = to_withdraw(desk, handle).id
 
     def commit(write: Write) -> Released:
         predecessor = alerts.get(write, predecessor_id)
         dispatched = alerts.get_dispatch(write, predecessor_id)
         correction = approvals.prepared_correction(write, predecessor_id)
-        if dispatched is None:
-            raise Refused(
-                f"alert {predecessor.code} was never sent, so there is nothing to withdraw",
-                rule="state",
-            )
-        if correction is None:
+        assert dispatched is not None
+        if correction is None or ledger_threads.withdrawal(write, predecessor_id) is not None:
             raise Refused(f"alert {predecessor.code} is withdrawn already; see `kentongan status`", rule="state")
+        if ledger_threads.messages(write, predecessor_id)[-1] != predecessor_id:
+            raise Refused(f"another message followed {predecessor.code} just now; withdraw it again", rule="thread")
         subject = approvals.current_subject(write, predecessor_id)
-        people = views.people(write, predecessor_id)
+        people, _ = ledger_threads.reached(write, predecessor_id)
         signed = sign(acting.key, act=Act.RELEASE, digest=subject_digest(subject), people=people, now=desk.now)
         found = approvals.release_verdict(write, correction, signed, policy=desk.settings.policy, now=desk.now)
         if isinstance(found, Refusal):
@@ -292,6 +293,25 @@ def release_correction(desk: Desk, handle: str, login: Login | None, *, reason: 
     return desk.ledger.write(commit)
 
 
+def to_withdraw(desk: Desk, handle: str) -> StoredAlert:
+    """The newest message of the thread that `handle` names by any of its messages: its correction withdraws them all.
+
+    Raises Refused where nothing of it was sent, or it was withdrawn.
+    """
+
+    def find(read: Read) -> StoredAlert:
+        named = alerts.by_handle(read, handle)
+        sent = ledger_threads.messages(read, named.id)
+        if not sent:
+            raise Refused(f"alert {named.code} was never sent, so there is nothing to withdraw", rule="state")
+        newest = alerts.get(read, sent[-1])
+        if newest.kind is Kind.CORRECTION:
+            raise Refused(f"alert {named.code} is withdrawn already; see `kentongan status`", rule="state")
+        return newest
+
+    return desk.ledger.read(find)
+
+
 def _correction_plan(
     desk: Desk,
     write: Write,
@@ -300,11 +320,11 @@ def _correction_plan(
     dispatched: alerts.Dispatch,
     reason: str,
 ) -> Plan:
-    """The same instances as the alert went to, whatever the routes and configs say by now."""
+    """The same instances as the thread went to, whatever the routes and configs say by now."""
     messages = alerts.renderings(write, correction.id)
     now = desk.clock.wall()
     instances = []
-    for planned in dispatched.plan.instances:
+    for planned in _thread_instances(write, predecessor.id):
         settings = desk.settings.channels.get(planned.name)
         within = desk.kinds.limits(settings).deliver_within if settings is not None else _UNCONFIGURED
         instances.append(
@@ -317,12 +337,22 @@ def _correction_plan(
             )
         )
     return Plan(
+        kind=correction.kind,
         mode=correction.mode,
         life_at_stake=dispatched.plan.life_at_stake,
         instances=tuple(instances),
         values=_values(desk, messages, sent=now, earlier_sent=dispatched.at, reason=reason),
         predecessor=predecessor.id,
     )
+
+
+def _thread_instances(read: Read, alert_id: str) -> list[PlannedInstance]:
+    """Each instance as the newest message of the thread that went to it planned it."""
+    found: dict[str, PlannedInstance] = {}
+    for id in ledger_threads.messages(read, alert_id):
+        sent = alerts.get_dispatch(read, id)
+        found |= {instance.name: instance for instance in sent.plan.instances} if sent is not None else {}
+    return list(found.values())
 
 
 def resolve(desk: Desk, delivery: int, login: Login | None, *, sent: bool, again: bool) -> str:

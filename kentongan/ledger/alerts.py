@@ -1,6 +1,6 @@
 """Alerts in the ledger: drafting, submission, approval, dispatch and stop. Rules are decided before; here they bite.
 
-draft ↔ submitted → approved → dispatched → stopped | superseded | ended
+draft ↔ submitted → approved → dispatched → stopped | superseded | withdrawn | ended
 draft | submitted | approved → discarded
 prepared → dispatched            (a correction, approved with its alert)
 """
@@ -139,7 +139,10 @@ def by_source(read: Read, source_digest: str) -> StoredAlert | None:
     row = (
         read.execute(
             select(table)
-            .where(table.c.source_digest == source_digest, table.c.state.not_in(("stopped", "ended", "discarded")))
+            .where(
+                table.c.source_digest == source_digest,
+                table.c.state.not_in(("stopped", "withdrawn", "ended", "discarded")),
+            )
             .order_by(table.c.created_at.desc())
         )
         .mappings()
@@ -378,9 +381,10 @@ def dispatch(
         earlier = threads.messages(write, plan.predecessor)
         if plan.kind is not Kind.CORRECTION and earlier[-1:] != [plan.predecessor]:
             _refuse_overtaken(write, alert_id, earlier)
+        state = "withdrawn" if plan.kind is Kind.CORRECTION else "superseded"
         for each in earlier:
             if get(write, each).state == "dispatched":
-                stop(write, each, by=by, signed=True, why=f"followed by {get(write, alert_id).code}", superseded=True)
+                stop(write, each, by=by, signed=True, why=f"followed by {get(write, alert_id).code}", state=state)
     _move(write, alert_id, allowed, "dispatched")
     content = plan.model_dump_json()
     write.execute(insert(schema.dispatch).values(alert_id=alert_id, at=write.now, by=by, plan=content))
@@ -410,13 +414,12 @@ def _refuse_overtaken(read: Read, alert_id: str, earlier: Sequence[str]) -> None
     raise Refused(f"{own.code} can follow nothing any more: {told}", rule="thread")
 
 
-def stop(write: Write, alert_id: str, *, by: str, signed: bool, why: str = "", superseded: bool = False) -> int:
+def stop(write: Write, alert_id: str, *, by: str, signed: bool, why: str = "", state: str = "stopped") -> int:
     """Raises the alert's epoch: from this commit no intent of the old one can be written. Returns the new epoch.
 
-    `superseded`: another message of its thread takes its place.
+    `state` is the one it ends in: stopped, or superseded or withdrawn by another message of its thread.
     """
     table = schema.alert
-    state = "superseded" if superseded else "stopped"
     moved = write.execute(
         update(table)
         .where(table.c.id == alert_id, table.c.state == "dispatched")
@@ -427,6 +430,8 @@ def stop(write: Write, alert_id: str, *, by: str, signed: bool, why: str = "", s
         code = stopped.code
         if stopped.state in ("stopped", "superseded"):
             told = f"is {stopped.state} already; `kentongan follow-up {code} --kind correction` withdraws what had left"
+        elif stopped.state == "withdrawn":
+            told = f"is withdrawn already; see `kentongan status {code}`"
         else:
             told = f"was not sent, so there is nothing to stop; see `kentongan status {code}`"
         raise Refused(f"alert {code} {told}", rule="state")

@@ -1,4 +1,4 @@
-"""Drafts: from the facts of a hazard, from another sender's alert, lowered to a drill, or as a correction."""
+"""Drafts: from the facts of a hazard, from another sender's alert, or lowered to a drill."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from kentongan.words import fields
 from kentongan.words.cleaning import clean
 from kentongan.words.hazards import GENERAL, Hazard
 
-_SAID = ("headline", "description", "instruction")
+SAID = ("headline", "description", "instruction")
+"""What a CAP info tells the public in words."""
 
 
 def from_facts(
@@ -31,28 +32,29 @@ def from_facts(
     identifier: str,
     now: datetime,
 ) -> Draft:
-    """Builds the alert that these facts make, with an info block for each of the agency's languages it can speak.
+    """Builds the alert that these facts make, with an info block for each of the agency's languages it can speak whole.
+
+    A language that has only short forms speaks on the channels that take these, and has no info block.
 
     Facts are as `Hazard.read` gives them. Headline and description stay open: rendering fills them. Raises BadInput.
     """
     zone = ZoneInfo(agency.timezone)
     facts = hazard.read(facts, zone=zone)
     sent = now.astimezone(zone).replace(microsecond=0)
-    written = set(hazard.languages(Kind.ALERT))
+    written, whole = set(hazard.languages(Kind.ALERT)), set(hazard.languages(Kind.ALERT, whole=True))
     published = tuple(dict.fromkeys(language.split("-")[0].lower() for language in agency.languages))
     languages = tuple(
         language
         for language in published
         if language in written and _said_in(hazard, facts, language, first=published[0])
     )
-    if not languages:
+    spoken = tuple(language for language in languages if language in whole)
+    if not spoken:
         raise BadInput(
             f"{hazard.name}: has no words in {', '.join(published)}; give its texts in one of them, "
             f"or add templates/{hazard.template(Kind.ALERT, published[0])}"
         )
-    infos = tuple(
-        _info(hazard, facts, language, agency=agency, sent=sent, first=published[0]) for language in languages
-    )
+    infos = tuple(_info(hazard, facts, language, agency=agency, sent=sent, first=published[0]) for language in spoken)
     alert = cap.Alert(
         identifier=identifier,
         sender=agency.sender,
@@ -108,34 +110,6 @@ def lowered(draft: Draft, status: Status) -> Draft:
     return draft.model_copy(update={"cap": draft.cap.model_copy(update={"status": status})})
 
 
-def correction(draft: Draft, *, identifier: str, now: datetime) -> Draft:
-    """Returns the ready-made withdrawal of `draft`: a CAP Cancel that references it.
-
-    It has no end of its own, because it may be released after the alert has ended, and no response type: it takes
-    our message back and says nothing of the hazard.
-    """
-    reference = cap.Reference(sender=draft.cap.sender, identifier=draft.cap.identifier, sent=draft.cap.sent)
-    infos = tuple(
-        info.model_copy(
-            update={"response_types": (), "expires": None, "onset": None, **dict.fromkeys(_SAID), "resources": ()}
-        )
-        for info in draft.cap.infos
-    )
-    return draft.model_copy(
-        update={
-            "cap": draft.cap.model_copy(
-                update={
-                    "identifier": identifier,
-                    "sent": now.astimezone(draft.cap.sent.tzinfo).replace(microsecond=0),
-                    "msg_type": MsgType.CANCEL,
-                    "references": (reference,),
-                    "infos": infos,
-                }
-            ),
-        }
-    )
-
-
 def _without_slots(value: Any) -> Any:
     """The same values, with no text in them that could pass for a late fact."""
     if isinstance(value, str):
@@ -168,7 +142,8 @@ def _said_in(hazard: Hazard, facts: Mapping[str, JsonValue], language: str, *, f
 def _info(
     hazard: Hazard, facts: Mapping[str, JsonValue], language: str, *, agency: Agency, sent: datetime, first: str
 ) -> cap.Info:
-    said = {name: stated(facts, name, language, first=first) for name in (*_SAID, "hazard")}
+    said = {name: stated(facts, name, language, first=first) for name in (*SAID, "hazard")}
+    level = hazard.level(facts)
     default_event = hazard.event.get(language) or next(iter(hazard.event.values()))
     onset = _text(facts.get("onset"))
     end = _text(facts.get("expires"))
@@ -179,8 +154,8 @@ def _info(
         categories=hazard.categories,
         event=said["hazard"] or default_event,
         response_types=hazard.response_types(facts),
-        urgency=Urgency(_text(facts.get("urgency")) or hazard.urgency),
-        severity=Severity(_text(facts.get("severity")) or hazard.severity),
+        urgency=Urgency(_text(facts.get("urgency")) or (level or hazard).urgency),
+        severity=Severity(_text(facts.get("severity")) or (level or hazard).severity),
         certainty=Certainty(_text(facts.get("certainty")) or hazard.certainty),
         onset=datetime.fromisoformat(onset) if onset else None,
         expires=expires,
@@ -189,8 +164,30 @@ def _info(
         description=said["description"],
         instruction=said["instruction"],
         contact=agency.contact or None,
+        parameters=_parameters(hazard, facts, language),
         areas=_areas(hazard, facts),
     )
+
+
+def place_names(by_place: Mapping[str, Any]) -> tuple[str, ...]:
+    """The places of a value that is given place by place, or level by level."""
+    lists = (value if isinstance(value, (list, tuple)) else [key] for key, value in by_place.items())
+    return tuple(dict.fromkeys(str(name) for names in lists for name in names))
+
+
+def _parameters(hazard: Hazard, facts: Mapping[str, JsonValue], language: str) -> tuple[cap.NamedValue, ...]:
+    """The levels as their issuer gave them, one a scale and level."""
+    said = []
+    for name, scale in hazard.scales.items():
+        given = facts.get(name)
+        stated_levels = given if isinstance(given, Mapping) else {given: []} if isinstance(given, str) else {}
+        for level in sorted(stated_levels, key=scale.order, reverse=True):
+            word = scale.levels[level].word
+            value = word.get(language) or next(iter(word.values()))
+            places = stated_levels[level]
+            named = ": " + "; ".join(map(str, places)) if isinstance(places, list) and places else ""
+            said.append(cap.NamedValue(value_name=f"{scale.name}-level", value=f"{value}{named}"))
+    return tuple(said)
 
 
 def _geometry(facts: Mapping[str, JsonValue]) -> str:
@@ -201,7 +198,10 @@ def _geometry(facts: Mapping[str, JsonValue]) -> str:
 
 def _areas(hazard: Hazard, facts: Mapping[str, JsonValue]) -> tuple[cap.Area, ...]:
     names = facts.get("area")
-    description = "; ".join(map(str, names)) if isinstance(names, list) else _text(facts.get(hazard.place_field))
+    place = facts.get(hazard.place_field)
+    if isinstance(place, Mapping):
+        names = names or list(place_names(place))
+    description = "; ".join(map(str, names)) if isinstance(names, list) else _text(place)
     polygons = fields.polygons(facts["polygon"]) if "polygon" in facts else ()
     circles = fields.circles(facts["circle"]) if "circle" in facts else ()
     geocodes = fields.geocodes(facts["geocode"]) if "geocode" in facts else ()

@@ -111,7 +111,7 @@ def test_two_officers_send_an_alert_and_one_withdraws_it(desk: Scene, status: St
     correction = releases.release_correction(desk.desk, drafted.code, login("made"), reason=REASON)
     assert correction.alert.state == "dispatched"
     assert correction.alert.id == submitted.correction.id
-    assert desk.ledger.read(lambda read: alerts.get(read, drafted.id)).state == "stopped"
+    assert desk.ledger.read(lambda read: alerts.get(read, drafted.id)).state == "withdrawn"
     assert vouched(desk, correction.alert.id) is None
     send_all(desk, correction.alert.id)
     counts = {

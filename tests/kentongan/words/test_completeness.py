@@ -17,7 +17,8 @@ from kentongan.seam import fill, slots
 from kentongan.settings import Agency
 from kentongan.words.composing import BLOCKS, Composer
 from kentongan.words.context import Telling, context
-from kentongan.words.drafting import correction, from_facts
+from kentongan.words.drafting import from_facts
+from kentongan.words.following import correction
 from kentongan.words.hazards import HazardLibrary
 from kentongan.words.hazards import library as read_library
 from kentongan.words.late import late_values

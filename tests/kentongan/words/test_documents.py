@@ -17,7 +17,8 @@ from kentongan.cap.validity import faults
 from kentongan.cap.writing import write
 from kentongan.seam import Rendered, fill, slots
 from kentongan.settings import Agency
-from kentongan.words.drafting import correction, lowered, relay
+from kentongan.words.drafting import lowered, relay
+from kentongan.words.following import correction
 from kentongan.words.hazards import HazardLibrary
 from kentongan.words.late import late_values
 from kentongan.words.rendering import Earlier, Renderings, cap_document

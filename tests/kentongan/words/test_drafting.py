@@ -11,7 +11,8 @@ from kentongan.alert import Draft
 from kentongan.cap.model import Category, Certainty, MsgType, ResponseType, Scope, Severity, Status, Urgency
 from kentongan.errors import BadInput, Refused
 from kentongan.settings import Agency
-from kentongan.words.drafting import correction, from_facts, lowered, relay
+from kentongan.words.drafting import from_facts, lowered, relay
+from kentongan.words.following import correction
 from kentongan.words.hazards import HazardLibrary
 
 NEEDED = {"magnitude": 5.6, "origin_time": "2026-11-21T14:05:00+07:00", "place": "28 km barat laut Manna"}

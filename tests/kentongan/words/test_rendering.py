@@ -23,7 +23,8 @@ from kentongan.settings import Agency
 from kentongan.words.codes import codes_in
 from kentongan.words.composing import visible_page
 from kentongan.words.counting import count, is_gsm7
-from kentongan.words.drafting import correction, from_facts, lowered, relay
+from kentongan.words.drafting import from_facts, lowered, relay
+from kentongan.words.following import correction
 from kentongan.words.hazards import HazardLibrary
 from kentongan.words.hazards import library as read_library
 from kentongan.words.late import late_values
