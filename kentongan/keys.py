@@ -44,6 +44,7 @@ _NAMES = ("ledger.key", "people.key", "receipts.key")
 _HEAD_PREFIX = b"kentongan head 1\n"
 _WRAPPED_PREFIX = b"kentongan person key 1"
 _ADDRESS_PREFIX = b"kentongan address 1\n"
+_WORDS_PREFIX = b"kentongan words 1\n"
 
 
 def canonical_json(value: object) -> bytes:
@@ -146,6 +147,22 @@ class StateKeys:
                 "an address in the ledger is damaged or belongs to another row; restore the ledger from its backup"
             ) from None
         return Address(read["family"], read["value"])
+
+    def encrypt_words(self, wrapped: bytes, words: str, *, aad: bytes, random: Random = os.urandom) -> bytes:
+        """Encrypts what a person wrote to us, with their key; `aad` as for addresses. Raises BadInput likewise."""
+        nonce = random(NONCE_LENGTH)
+        return nonce + self._unwrap(wrapped).encrypt(nonce, words.encode("utf-8"), _WORDS_PREFIX + aad)
+
+    def decrypt_words(self, wrapped: bytes, encrypted: bytes, *, aad: bytes) -> str:
+        """Returns what a person wrote; raises BadInput where key, row or installation are not those of the writing."""
+        cipher = self._unwrap(wrapped)
+        nonce, content = encrypted[:NONCE_LENGTH], encrypted[NONCE_LENGTH:]
+        try:
+            return cipher.decrypt(nonce, content, _WORDS_PREFIX + aad).decode("utf-8")
+        except (InvalidTag, ValueError):
+            raise BadInput(
+                "an answer in the ledger is damaged or belongs to another row; restore the ledger from its backup"
+            ) from None
 
     def address_hash(self, family: str, value: str) -> str:
         """Returns the keyed hash by which a normalised address is looked up; 64 hexadecimal characters.
