@@ -88,6 +88,11 @@ class Fault:
         """The code as it stands in the log; Meta's own words may hold what we sent."""
         return f"code {self.code}" + (f"/{self.subcode}" if self.subcode else "")
 
+    @property
+    def gone(self) -> bool:
+        """Whether the object in the path is not there, or our token may not see it."""
+        return (self.code, self.subcode) == (100, _NO_SUCH_OBJECT)
+
 
 def fault(error: JsonValue) -> Fault | None:
     """Reads an error object, of an answer or of a call to our endpoint; None where it names no code."""

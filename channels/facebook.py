@@ -34,6 +34,7 @@ from kentongan.seam import (
     Rendered,
     Traits,
     Uploaded,
+    Why,
 )
 from kentongan.settings import SecretSource
 
@@ -186,7 +187,7 @@ class Adapter(HttpAdapter):
             headers=self._bearer,
             fields=fields,
             repeatable=True,
-            documented=_graph.documented,
+            documented=_about_a_post,
         )
         if not isinstance(asked, Answer):
             return asked
@@ -219,6 +220,14 @@ def _giving_up(part: str, refused: Meaning, without: frozenset[str]) -> Document
         return _graph.documented(answer)
 
     return documented
+
+
+def _about_a_post(answer: Answer) -> Outcome | None:
+    """Meta's table, in which an unknown object is the post: somebody took it away, and no fault of our account."""
+    found = _graph.fault(answer.fields.get("error"))
+    if found is not None and found.gone:
+        return Rejected(f"status {answer.status}, {found.reason}: no such post of ours", Why.PAYLOAD)
+    return _graph.documented(answer)
 
 
 def _posted(asked: Answer | Outcome) -> Outcome:
