@@ -23,10 +23,10 @@ from jinja2 import (
 )
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from kentongan.cap.model import MsgType
 from kentongan.words.cleaning import PARAGRAPH, clean
-
-BLOCKS = ("headline", "short", "standard", "long", "spoken")
-"""The five blocks of every hazard file, each complete in itself."""
+from kentongan.words.hazards import Words
+from kentongan.words.languages import BLOCKS
 
 
 class TemplateFault(Exception):
@@ -74,15 +74,44 @@ class Composer:
             lstrip_blocks=True,
         )
 
-    def block(self, template: str, block: str, names: Mapping[str, Any]) -> tuple[str, ...]:
-        """Returns the paragraphs of one block of a hazard's words; raises TemplateFault."""
+    def block(self, words: Words | str, block: str, names: Mapping[str, Any]) -> tuple[str, ...]:
+        """Returns the paragraphs of one block of a hazard's words, or of a single template; raises TemplateFault.
+
+        Words may take over the alert's own with `alert("short")`, and ask with `about("event")` for the line that the
+        hazard has in its file, or else shares.
+        """
+        template = words if isinstance(words, str) else words.kind
+        text = self._text(template, block, names if isinstance(words, str) else self._with_words(words, names))
+        paragraphs = tuple(_tidy(part) for part in text.split(PARAGRAPH))
+        return tuple(part for part in paragraphs if part)
+
+    def _with_words(self, words: Words, names: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The same names, with the two functions by which one file of words calls upon another."""
+
+        def alert(block: str) -> str:
+            # What the message does is said by the words that call: the alert's are not to say it again.
+            return self._text(words.alert, block, {**every, "msg_type": MsgType.ALERT.value})
+
+        def about(line: str) -> str:
+            for template in words.about:
+                if (self._root / template).is_file() and self._has(template, line):
+                    return " ".join(self._text(template, line, every).split())
+            raise TemplateFault(f"templates/{words.about[0]} has no block {line}", "add the line")
+
+        every: dict[str, Any] = {**names, "alert": alert, "about": about}
+        return every
+
+    def _has(self, template: str, block: str) -> bool:
+        with self._faults(template):
+            return block in self._environment.get_template(template).blocks
+        raise AssertionError  # pragma: no cover - the block above returns or raises
+
+    def _text(self, template: str, block: str, names: Mapping[str, Any]) -> str:
         with self._faults(template):
             loaded = self._environment.get_template(template)
             if block not in loaded.blocks:
                 raise TemplateFault(f"templates/{template} has no block {block}", "add the block, complete in itself")
-            text = "".join(loaded.blocks[block](loaded.new_context(dict(names))))
-            paragraphs = tuple(_tidy(part) for part in text.split(PARAGRAPH))
-            return tuple(part for part in paragraphs if part)
+            return "".join(loaded.blocks[block](loaded.new_context(dict(names))))
         raise AssertionError  # pragma: no cover - the block above returns or raises
 
     def layout(self, kind: str) -> Layout:

@@ -22,17 +22,19 @@ from kentongan.words.cleaning import (
     split_names,
     title_cased,
 )
-from kentongan.words.drafting import stated
+from kentongan.words.drafting import place_names, stated
+from kentongan.words.fields import Field
 from kentongan.words.hazards import Hazard
 from kentongan.words.languages import Language
 from kentongan.words.late import SLOTS
+from kentongan.words.scales import LevelPlaces, Scale
 from kentongan.words.shortening import Shortener
-from kentongan.words.times import local_time
+from kentongan.words.times import local_time, time_of_day
 
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """The message that a correction withdraws; `sent` is None where it is not out yet and becomes a slot."""
+    """The message that this one follows or withdraws; `sent` is None where it is not out yet, and becomes a slot."""
 
     code: str
     sent: datetime | None = None
@@ -87,14 +89,15 @@ def context(
     telling: Telling,
     together: bool,
 ) -> dict[str, Any]:
-    """Returns all names that a template of `hazard` may use.
+    """Returns all names that a template of `hazard` may use; `Composer.block` binds `alert` and `about`.
 
     `drafted` is the hazard that the facts are of; it is another where the general one stands in for it.
     `together`: the message holds several languages, so that its slots carry the language behind their names.
     """
     zone = ZoneInfo(agency.timezone)
-    infos = _infos(draft.cap, language.code)
+    infos = _infos(draft, language.code)
     info = infos[0] if infos else None
+    borrowed = info is not None and info.language.split("-")[0].lower() != language.code
     late = {name: slot(f"{name}_{language.code}" if together else name) for name in SLOTS}
     if earlier is not None and earlier.sent is not None:
         late["earlier_sent"] = local_time(earlier.sent, zone, language, short=True)
@@ -105,7 +108,34 @@ def context(
     def text(of: str | None) -> str:
         return PARAGRAPH.join(lists_title_cased(part, language.keep_capitals) for part in clean_paragraphs(of or ""))
 
-    facts = {key: _value(draft, declared.type, key, language, agency) for key, declared in hazard.own_fields.items()}
+    def place(of: object) -> str:
+        return _place_words(title_cased(clean(str(of)), language.keep_capitals), language)
+
+    def number(value: float, digits: int = 0) -> str:
+        return f"{value:.{digits}f}".replace(".", language.decimal)
+
+    def by_place(name: str, declared: Field) -> Any:
+        """A value that is given place by place, as a list of texts, or of levels with their places."""
+        given = draft.facts.get(name)
+        if not isinstance(given, Mapping):
+            return None
+        if declared.type == "levels":
+            return _by_level(given, hazard.scales[name], language, place)
+        if declared.type == "times":
+            moments = ((key, datetime.fromisoformat(str(value))) for key, value in given.items())
+            return tuple(f"{place(key)} {time_of_day(at, zone, language, today=draft.cap.sent)}" for key, at in moments)
+        unit = f" {declared.unit}" if declared.unit else ""
+        return tuple(f"{place(key)} {_shortest(value, number)}{unit}" for key, value in given.items())
+
+    facts = {}
+    for key, declared in hazard.own_fields.items():
+        if declared.type in ("levels", "times", "measures"):
+            facts[key] = by_place(key, declared)
+        elif declared.type == "level":
+            given = draft.facts.get(key)
+            facts[key] = hazard.scales[key].said(given, language) if isinstance(given, str) else None
+        else:
+            facts[key] = _value(draft, declared.type, key, language, agency)
     return {
         **facts,
         **late,
@@ -117,8 +147,8 @@ def context(
         "status": draft.cap.status.value,
         "msg_type": draft.cap.msg_type.value,
         "severity": (info.severity if info else Severity.UNKNOWN).value,
-        "event": clean(info.event if info else "") or default_event,
-        "events": tuple(dict.fromkeys(clean(other.event) for other in infos)),
+        "event": (clean(info.event) if info and not borrowed else "") or default_event,
+        "events": (default_event,) if borrowed else tuple(dict.fromkeys(clean(other.event) for other in infos)),
         "places": _places(draft, infos, language, drafted.place_field, standing_in=hazard.name != drafted.name),
         "onset": info.onset if info else None,
         "expires": max((other.expires for other in infos if other.expires), default=None),
@@ -130,22 +160,47 @@ def context(
         },
         "code": code,
         "link": link,
+        "follows": earlier is not None,
+        "alert": _unbound,
+        "about": _unbound,
+        "sentence": lambda of: of[:1].upper() + of[1:],
         "listed": shortener.listed,
         "clip": shortener.clip,
         "tells": telling.tells,
         "paragraph": telling.paragraph,
         "at": lambda moment: local_time(moment, zone, language),
         "at_short": lambda moment: local_time(moment, zone, language, short=True),
-        "number": lambda value, digits=0: f"{value:.{digits}f}".replace(".", language.decimal),
+        "number": number,
         "position": lambda latitude, longitude: _position(latitude, longitude, language),
         "place_words": lambda of: _place_words(of, language),
         "felt_places": lambda felt, scale=False: _felt(felt, language, scale=scale),
     }
 
 
-def _infos(alert: cap.Alert, language: str) -> tuple[cap.Info, ...]:
-    order = tuple(Severity)
+def _unbound(_: str) -> str:
+    raise LookupError("a single template has no other words to call upon")
+
+
+def _by_level(
+    given: Mapping[str, Any], scale: Scale, language: Language, place: Callable[[object], str]
+) -> tuple[LevelPlaces, ...]:
+    """The levels with their places, gravest first."""
+    order = sorted(given, key=scale.order, reverse=True)
+    return tuple(LevelPlaces(scale.said(level, language), tuple(map(place, given[level]))) for level in order)
+
+
+def _shortest(value: Any, number: Callable[[float, int], str]) -> str:
+    """A number with no more digits than it was given with."""
+    _, _, digits = f"{value:.9g}".partition(".")
+    return number(value, len(digits) if digits.isdigit() else 0)
+
+
+def _infos(draft: Draft, language: str) -> tuple[cap.Info, ...]:
+    """What CAP says in that language, gravest first; in our first one where ours is too small for an info block."""
+    order, alert = tuple(Severity), draft.cap
     own = [info for info in alert.infos if info.language.split("-")[0].lower() == language]
+    if not own and draft.origin is None and language in draft.languages:
+        own = list(alert.infos[:1])
     return tuple(sorted(own, key=lambda info: order.index(info.severity)))
 
 
@@ -166,11 +221,13 @@ def _places(
     draft: Draft, infos: Iterable[cap.Info], language: Language, place_field: str, *, standing_in: bool
 ) -> tuple[str, ...]:
     stated_names, place = draft.facts.get("area"), draft.facts.get(place_field)
+    if isinstance(place, Mapping):
+        place = "; ".join(place_names(place))
     if isinstance(stated_names, list):
         names = [clean(str(name)) for name in stated_names]
     elif isinstance(place, str):
         # The hazard's own words say it already.
-        names = [clean(place)] if standing_in else []
+        names = list(split_names(place)) if standing_in else []
     elif draft.origin is None:
         names = []
     else:

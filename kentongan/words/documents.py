@@ -75,7 +75,7 @@ def _own_words(
 ) -> dict[str, str | None] | None:
     """Headline, description and instruction from the hazard's words; None where it has none in that language."""
     hazard, spoken = library.get(draft.hazard), library.languages.get(language)
-    if spoken is None or language not in hazard.languages(kind):
+    if spoken is None or language not in hazard.languages(kind, whole=True):
         return None
     telling = Telling()
     names = context(
@@ -91,11 +91,11 @@ def _own_words(
         telling=telling,
         together=True,
     )
-    template = hazard.template(kind, language)
+    words = hazard.words(kind, language)
     try:
-        headline = " ".join(templates.block(template, "headline", names))
+        headline = " ".join(templates.block(words, "headline", names))
         telling.pieces.clear()
-        templates.block(template, "long", names)
+        templates.block(words, "long", names)
     except TemplateFault:
         return None
     description = [piece.text for piece in telling.pieces if not piece.answers & _ACTIONS]

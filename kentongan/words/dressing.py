@@ -167,13 +167,15 @@ class Dresser:
             telling=Telling(),
             together=layout.languages == "together",
         )
-        template = hazard.template(self._kind, language)
-        paragraphs = self.templates.block(template, "short" if voice.standing_in else form, names)
+        words = hazard.words(self._kind, language)
+        paragraphs = self.templates.block(words, "short" if voice.standing_in else form, names)
         if not paragraphs:
-            raise TemplateFault(f"templates/{template}: block {form} is empty", "give it words")
+            raise TemplateFault(f"templates/{words.kind}: block {form} is empty", "give it words")
+        # A language without headlines of its own names the event where a channel asks for a title.
+        titled = "headline" in spoken.forms
         return {
             **names,
-            "headline": " ".join(self.templates.block(template, "headline", names)),
+            "headline": " ".join(self.templates.block(words, "headline", names)) if titled else names["event"],
             "paragraphs": paragraphs,
             "body": "\n\n".join(paragraphs),
             "hashtags": [f"#{tag}" for tag in hazard.hashtags.get(language, ())],

@@ -13,8 +13,12 @@ from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
 
 from kentongan.cap.model import Certainty, Severity, Urgency
 from kentongan.words.cleaning import clean, clean_paragraphs
+from kentongan.words.scales import Scale
 
-Type = Literal["text", "number", "time", "places", "choice", "end", "polygons", "circles", "geocodes"]
+Type = Literal[
+    "text", "number", "time", "places", "choice", "level", "levels", "times", "measures",
+    "end", "polygons", "circles", "geocodes",
+]  # fmt: skip
 
 LONGEST_NAME = 120
 """Most characters of one place name; a longer one is a sentence, which no list can hold."""
@@ -26,7 +30,8 @@ class Field(BaseModel):
     """One field as hazard.yaml declares it.
 
     `observed` marks a time that has happened, so that one in the future is a mistake. A `translated` text is given
-    once a language ("instruction" in the agency's first, "instruction.en" in English).
+    once a language ("instruction" in the agency's first, "instruction.en" in English). `scale` names the scale of a
+    level, or of levels by place; `unit` stands behind each number of measures by place, such as m.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,11 +45,17 @@ class Field(BaseModel):
     minimum: float = -math.inf
     maximum: float = math.inf
     choices: tuple[str, ...] = ()
+    scale: str = ""
+    unit: str = ""
 
     @model_validator(mode="after")
     def _consistent(self) -> Field:
         if (self.type == "choice") != bool(self.choices):
             raise ValueError("choices belong to a field of type choice, and each such field needs some")
+        if (self.type in ("level", "levels")) != bool(self.scale):
+            raise ValueError("scale belongs to a field of type level or levels, and each such field needs one")
+        if self.unit and self.type != "measures":
+            raise ValueError("unit belongs to a field of type measures")
         if self.observed and self.type != "time":
             raise ValueError("observed belongs to a field of type time")
         if self.translated and self.type != "text":
@@ -72,11 +83,16 @@ COMMON: Mapping[str, Field] = {
 """What every hazard has besides its own fields."""
 
 
-def read_value(field: Field, given: JsonValue, zone: ZoneInfo) -> JsonValue:
+def read_value(field: Field, given: JsonValue, zone: ZoneInfo, *, scale: Scale | None = None) -> JsonValue:
     """Returns the typed value of `given`, a text as typed or a value of the type itself; reading twice changes nothing.
 
-    Times without a zone are in `zone`. Raises ValueError with what is wanted, to stand behind "wanted:".
+    Times without a zone are in `zone`; `scale` is that of a level. Raises ValueError with what is wanted, to stand
+    behind "wanted:".
     """
+    if field.type in ("level", "levels"):
+        if scale is None:
+            raise TypeError("a level cannot be read without its scale")
+        return scale.read_level(given) if field.type == "level" else dict(scale.read_levels(given))
     return _READERS[field.type](field, given, zone)
 
 
@@ -159,6 +175,43 @@ def _choice(field: Field, given: JsonValue, zone: ZoneInfo) -> JsonValue:
     raise ValueError("one of " + ", ".join(field.choices))
 
 
+def _by_place(given: JsonValue, wanted: str) -> dict[str, JsonValue]:
+    """Reads "place=value; place=value", or a mapping of these, as a mapping in the order given."""
+    if isinstance(given, Mapping):
+        pairs = [(str(place), value) for place, value in given.items()]
+    else:
+        try:
+            parted = [text.rpartition("=") for text in _names(given)]
+        except ValueError:
+            raise ValueError(wanted) from None
+        pairs = [(place, value) for place, _, value in parted]
+    read: dict[str, JsonValue] = {}
+    for place, value in pairs:
+        name = clean(place)
+        if not name or len(name) > LONGEST_NAME or name in read:
+            raise ValueError(wanted)
+        read[name] = value
+    if not read:
+        raise ValueError(wanted)
+    return read
+
+
+def _times(field: Field, given: JsonValue, zone: ZoneInfo) -> JsonValue:
+    wanted = "place=time, each place once, such as Pacitan=2026-11-21 14:35, several parted by semicolons"
+    try:
+        return {place: _time(field, value, zone) for place, value in _by_place(given, wanted).items()}
+    except ValueError:
+        raise ValueError(wanted) from None
+
+
+def _measures(field: Field, given: JsonValue, zone: ZoneInfo) -> JsonValue:
+    wanted = "place=number, each place once, such as Pacitan=1.2, several parted by semicolons"
+    try:
+        return {place: _number(field, value, zone) for place, value in _by_place(given, wanted).items()}
+    except ValueError as fault:
+        raise ValueError(f"{wanted}: {fault}" if str(fault) != wanted else wanted) from None
+
+
 def _coordinates(text: str) -> tuple[float, float]:
     match = re.fullmatch(r"([+-]?\d{1,3}(?:\.\d{1,12})?),([+-]?\d{1,3}(?:\.\d{1,12})?)", text, re.ASCII)
     latitude, longitude = (float(match.group(1)), float(match.group(2))) if match else (math.nan, math.nan)
@@ -224,12 +277,14 @@ def _checked(parse: Callable[[JsonValue], object]) -> Callable[[Field, JsonValue
     return read
 
 
-_READERS: Mapping[Type, Callable[[Field, JsonValue, ZoneInfo], JsonValue]] = {
+_READERS: Mapping[str, Callable[[Field, JsonValue, ZoneInfo], JsonValue]] = {
     "text": _text,
     "number": _number,
     "time": _time,
     "places": _places,
     "choice": _choice,
+    "times": _times,
+    "measures": _measures,
     "end": _end,
     "polygons": _checked(polygons),
     "circles": _checked(circles),

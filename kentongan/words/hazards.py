@@ -1,13 +1,17 @@
 """The hazards an agency can speak of, each a folder under templates/hazards.
 
 templates/hazards/<hazard>/hazard.yaml            fields and CAP defaults
-templates/hazards/<hazard>/<kind>.<language>.j2   the words, in five blocks
+templates/hazards/<hazard>/alert.<language>.j2    the words of an alert, in five blocks
+templates/hazards/<hazard>/about.<language>.j2    its few lines in the words of the other kinds
+templates/hazards/<hazard>/<kind>.<language>.j2   words of its own for another kind, where the shared ones do not do
+templates/kinds/<kind>.<language>.j2              the words that all hazards share for the other kinds
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -22,17 +26,31 @@ from kentongan.words.cleaning import clean
 from kentongan.words.fields import COMMON, Field, duration, read_value
 from kentongan.words.languages import Language, read_languages, read_yaml, yaml_fault
 from kentongan.words.marks import Marks
+from kentongan.words.scales import Level, Scale, read_scales
 
 GENERAL = "general"
 """The hazard that can say any CAP alert, and whose short form stands in for what does not render."""
 
 RESERVED = frozenset(
     # One text, for a list of one name a line would be a page.
-    "agency at at_short clip code contact earlier_sent event events expires felt_places language "  # noqa: SIM905
-    "link listed msg_type number onset origin paragraph place_words places position reason said sent severity "
-    "status tells withdrawn_at".split()
+    "about agency alert at at_short clip code contact earlier_sent event events expires felt_places "  # noqa: SIM905
+    "follows language link listed msg_type number onset origin paragraph place_words places position reason said sent "
+    "sentence severity status tells withdrawn_at".split()
 )
 """Names that templates know already (`kentongan.words.context`), so that no field may have them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Which templates hold the words of one hazard, kind and language.
+
+    `kind` has the five blocks. What it takes over from the alert stands in `alert`; the lines that differ from hazard
+    to hazard stand in the first of `about` that has them.
+    """
+
+    kind: str
+    alert: str
+    about: tuple[str, ...]
 
 
 class _Case(BaseModel):
@@ -57,16 +75,28 @@ class _HazardFile(BaseModel):
     urgency: Urgency
     certainty: Certainty
     lasts: str = _Field(description="How long an alert holds unless the officer says otherwise, such as 6h.")
+    all_clear_after: str = _Field(
+        default="2h", description="The least time from alert to all-clear without its issuer's own end; 0h for none."
+    )
     hashtags: Mapping[str, tuple[str, ...]] = _Field(default_factory=dict, description="CamelCase, by language.")
-    place_field: str = _Field(default="", description="The text field that names the place where no area is given.")
+    place_field: str = _Field(default="", description="The field that names the place where no area is given.")
     fields: Mapping[str, Field] = _Field(default_factory=dict)
 
     @field_validator("lasts")
     @classmethod
-    def _duration(cls, value: str) -> str:
+    def _lasting(cls, value: str) -> str:
+        return cls._duration(value)
+
+    @staticmethod
+    def _duration(value: str) -> str:
         if not duration(value):
             raise ValueError("wanted: how long, such as 90min, 6h or 2d")
         return value
+
+    @field_validator("all_clear_after")
+    @classmethod
+    def _duration_or_none(cls, value: str) -> str:
+        return value if value == "0h" else cls._duration(value)
 
     @field_validator("fields")
     @classmethod
@@ -80,12 +110,14 @@ class _HazardFile(BaseModel):
 class Hazard:
     """One hazard: what may be stated about it, what CAP says of it by default, and where its words are."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, languages: Mapping[str, Language], scales: Mapping[str, Scale]) -> None:
         path = folder / "hazard.yaml"
         try:
             self._file = _HazardFile.model_validate(read_yaml(path))
         except ValidationError as error:
             raise BadConfig(yaml_fault(path, error)) from None
+        self._languages = languages
+        self._root = folder.parent.parent
         self.name = folder.name
         self.folder = folder
         self.event = self._file.event
@@ -97,26 +129,73 @@ class Hazard:
         self.place_field = self._file.place_field
         self.own_fields = self._file.fields
         self.fields: Mapping[str, Field] = {**self._file.fields, **COMMON}
+        self.scales: Mapping[str, Scale] = {
+            name: self._scale(path, name, field.scale, scales) for name, field in self.own_fields.items() if field.scale
+        }
+
+    @staticmethod
+    def _scale(path: Path, field: str, name: str, scales: Mapping[str, Scale]) -> Scale:
+        if name not in scales:
+            known = ", ".join(scales) or "none"
+            raise BadConfig(
+                f"{path}: fields.{field}.scale: {name!r} is not in templates/scales.yaml; known are {known}"
+            )
+        return scales[name]
 
     @property
     def lasts(self) -> timedelta:
         """How long an alert holds unless the officer says otherwise."""
         return duration(self._file.lasts) or timedelta()
 
+    @property
+    def all_clear_after(self) -> timedelta:
+        """The least time from the alert to an all-clear that rests on no end message of its issuer's."""
+        return duration(self._file.all_clear_after) or timedelta()
+
+    def level(self, facts: Mapping[str, JsonValue]) -> Level | None:
+        """The level that these facts grade the hazard by: the gravest of the first level field that is stated."""
+        found = (scale.gravest(facts.get(name)) for name, scale in self.scales.items())
+        return next((level for level in found if level is not None), None)
+
     def response_types(self, facts: Mapping[str, JsonValue]) -> tuple[ResponseType, ...]:
-        """What CAP calls the response: of the first case that these facts meet, else the default."""
+        """What CAP calls the response: of the first case that these facts meet, else of the level, else the default."""
         for case in self._file.cases:
             if all(facts.get(name) == value for name, value in case.when.items()):
                 return case.response_types
-        return self._file.response_types
+        level = self.level(facts)
+        return level.response_types if level else self._file.response_types
 
     def template(self, kind: Kind, language: str) -> str:
-        """Name of the words for that kind and language, whether they are there or not."""
-        return f"hazards/{self.name}/{kind}.{language}.j2"
+        """Name of the words for that kind and language, whether they are there or not: its own before the shared."""
+        own, shared = f"hazards/{self.name}/{kind}.{language}.j2", f"kinds/{kind}.{language}.j2"
+        return shared if self._shares(kind, language) and not (self._root / own).is_file() else own
 
-    def languages(self, kind: Kind) -> tuple[str, ...]:
-        """The languages in which this hazard has words for that kind, in alphabetical order."""
-        return tuple(sorted(path.name.split(".")[1] for path in self.folder.glob(f"{kind}.*.j2")))
+    def words(self, kind: Kind, language: str) -> Words:
+        """The templates that make up the words for that kind and language."""
+        return Words(
+            kind=self.template(kind, language),
+            alert=f"hazards/{self.name}/{Kind.ALERT}.{language}.j2",
+            about=(f"hazards/{self.name}/about.{language}.j2", f"kinds/about.{language}.j2"),
+        )
+
+    def languages(self, kind: Kind, *, whole: bool = False) -> tuple[str, ...]:
+        """The languages in which this hazard has words for that kind, in alphabetical order.
+
+        `whole`: only those written in every form.
+        """
+        own = self._written(kind)
+        shared = {language for language in self._written(Kind.ALERT) if self._shares(kind, language)}
+        spoken = sorted(own | shared)
+        return tuple(one for one in spoken if not whole or one not in self._languages or self._languages[one].whole)
+
+    def _written(self, kind: Kind) -> set[str]:
+        return {path.name.split(".")[1] for path in self.folder.glob(f"{kind}.*.j2")}
+
+    def _shares(self, kind: Kind, language: str) -> bool:
+        """Whether the shared words can speak for this hazard: where they are there, and the alert's words too."""
+        if kind is Kind.ALERT or language not in self._written(Kind.ALERT):
+            return False
+        return (self._root / "kinds" / f"{kind}.{language}.j2").is_file()
 
     def read(self, values: Mapping[str, JsonValue], *, zone: ZoneInfo) -> dict[str, JsonValue]:
         """Returns the facts that these values state, typed; raises BadInput with every fault, a sentence a line.
@@ -133,7 +212,7 @@ class Hazard:
                 faults.append(f"{self.name}: has no field {clean(name)[:40]!r}; {hint}")
                 continue
             try:
-                facts[name] = read_value(field, given, zone)
+                facts[name] = read_value(field, given, zone, scale=self.scales.get(name))
             except ValueError as wanted:
                 shown = clean(str(given))
                 shown = shown[:40] + "..." if len(shown) > 43 else shown
@@ -162,14 +241,17 @@ class Hazard:
 
 
 class HazardLibrary:
-    """Everything under templates/: hazards, languages and marks. Raises BadConfig where a file is wrong."""
+    """Everything under templates/: hazards, languages, scales and marks. Raises BadConfig where a file is wrong."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.languages: Mapping[str, Language] = read_languages(root / "languages")
         self.marks = Marks(root / "marks.yaml")
+        self.scales: Mapping[str, Scale] = read_scales(root / "scales.yaml")
         folders = sorted(path.parent for path in (root / "hazards").glob("*/hazard.yaml"))
-        self._hazards = {folder.name: Hazard(folder) for folder in folders}
+        self._hazards = {
+            folder.name: Hazard(folder, languages=self.languages, scales=self.scales) for folder in folders
+        }
         if GENERAL not in self._hazards:
             raise BadConfig(f"{root / 'hazards' / GENERAL}: is missing; restore it, for it stands in for all others")
 

@@ -86,7 +86,8 @@ class _Work:
         self._draft = draft
         self._kind = kind
         self._dresser = dresser
-        self._published = {language.split("-")[0].lower() for language in agency.languages}
+        self._published = tuple(dict.fromkeys(language.split("-")[0].lower() for language in agency.languages))
+        self._languages = library.languages
         self._own = library.get(draft.hazard)
         self._general = library.get(GENERAL)
 
@@ -99,7 +100,7 @@ class _Work:
             return
         if not languages:
             spoken = ", ".join(self._draft.languages)
-            ours = ", ".join(sorted(self._published))
+            ours = ", ".join(self._published)
             self._problem(
                 target, wanted[0] if wanted else "", f"the alert speaks only {spoken}", f"draft it anew in {ours}"
             )
@@ -115,11 +116,32 @@ class _Work:
             for language in languages:
                 self._problem(target, language, str(fault), fault.remedy)
             return
+        languages = self._written_for(target, layout, languages)
         if layout.languages == "together":
             self._message(target, layout, TOGETHER, languages)
         else:
             for language in languages:
                 self._message(target, layout, language, (language,))
+
+    def _written_for(self, target: Target, layout: Layout, languages: Sequence[str]) -> tuple[str, ...]:
+        """The same languages, each with too few forms for this layout put over into the agency's next, with a note."""
+        able = [one for one in self._published if one in self._draft.languages and self._writes(one, layout)]
+        written: dict[str, None] = {}
+        for language in languages:
+            if self._writes(language, layout) or not able:
+                written[language] = None
+                continue
+            forms = " and ".join(self._languages[language].forms)
+            later = self._published[self._published.index(language) :]
+            instead = next((one for one in later if one in able), able[0])
+            sentence = f"{language} has only {forms} words, so its readers here get {instead}"
+            self._problem(target, language, sentence, "no need to act", fallen_back=True)
+            written[instead] = None
+        return tuple(written)
+
+    def _writes(self, language: str, layout: Layout) -> bool:
+        spoken = self._languages.get(language)
+        return spoken is None or set(layout.forms) <= set(spoken.forms)
 
     def _problem(self, target: Target, language: str, sentence: str, remedy: str, *, fallen_back: bool = False) -> None:
         self.problems.append(Problem(target.instance, language, sentence, remedy, fallen_back))

@@ -24,8 +24,18 @@ def zone_name(moment: datetime, zone: ZoneInfo, language: Language) -> str:
 
 def local_time(moment: datetime, zone: ZoneInfo, language: Language, *, short: bool = False) -> str:
     """`moment` (with a zone of its own) in the agency's zone, with day, month, year and zone name."""
+    return _said(moment, zone, language, language.moment_short if short else language.moment)
+
+
+def time_of_day(moment: datetime, zone: ZoneInfo, language: Language, *, today: datetime) -> str:
+    """The same without its day where it is that of `today` in the agency's zone."""
+    same_day = moment.astimezone(zone).date() == today.astimezone(zone).date()
+    return _said(moment, zone, language, language.clock if same_day else language.moment_short)
+
+
+def _said(moment: datetime, zone: ZoneInfo, language: Language, pattern: str) -> str:
     local = moment.astimezone(zone)
-    return (language.moment_short if short else language.moment).format(
+    return pattern.format(
         day=local.day,
         month=language.months[local.month - 1],
         month_short=language.months_short[local.month - 1],
