@@ -113,6 +113,16 @@ def strangers(read: Read, strays: Sequence[str]) -> int:
     return int(found.scalar_one())
 
 
+def people_in(read: Read, code: str) -> int:
+    """How many people have a region or a part of it."""
+    found = read.sql(
+        "SELECT count(DISTINCT r.person_id) FROM person_region r JOIN person p ON p.id = r.person_id"
+        " WHERE p.key IS NOT NULL AND (r.code = :code OR substr(r.code, 1, length(:code) + 1) = :code || '.')",
+        {"code": code},
+    )
+    return int(found.scalar_one())
+
+
 def names(read: Read, codes: Collection[str]) -> Mapping[str, str]:
     """The names of regions, by code; those that are not loaded are absent."""
     rows = read.sql(
