@@ -75,7 +75,8 @@ def _head(report: Report, zone: ZoneInfo) -> Iterator[str]:
 
 def _review(review: Review, zone: ZoneInfo) -> str:
     if review.done_at is None:
-        return f"**REVIEW NOT DONE**: due {_time(review.due_at, zone)}, by another officer than {_plain(review.officer)}"
+        by = f"by another officer than {_plain(review.officer)}"
+        return f"**REVIEW NOT DONE**: due {_time(review.due_at, zone)}, {by}"
     return f"Reviewed by {_plain(review.done_by or '')}, {_time(review.done_at, zone)}: {_plain(review.finding)}"
 
 
