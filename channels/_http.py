@@ -39,11 +39,15 @@ IDLE = 1.0
 _POOL_PART, _CONNECT_PART = 0.2, 0.35
 
 
+class Misconfigured(httpx.TransportError):
+    """A transport will not speak to the configured address; the text says why and holds no secret."""
+
+
 class Wire:
     """Makes single requests to one provider for one instance, each within a hard total deadline.
 
     A public post has a connection of its own; direct messages share at most 16, none used again after 1 s idle.
-    A `transport` handed in must keep to the same rules and is left open by `close`.
+    A `transport` handed in must keep to the same rules and is left open by `close`; `guard` is put around either.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class Wire:
         deadline: float,
         concurrency: int,
         transport: httpx.AsyncBaseTransport | None = None,
+        guard: Callable[[httpx.AsyncBaseTransport], httpx.AsyncBaseTransport] | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._base_url = base_url
@@ -61,7 +66,8 @@ class Wire:
         self._deadline = deadline
         self._now = now
         self._own = transport is None
-        self._transport = transport or _plain(public, concurrency)
+        plain = transport or _plain(public, concurrency)
+        self._transport = guard(plain) if guard is not None else plain
 
     async def ask(
         self,
@@ -157,6 +163,8 @@ def _certificates() -> ssl.SSLContext:
 
 
 def _read_exception(error: Exception) -> Outcome:
+    if isinstance(error, Misconfigured):
+        return Credential(str(error))
     if isinstance(error, httpx.ConnectError):
         if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error)):
             return Credential("the certificate does not pass")
