@@ -7,7 +7,7 @@ import asyncio
 import signal
 import sys
 
-from sandbox import facebook, kannel, mastodon, telegram, whatsapp
+from sandbox import facebook, kannel, mastodon, telegram, whatsapp, wordpress, x
 from sandbox.server import CannotListen, Sandbox
 
 BANNER = "SANDBOX - NOBODY WAS WARNED"
@@ -28,6 +28,9 @@ async def serve(port: int) -> None:
             f"facebook  {sandbox.base_url('facebook')}  page {facebook.PAGE}, token {facebook.token('default')}",
             f"whatsapp  {sandbox.base_url('whatsapp')}  number {whatsapp.PHONE_NUMBER}, account {whatsapp.ACCOUNT},"
             f" token {whatsapp.token('default')}, app secret {whatsapp.app_secret('default')}",
+            f"x         {sandbox.base_url('x')}  token {x.token('default')}",
+            f"wordpress {sandbox.base_url('wordpress')}  user {wordpress.USERNAME},"
+            f" application password {wordpress.password('default')}",
             f"kannel    {sandbox.base_url('kannel')}  user {kannel.USERNAME}, password {kannel.password('default')}",
         )
         sys.stdout.write("\n".join(lines) + "\n")

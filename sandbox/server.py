@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
-from sandbox import facebook, graph, kannel, mastodon, telegram, wall, whatsapp
+from sandbox import facebook, graph, kannel, mastodon, telegram, wall, whatsapp, wordpress, x
 from sandbox.faults import BadRule, Rule
 from sandbox.reports import Reports
 from sandbox.stand_in import BadSetting, Clock, StandIn
 from sandbox.wire import Answer, Reply, Request, Wire
 
-KINDS = ("mastodon", "facebook", "telegram", "whatsapp", "kannel")
+KINDS = ("mastodon", "x", "facebook", "telegram", "whatsapp", "kannel", "wordpress")
 _INSTANCE_LIMIT = 64
 # A path below /<kind> that begins so belongs to the default instance; else its first part is an instance's name.
 _BEGINS = {
@@ -25,6 +25,8 @@ _BEGINS = {
     "telegram": re.compile(r"bot\d"),
     "whatsapp": graph.BEGINS,
     "kannel": re.compile("cgi-bin/"),
+    "wordpress": re.compile("wp-json/"),
+    "x": re.compile("2/"),
 }
 
 
@@ -109,6 +111,10 @@ class Sandbox:
         match kind:
             case "mastodon":
                 return mastodon.Mastodon(instance, now=self._now)
+            case "wordpress":
+                return wordpress.WordPress(instance, now=self._now)
+            case "x":
+                return x.X(instance, now=self._now)
             case "telegram":
                 return telegram.Telegram(instance, now=self._now)
             case "facebook":
