@@ -325,9 +325,14 @@ def prepared_correction(read: Read, alert_id: str) -> StoredAlert | None:
 def current_subject(read: Read, alert_id: str) -> Subject:
     """What an approval covers now, computed anew from the rows, for the instances that were submitted."""
     submitted = _submitted_subject(read, alert_id)
-    return _subject(
-        read, alert_id, {instance.name: instance for instance in submitted.instances}, submitted.within
-    )
+    return _subject(read, alert_id, {instance.name: instance for instance in submitted.instances}, submitted.within)
+
+
+def within_of(read: Read, alert_id: str) -> Within | None:
+    """The area that was submitted, with the codes of people that no region knows now; None where there is none."""
+    if alerts.submission(read, alert_id) is None:
+        return None
+    return targeting.now(read, _submitted_subject(read, alert_id).within)
 
 
 def _submitted_subject(read: Read, alert_id: str) -> Subject:

@@ -22,6 +22,7 @@ from kentongan.ledger import Read
 from kentongan.ledger import people as register
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.ledger.threads import reached
+from kentongan.reach import Reach, reach_of
 from kentongan.seam import fill, slots
 from kentongan.settings import InstanceSettings
 from kentongan.words import following
@@ -165,25 +166,28 @@ def refuse_unrendered(composed: Composed) -> None:
                 )
 
 
-def people(
-    desk: Desk, stored: StoredAlert, instances: Mapping[str, InstanceSettings], within: Within | None
-) -> People:
+def people(desk: Desk, stored: StoredAlert, instances: Mapping[str, InstanceSettings], within: Within | None) -> People:
     """How many people an alert would be sent to now: its audience in its area, or those whom its thread has reached."""
     if stored.kind.widens:
-        return count_people(desk, instances, within)
+        return count_people(desk, instances, within, reach_of(stored.draft.cap, desk.settings.policy, desk.identify))
     total, by_instance = desk.ledger.read(lambda read: reached(read, stored.predecessor or stored.id))
     return People(total, {name: by_instance[name] for name in instances if name in by_instance})
 
 
-def count_people(desk: Desk, instances: Mapping[str, InstanceSettings], within: Within | None = None) -> People:
+def count_people(
+    desk: Desk,
+    instances: Mapping[str, InstanceSettings],
+    within: Within | None = None,
+    reach: Reach = register.EVERYBODY,
+) -> People:
     """How many people the instances with an audience would write to now; one address on a channel counts once."""
     wanted = targeting.audiences(desk, instances)
 
     def count(read: Read) -> People:
         return People(
-            register.count_distinct(read, list(wanted.values()), within=within),
+            register.count_distinct(read, list(wanted.values()), within=within, reach=reach),
             {
-                name: register.count_people(read, family=family, audience=audience, within=within)
+                name: register.count_people(read, family=family, audience=audience, within=within, reach=reach)
                 for name, (family, audience) in wanted.items()
             },
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from kentongan.clock import Clock, to_datetime
@@ -29,7 +29,11 @@ class Kinds:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The desk of one installation. `clock_offset` is ours from network time in seconds, None if unknown."""
+    """The desk of one installation. `clock_offset` is ours from network time in seconds, None if unknown.
+
+    `identify(family, value)` gives the keyed hash by which an address is looked up; without it a Private alert, which
+    goes to named addresses alone, finds nobody.
+    """
 
     ledger: Ledger
     settings: Settings
@@ -37,6 +41,7 @@ class Desk:
     kinds: Kinds
     clock: Clock
     clock_offset: float | None
+    identify: Callable[[str, str], str] = field(default=lambda family, value: "", repr=False)
 
     @property
     def now(self) -> datetime:

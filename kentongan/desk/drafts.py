@@ -10,11 +10,11 @@ from pydantic import JsonValue
 
 from kentongan.alert import Draft, Kind, mode_of
 from kentongan.cap.merging import merge
-from kentongan.cap.model import Status
-from kentongan.cap.reading import read
+from kentongan.cap.model import Reference, Status
+from kentongan.cap.reading import Reading, read
 from kentongan.desk.desk import Desk, new_id
 from kentongan.errors import BadInput, Refused
-from kentongan.ledger import Write, alerts, canonical, digest
+from kentongan.ledger import Read, Write, alerts, canonical, digest, threads
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.seam import Mode
 from kentongan.sources import bmkg
@@ -53,7 +53,7 @@ def from_fields(
     """
     known = desk.library.get(hazard)
     facts = known.read(fields, zone=ZoneInfo(desk.settings.agency.timezone))
-    return _store(
+    return store(
         desk,
         lambda identifier: drafting.from_facts(
             known, facts, agency=desk.settings.agency, status=status, identifier=identifier, now=desk.now
@@ -101,6 +101,23 @@ def from_cap(desk: Desk, documents: Sequence[Document], *, lower_to: Status | No
 
     Raises BadInput for what is no valid CAP, or for documents that are not one alert.
     """
+    reading, raw = read_documents(desk, documents)
+
+    def make(identifier: str) -> Draft:
+        draft = relayed(desk, reading, identifier)
+        return drafting.lowered(draft, lower_to) if lower_to is not None else draft
+
+    source_digest = f"{reading.digest}:{lower_to.value if lower_to else ''}"
+    drafted = store(desk, make, by=by, raw=raw, source_digest=source_digest)
+    followed = desk.ledger.read(lambda snapshot: _relayed_before(snapshot, reading.alert.references))
+    if followed is None:
+        return drafted
+    hint = f"it follows what was relayed as {followed.code}; `kentongan update {followed.code} --cap` keeps one thread"
+    return Drafted(drafted.alert, (*drafted.warnings, hint), drafted.known)
+
+
+def read_documents(desk: Desk, documents: Sequence[Document]) -> tuple[Reading, bytes]:
+    """One sender's alert from its CAP documents, one a language, and their bytes as they came; raises BadInput."""
     zone = ZoneInfo(desk.settings.agency.timezone)
     readings = []
     for document in documents:
@@ -108,24 +125,32 @@ def from_cap(desk: Desk, documents: Sequence[Document], *, lower_to: Status | No
             readings.append(read(document.content, zone=zone, now=desk.now))
         except BadInput as error:
             raise BadInput(f"{document.name}: {error}") from None
-    reading = merge(readings)
-    source_digest = f"{reading.digest}:{lower_to.value if lower_to else ''}"
-    found = desk.ledger.read(lambda snapshot: alerts.by_source(snapshot, source_digest))
-    if found is not None:
-        return Drafted(found, reading.warnings, known=True)
-
-    def make(identifier: str) -> Draft:
-        draft = drafting.relay(reading.alert, agency=desk.settings.agency, identifier=identifier, now=desk.now)
-        draft = draft.model_copy(update={"warnings": (*reading.warnings, *draft.warnings)})
-        return drafting.lowered(draft, lower_to) if lower_to is not None else draft
-
-    raw = b"\n".join(document.content for document in documents)
-    return _store(desk, make, by=by, raw=raw, source_digest=source_digest)
+    return merge(readings), b"\n".join(document.content for document in documents)
 
 
-def _store(
-    desk: Desk, make: Callable[[str], Draft], *, by: str, raw: bytes | None = None, source_digest: str | None = None
+def relayed(desk: Desk, reading: Reading, identifier: str) -> Draft:
+    """What was read, as ours to pass on."""
+    draft = drafting.relay(reading.alert, agency=desk.settings.agency, identifier=identifier, now=desk.now)
+    return draft.model_copy(update={"warnings": (*reading.warnings, *draft.warnings)})
+
+
+def _relayed_before(snapshot: Read, references: Sequence[Reference]) -> StoredAlert | None:
+    found = (alerts.by_origin(snapshot, each.sender, each.identifier) for each in references)
+    return next((each for each in found if each is not None and threads.messages(snapshot, each.id)), None)
+
+
+def store(
+    desk: Desk,
+    make: Callable[[str], Draft],
+    *,
+    by: str,
+    kind: Kind = Kind.ALERT,
+    predecessor: str | None = None,
+    raw: bytes | None = None,
+    source_digest: str | None = None,
 ) -> Drafted:
+    """Puts the draft on record that `make` gives for its CAP identifier; the one that the same source made, if any."""
+
     def write(write: Write) -> tuple[StoredAlert, bool]:
         if source_digest is not None:
             found = alerts.by_source(write, source_digest)
@@ -137,10 +162,11 @@ def _store(
             write,
             id=id,
             code=code,
-            kind=Kind.ALERT,
+            kind=kind,
             mode=_mode(draft),
             draft=draft,
             by=by,
+            predecessor=predecessor,
             raw=raw,
             source_digest=source_digest,
         )

@@ -21,6 +21,7 @@ from kentongan.ledger.alerts import StoredAlert
 from kentongan.login import Login
 from kentongan.officers import Refusal
 from kentongan.plan import PUBLIC, Plan, PlannedInstance
+from kentongan.reach import reach_of
 from kentongan.seam import Mode, Rendered, slots
 from kentongan.subject import Instance, Subject, subject_digest
 from kentongan.words.late import late_values
@@ -189,6 +190,7 @@ def _plan(desk: Desk, write: Write, stored: StoredAlert, subject: Subject, witho
         instances=tuple(instances),
         values=_values(desk, messages, sent=now, earlier_sent=to_milliseconds(thread.sent) if thread else None),
         predecessor=stored.predecessor,
+        reach=reach_of(stored.draft.cap, desk.settings.policy, desk.identify),
     )
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from kentongan import cap, gates
 from kentongan.alert import Draft, has_life_at_stake
 from kentongan.area.codes import Within
-from kentongan.area.geometry import Ring
-from kentongan.area.matching import Matched, match
+from kentongan.area.geometry import Ring, size
+from kentongan.area.matching import Matched, match, shapes_of, smallest
 from kentongan.area.names import read_words
 from kentongan.area.regions import Region, Regions
 from kentongan.area.sketch import Drawn
@@ -74,6 +74,30 @@ def findings(targeted: Targeted | None, instances: Mapping[str, InstanceSettings
     return gates.regions(
         targeted.matched, strangers=targeted.strangers if writes else 0, strangers_included=targeted.within.unplaced
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What officers see of regions that were matched before: their names, how many of the smallest, the area's size."""
+
+    names: tuple[str, ...]
+    regions: int
+    square_kilometres: float
+
+
+def summary(desk: Desk, draft: Draft, codes: Sequence[str]) -> Summary:
+    """Sums up the regions of an alert's area."""
+
+    def look(read: Read) -> Summary:
+        loaded = regions.load(read)
+        shapes = dict.fromkeys(shape for area in areas_of(draft) for shape in shapes_of(area))
+        return Summary(
+            names=tuple(loaded.named(codes)),
+            regions=len(smallest(codes, loaded)),
+            square_kilometres=sum(size(shape) for shape in shapes),
+        )
+
+    return desk.ledger.read(look)
 
 
 def people_by_region(

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from kentongan.alert import Draft, Kind
 from kentongan.clock import Milliseconds, to_milliseconds
@@ -144,6 +144,25 @@ def by_source(read: Read, source_digest: str) -> StoredAlert | None:
                 table.c.state.not_in(("stopped", "withdrawn", "ended", "discarded")),
             )
             .order_by(table.c.created_at.desc())
+        )
+        .mappings()
+        .first()
+    )
+    return _stored(row) if row else None
+
+
+def by_origin(read: Read, sender: str, identifier: str) -> StoredAlert | None:
+    """The newest alert that relays this message of another sender."""
+    table = schema.alert
+    row = (
+        read.execute(
+            select(table)
+            .where(
+                func.json_extract(table.c.content, "$.origin.identifier") == identifier,
+                func.json_extract(table.c.content, "$.origin.sender") == sender,
+            )
+            .order_by(table.c.created_at.desc())
+            .limit(1)
         )
         .mappings()
         .first()

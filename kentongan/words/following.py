@@ -34,6 +34,11 @@ def cancel(before: Draft, *, identifier: str, now: datetime, lasts: timedelta) -
     return _informed(follow_up, response_types=(), expires=follow_up.cap.sent + lasts, **_WORDLESS)
 
 
+def passed_cancel(end: Draft, before: Draft) -> Draft:
+    """Returns the relay `end` of the issuer's own cancel as the cancel that follows `before`."""
+    return _referring(end, before, MsgType.CANCEL, status=before.cap.status)
+
+
 def all_clear(before: Draft, *, identifier: str, now: datetime, lasts: timedelta, evidence: str) -> Draft:
     """Returns what says that the hazard of `before` is over: a CAP Update whose response type is AllClear.
 
