@@ -122,7 +122,7 @@ WORDS: Mapping[str, Callable[[_Data], str]] = {
     "officer.logged_in": lambda data: f"{data.get('officer')} logged in",
     "people.imported": lambda data: f"people imported: {data.get('added', 0):,} new, {data.get('updated', 0):,} known",
     "regions.imported": lambda data: (
-        f"regions loaded: {data.get('added', 0):,} new, {data.get('updated', 0):,} known, {data.get('removed', 0):,} out"
+        f"regions loaded: {data.get("added", 0):,} new, {data.get("updated", 0):,} known, {data.get("removed")} out"
     ),
     "receipt.received": lambda data: f"receipt on {data.get('instance')}: {data.get('confirmed')}",
     "sender.started": lambda data: f"process begun to send ({data.get('role')})",

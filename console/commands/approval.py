@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from console import output, words
+from console import output, targets, words
 from console.command import HANDLE, command
 from console.standing import title
 
@@ -121,6 +121,9 @@ def show(office: Office, ahead: Prospect) -> None:
         output.say(output.SANDBOX)
     output.say(f"{stored.kind.capitalize()} {stored.code}: {title(stored.draft)}")
     output.say(f"Place:    {'; '.join(ahead.places) or 'none named'}")
+    targets.show(
+        office, stored, ahead.within, {n: s for n, s in office.settings.channels.items() if n in ahead.instances}
+    )
     output.say(f"To:       {reach(ahead.people.total, len(ahead.instances), stored)}")
     output.say(f"Channels: {', '.join(_named(ahead, name) for name in ahead.instances)}")
     ends = stored.draft.expires

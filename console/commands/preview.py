@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console import output, words
+from console import output, targets, words
 from console.command import HANDLE, command
 from kentongan.errors import BadInput
 
 if TYPE_CHECKING:
     from console.office import Office
+    from kentongan.area.codes import Within
     from kentongan.desk.composing import People
     from kentongan.gates import Finding
     from kentongan.ledger.alerts import StoredAlert
     from kentongan.seam import Limits, Rendered
+    from kentongan.settings import InstanceSettings
     from kentongan.words.rendering import Problem
 
 _UNITS = {"characters": "characters", "mastodon": "characters", "telegram": "characters", "sms": "SMS parts"}
@@ -33,6 +35,7 @@ class _Page:
     findings: Sequence[Finding]
     people: People
     fixed: bool
+    within: Within | None = None
 
 
 @command("preview")
@@ -40,7 +43,10 @@ class _Page:
 @click.option("--correction", is_flag=True, help="Show the ready-made correction instead.")
 @click.option("--channel", metavar="NAME", multiple=True, help="Only this channel; give it once for each.")
 @click.option("--without", metavar="CHANNEL[:LANGUAGE]", multiple=True, help="Leave this out, as submit would.")
-def preview(code: str, correction: bool, channel: tuple[str, ...], without: tuple[str, ...]) -> None:
+@click.option("--map", "map_file", metavar="FILE.svg", help="Write a sketch of the area and its regions to this file.")
+def preview(
+    code: str, correction: bool, channel: tuple[str, ...], without: tuple[str, ...], map_file: str | None
+) -> None:
     """Show every message of an alert with its length; contacts nobody.
 
     A draft is rendered now; once submitted, the messages on record are shown.
@@ -50,6 +56,8 @@ def preview(code: str, correction: bool, channel: tuple[str, ...], without: tupl
     with opened(Need.STAND_IN) as office:
         page = _page(office, code, correction, without)
         page = _only(page, channel)
+        if map_file is not None:
+            targets.write_map(office, page.stored, page.within, map_file)
         (_show_json if output.wants_json() else _show)(office, page)
 
 
@@ -70,12 +78,13 @@ def _page(office: Office, code: str, correction: bool, without: Collection[str])
         without=without,
     )
     made = composed.correction if correction else composed.alert
-    return _Page(stored, made.messages, made.problems, composed.findings, composed.people, fixed=False)
+    within = composed.targeted.within if composed.targeted is not None else None
+    return _Page(stored, made.messages, made.problems, composed.findings, composed.people, False, within)
 
 
 def _on_record(office: Office, stored: StoredAlert, correction: bool) -> _Page:
     from kentongan.alert import Kind
-    from kentongan.desk import composing
+    from kentongan.desk import approvals, composing
     from kentongan.ledger import alerts
 
     desk = office.desk
@@ -85,8 +94,10 @@ def _on_record(office: Office, stored: StoredAlert, correction: bool) -> _Page:
         shown = next((other for other in followers if other.kind is Kind.CORRECTION), stored)
     messages = desk.ledger.read(lambda read: alerts.renderings(read, shown.id))
     there = {message.instance for message in messages}
-    people = composing.count_people(desk, {n: s for n, s in office.settings.channels.items() if n in there})
-    return _Page(shown, messages, (), (), people, fixed=True)
+    instances = {n: s for n, s in office.settings.channels.items() if n in there}
+    within = desk.ledger.read(lambda read: approvals.within_of(read, shown.id))
+    people = composing.count_people(desk, instances, within)
+    return _Page(shown, messages, (), (), people, True, within)
 
 
 def _only(page: _Page, channels: Collection[str]) -> _Page:
@@ -103,6 +114,7 @@ def _only(page: _Page, channels: Collection[str]) -> _Page:
         page.findings,
         page.people,
         page.fixed,
+        page.within,
     )
 
 
@@ -152,6 +164,7 @@ def _show(office: Office, page: _Page) -> None:
     from kentongan.desk.composing import area_names
 
     output.say("Place: " + ("; ".join(area_names(stored.draft)) or "none named"))
+    targets.show(office, stored, page.within, _instances(office, page))
     for message in page.messages:
         limits = _limits(office, message)
         size = ""
@@ -178,6 +191,11 @@ def _show(office: Office, page: _Page) -> None:
         and all(finding.severity != "block" for finding in page.findings)
     ):
         output.say(f"Next: kentongan submit {stored.code}")
+
+
+def _instances(office: Office, page: _Page) -> Mapping[str, InstanceSettings]:
+    there = {message.instance for message in page.messages}
+    return {name: settings for name, settings in office.settings.channels.items() if name in there}
 
 
 def _sandbox(office: Office, page: _Page) -> str:
@@ -222,6 +240,7 @@ def _show_json(office: Office, page: _Page) -> None:
             "state": stored.state,
             "on_record": page.fixed,
             "places": list(area_names(stored.draft)),
+            "area": targets.described(office, stored, page.within, _instances(office, page)) if page.within else None,
             "messages": [told(message) for message in page.messages],
             "problems": [
                 {

@@ -59,7 +59,7 @@ def match(areas: Iterable[cap.Area], regions: Regions, *, words: names.Words) ->
     return Matched(
         codes=codes,
         names=tuple(regions.named(codes)),
-        regions=len({leaf for code in codes for leaf in _leaves(code, regions)}),
+        regions=len(smallest(codes, regions)),
         square_kilometres=sum(size(shape) for shape in shapes),
         estimated=len(found.estimated),
         remarks=tuple(dict.fromkeys(found.remarks)),
@@ -76,6 +76,11 @@ def touched(shapes: Sequence[Shape], regions: Regions) -> tuple[set[str], set[st
     """The codes that shapes take in, and those among the regions they touch that were only estimated."""
     search = _Search(shapes, regions)
     return search.codes(), search.estimated
+
+
+def smallest(codes: Iterable[str], regions: Regions) -> set[str]:
+    """The smallest loaded regions that some codes stand for."""
+    return {leaf for code in codes for leaf in _leaves(code, regions)}
 
 
 def regions_together(codes: Iterable[str], regions: Regions) -> tuple[str, ...]:
@@ -150,8 +155,7 @@ class _Found:
         named = self._index.find(area.area_desc).codes
         if not named:
             return
-        meant = {leaf for code in named for leaf in _leaves(code, self._regions)}
-        reached = {leaf for code in own for leaf in _leaves(code, self._regions)}
+        meant, reached = smallest(named, self._regions), smallest(own, self._regions)
         beyond = reached - meant
         if len(reached) > _EXCESS * len(meant) or not reached & meant:
             kilometres = sum(size(shape) for shape in shapes_of(area))
