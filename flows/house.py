@@ -122,6 +122,7 @@ class House:
             kinds=Kinds(traits=channels.traits, limits=channels.limits),
             clock=self.clock,
             clock_offset=network_offset(),
+            identify=self.keys.address_hash,
         )
 
     def dispatcher(

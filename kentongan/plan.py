@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from kentongan.alert import Kind
 from kentongan.area.codes import Within
 from kentongan.clock import Milliseconds
+from kentongan.reach import Reach
 from kentongan.seam import Mode
 from kentongan.settings import Audience
 
@@ -38,7 +39,7 @@ class Plan(BaseModel):
     """The whole dispatch of one alert. `values` are the late facts by language, which fill the slots.
 
     `kind` says whom it reaches beside its audience and what it does to earlier messages; `predecessor` is the newest
-    message of the thread that it follows.
+    message of the thread that it follows. `reach` says whom of its audiences it may be sent to.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +50,7 @@ class Plan(BaseModel):
     instances: tuple[PlannedInstance, ...]
     values: Mapping[str, Mapping[str, str]]
     predecessor: str | None = None
+    reach: Reach = Reach()
 
     def instance(self, name: str) -> PlannedInstance:
         """The part of the instance called `name`; raises KeyError."""

@@ -14,8 +14,13 @@ from kentongan.keys import StateKeys
 from kentongan.ledger import schema
 from kentongan.ledger.ledger import Read, Write
 from kentongan.ledger.planning import audience_condition
+from kentongan.ledger.reach import reach_condition
 from kentongan.people import Row
+from kentongan.reach import Reach
 from kentongan.settings import Audience
+
+EVERYBODY = Reach()
+"""Nobody is left out but who opted out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +88,28 @@ def _many(write: Write, statement: str, rows: Sequence[Mapping[str, object]]) ->
         write.sql(statement, rows)
 
 
-def count_people(read: Read, *, family: str, audience: Audience, within: Within | None = None) -> int:
-    """How many different addresses of a family an audience has now; `within` an area alone."""
+def count_people(
+    read: Read, *, family: str, audience: Audience, within: Within | None = None, reach: Reach = EVERYBODY
+) -> int:
+    """How many different addresses of a family an audience has now; `within` an area alone, and of it the `reach`."""
     condition, parameters = audience_condition(audience, within=within)
+    reachable, own = reach_condition(reach)
     return int(
         read.sql(
             "SELECT count(DISTINCT a.hash) FROM address a JOIN person p ON p.id = a.person_id"
-            f" WHERE a.family = :family AND a.active = 1 AND {condition}",
-            {"family": family, **parameters},
+            f" WHERE a.family = :family AND a.active = 1 AND {condition} AND {reachable}",
+            {"family": family, **parameters, **own},
         ).scalar_one()
     )
 
 
-def count_distinct(read: Read, wanted: Sequence[tuple[str, Audience]], *, within: Within | None = None) -> int:
+def count_distinct(
+    read: Read,
+    wanted: Sequence[tuple[str, Audience]],
+    *,
+    within: Within | None = None,
+    reach: Reach = EVERYBODY,
+) -> int:
     """How many different persons several audiences have now, each given with the family it is written to by."""
     conditions = []
     parameters: dict[str, str] = {}
@@ -105,10 +119,12 @@ def count_distinct(read: Read, wanted: Sequence[tuple[str, Audience]], *, within
         parameters |= {**own, f"family_{number}": family}
     if not conditions:
         return 0
+    reachable, own = reach_condition(reach)
+    parameters |= own
     return int(
         read.sql(
             "SELECT count(DISTINCT p.id) FROM address a JOIN person p ON p.id = a.person_id"
-            f" WHERE a.active = 1 AND ({' OR '.join(conditions)})",
+            f" WHERE a.active = 1 AND ({' OR '.join(conditions)}) AND {reachable}",
             parameters,
         ).scalar_one()
     )

@@ -11,6 +11,7 @@ from sqlalchemy import Row
 from kentongan.area.codes import Within
 from kentongan.ledger import threads
 from kentongan.ledger.ledger import Read, Write, canonical, digest
+from kentongan.ledger.reach import reach_condition
 from kentongan.ledger.within import within_condition
 from kentongan.people import choose_language, plain
 from kentongan.plan import PUBLIC, Plan, PlannedInstance
@@ -60,7 +61,7 @@ def expand(write: Write, alert_id: str, plan: Plan, size: int) -> bool:
             continue
         before = _last_id(write)
         if part == instance.name:
-            reached = _people_chunk(write, alert_id, instance, int(position), size)
+            reached = _people_chunk(write, alert_id, plan, instance, int(position), size)
         else:
             reached = _follow_chunk(write, alert_id, instance, int(position), size)
         _record_planned(write, alert_id, instance.name, before)
@@ -87,7 +88,9 @@ def _move(write: Write, event: str, alert_id: str, changes: Mapping[str, Any]) -
     write.event(event, alert=alert_id, set=dict(changes))
 
 
-def _people_chunk(write: Write, alert_id: str, instance: PlannedInstance, cursor: int, size: int) -> int | None:
+def _people_chunk(
+    write: Write, alert_id: str, plan: Plan, instance: PlannedInstance, cursor: int, size: int
+) -> int | None:
     """Plans deliveries to the people behind `cursor`; returns the new cursor, None when there are no more."""
     upto = write.sql(
         "SELECT max(id) AS last, count(*) AS found FROM (SELECT id FROM address"
@@ -105,6 +108,8 @@ def _people_chunk(write: Write, alert_id: str, instance: PlannedInstance, cursor
     ).scalars()
     chosen = {language: choose_language(language, instance.languages) for language in spoken.all()}
     condition, parameters = audience_condition(instance.audience, within=instance.within)
+    reachable, own = reach_condition(plan.reach)
+    parameters |= own
     write.sql(
         "INSERT INTO delivery (key, alert_id, instance, language, family, unique_by, person_id, address_id,"
         " deliver_by, stage, action, due_at)"
@@ -113,6 +118,7 @@ def _people_chunk(write: Write, alert_id: str, instance: PlannedInstance, cursor
         " a.family, a.hash, a.person_id, a.id, :deliver_by, 'planned', 'send', :now"
         " FROM address a JOIN person p ON p.id = a.person_id"
         f" WHERE a.family = :family AND a.active = 1 AND a.id > :cursor AND a.id <= :upto AND {condition}"
+        f" AND {reachable}"
         " ORDER BY a.id ON CONFLICT DO NOTHING",
         {
             "alert": alert_id,
