@@ -47,24 +47,24 @@ def feed(entries: Sequence[Entry], *, base_url: str, title: str, author: str, no
     address = f"{base_url}/feed.xml"
     root = atom.feed(
         atom.id(address),
-        atom.title(_xml(title)),
+        atom.title(printable(title)),
         atom.updated(_moment(max((entry.updated for entry in entries), default=now))),
-        atom.author(atom.name(_xml(author))),
+        atom.author(atom.name(printable(author))),
         atom.link(rel="self", type="application/atom+xml", href=address),
         atom.link(rel="alternate", type="text/html", href=f"{base_url}/"),
     )
     for entry in entries:
         root.append(
             atom.entry(
-                atom.id(uuid5(NAMESPACE_URL, f"{base_url}/{entry.stem}").urn),
-                atom.title(_xml(entry.title)),
+                atom.id(name_of(entry, base_url)),
+                atom.title(printable(entry.title)),
                 atom.published(_moment(entry.published)),
                 atom.updated(_moment(entry.updated)),
                 *(
                     atom.link(rel="alternate", type=media_type, href=f"{base_url}/{path}")
                     for media_type, path in entry.files.items()
                 ),
-                atom.summary(_xml(entry.summary), type="text"),
+                atom.summary(printable(entry.summary), type="text"),
             )
         )
     return etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
@@ -86,6 +86,7 @@ def index(entries: Sequence[Entry], *, title: str, language: str) -> bytes:
 <meta name="color-scheme" content="light dark">
 <title>{name}</title>
 <link rel="alternate" type="application/atom+xml" title="{name}" href="feed.xml">
+<link rel="alternate" type="application/rss+xml" title="{name}" href="feed.rss">
 </head>
 <body>
 <main>
@@ -105,5 +106,11 @@ def _moment(moment: datetime) -> str:
     return moment.isoformat(timespec="seconds")
 
 
-def _xml(text: str) -> str:
+def name_of(entry: Entry, base_url: str) -> str:
+    """The name by which readers know an entry again, the same in every list; an edit does not change it."""
+    return uuid5(NAMESPACE_URL, f"{base_url}/{entry.stem}").urn
+
+
+def printable(text: str) -> str:
+    """Returns `text` without the characters that XML 1.0 cannot hold."""
     return _NOT_XML.sub("", text)

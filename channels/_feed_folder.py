@@ -1,4 +1,4 @@
-"""One feed on disk: its entries, and the two lists made anew from them at every change."""
+"""One feed on disk: its entries, and the three lists made anew from them at every change."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from channels import _atom, _publishing
+from channels import _atom, _publishing, _rss
 
 logger = logging.getLogger(__name__)
 
@@ -69,5 +69,6 @@ class FeedFolder(BaseModel):
         entries = _atom.listed([entry for entry in present.values() if entry], now=now, most=self.most)
         return {
             "feed.xml": _atom.feed(entries, base_url=self.base_url, title=self.title, author=self.author, now=now),
+            "feed.rss": _rss.feed(entries, base_url=self.base_url, title=self.title, language=self.language, now=now),
             "index.html": _atom.index(entries, title=self.title, language=self.language),
         }

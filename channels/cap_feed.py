@@ -1,10 +1,10 @@
-"""The agency's own feed: CAP files, an Atom feed and a page an alert, written into a folder that a web server shows.
+"""The agency's own feed: CAP files, Atom, RSS and a page an alert, written into a folder that a web server shows.
 
-    <folder>/feed.xml, index.html, heads.json
+    <folder>/feed.xml (Atom), feed.rss, index.html, heads.json
     <folder>/<code>/alert.xml, index.html, entry.json
 
-`entry.json` is written last of an alert's files and says that it is complete; `feed.xml` is made anew from all of
-them. No network is used, and the same key always means the same files.
+`entry.json` is written last of an alert's files and says that it is complete; the lists are made anew from all
+of them. No network is used, and the same key always means the same files.
 """
 
 from __future__ import annotations
