@@ -17,6 +17,9 @@ from kentongan.installation import check_packages
 
 COMMANDS = {
     "draft": Lazy("console.commands.draft:draft", "Put an alert together from fields, CAP or BMKG; contacts nobody."),
+    "update": Lazy("console.commands.follow:update", "Draft an update of an alert that was sent; contacts nobody."),
+    "cancel": Lazy("console.commands.follow:cancel", "Draft that our warning no longer applies; contacts nobody."),
+    "all-clear": Lazy("console.commands.follow:all_clear", "Draft that the hazard is over; contacts nobody."),
     "preview": Lazy("console.commands.preview:preview", "Show every message of an alert; contacts nobody."),
     "submit": Lazy("console.commands.approval:submit", "Render an alert and put it up for approval."),
     "approve": Lazy("console.commands.approval:approve", "Approve another officer's alert."),

@@ -56,16 +56,16 @@ def draft(
         raise BadInput("a CAP document brings its own words, so --set changes nothing; leave --set out")
     if index and bmkg_file is None:
         raise BadInput("--index chooses an earthquake of a BMKG file; leave it out, or give --bmkg")
-    typed = dict(_field(text) for text in fields)
+    typed = dict(field(text) for text in fields)
     names = cap_files or ((bmkg_file,) if bmkg_file is not None else ())
-    documents = _read(names)
+    documents = read_files(names)
 
     from console.office import Need, at_keyboard, opened
 
     with opened(Need.STAND_IN) as office:
         by, _ = at_keyboard(office.house.state)
         drafted = _draft(office, hazard, typed, documents, bool(cap_files), index, _status(drill, test), by)
-        (_show_json if output.wants_json() else _show)(office, drafted)
+        (show_json if output.wants_json() else show)(office, drafted)
 
 
 def _status(drill: bool, test: bool) -> Status | None:
@@ -95,14 +95,16 @@ def _draft(
     return drafts.from_fields(office.desk, hazard, typed, status=status or Status.ACTUAL, by=by)
 
 
-def _field(text: str) -> tuple[str, str]:
+def field(text: str) -> tuple[str, str]:
+    """Name and value of one --set; raises BadInput."""
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
         raise BadInput(f"--set {text!r} is no field; write it as name=value, such as magnitude=5.6")
     return name.strip(), value
 
 
-def _read(names: Sequence[str]) -> list[Document]:
+def read_files(names: Sequence[str]) -> list[Document]:
+    """The documents that options name, - being standard input; raises BadInput."""
     from kentongan.desk.drafts import Document
 
     if sum(name == "-" for name in names) > 1:
@@ -117,12 +119,13 @@ def _read(names: Sequence[str]) -> list[Document]:
     return documents
 
 
-def _show(office: Office, drafted: Drafted) -> None:
+def show(office: Office, drafted: Drafted) -> None:
+    """Writes what was understood of a draft, and what comes next."""
     stored = drafted.alert
     alert = stored.draft.cap
     output.say(words.banner(stored.mode))
     said = "was drafted before, from the same documents" if drafted.known else "is drafted"
-    output.say(f"Alert {stored.code} {said} and {'is ' + stored.state if drafted.known else 'not sent'}.")
+    output.say(f"{stored.kind.capitalize()} {stored.code} {said} and {'is ' + stored.state if drafted.known else 'not sent'}.")
     output.say()
     for name, value in _understood(office, drafted).items():
         output.say(f"{name + ':':<13}{value}")
@@ -145,6 +148,7 @@ def _understood(office: Office, drafted: Drafted) -> dict[str, str]:
         "area": _short("; ".join(area_names(draft))),
         "headline": _short(info.headline or "") if info else "",
         "languages": ", ".join(draft.languages),
+        "evidence": _short(draft.evidence),
         "relays": f"{draft.origin.sender_name}, {draft.origin.identifier}" if draft.origin else "",
         "ends": words.moment(draft.expires, office.zone) if draft.expires else "no end given",
     }
@@ -160,12 +164,14 @@ def _short(text: str) -> str:
     return text if len(text) <= 200 else f"{text[:199]}…"
 
 
-def _show_json(office: Office, drafted: Drafted) -> None:
+def show_json(office: Office, drafted: Drafted) -> None:
+    """Writes the same with stable keys."""
     stored = drafted.alert
     output.document(
         {
             "code": stored.code,
             "id": stored.id,
+            "kind": stored.kind.value,
             "mode": stored.mode.value,
             "state": stored.state,
             "known": drafted.known,

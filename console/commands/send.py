@@ -79,29 +79,25 @@ def send(
 @click.option("--reason", metavar="REASON", help="Why it is withdrawn; without it the known reasons are listed.")
 @NO_WAIT
 def follow_up(code: str, kind: str, reason: str | None, no_wait: bool) -> int:
-    """Withdraw an alert by its ready-made correction, on one officer's word; stops the alert first if it runs."""
+    """Withdraw an alert and all that followed it by the ready-made correction, on one officer's word; stops them first."""
     from console.office import Need, opened
 
     with opened(Need.CONFIG, role="send") as office:
-        from kentongan.alert import Kind
         from kentongan.desk import approvals, releases
-        from kentongan.ledger import alerts
 
         desk = office.desk
         if reason not in desk.library.reasons:
             raise BadInput(_reasons(office, reason))
         login = office.login()
         desk.acting(login)
-        named = desk.ledger.read(lambda read: alerts.by_handle(read, code))
-        predecessor = named.predecessor or named.id
-        prepared = desk.ledger.read(lambda read: approvals.prepared_correction(read, predecessor))
-        sent = desk.ledger.read(lambda read: alerts.get_dispatch(read, predecessor))
-        names = [instance.name for instance in sent.plan.instances] if sent is not None else []
+        newest = releases.to_withdraw(desk, code)
+        prepared = desk.ledger.read(lambda read: approvals.prepared_correction(read, newest.id))
+        names = desk.ledger.read(lambda read: releases.thread_instances(read, newest.id))
         chosen = reason
         return _follow(
             office,
-            prepared.id if prepared is not None and prepared.kind is Kind.CORRECTION else named.id,
-            _open(office, names),
+            prepared.id if prepared is not None else newest.id,
+            _open(office, [instance.name for instance in names]),
             no_wait=no_wait,
             begin=lambda: releases.release_correction(desk, code, login, reason=chosen),
         )

@@ -326,7 +326,7 @@ def _correction_plan(
     messages = alerts.renderings(write, correction.id)
     now = desk.clock.wall()
     instances = []
-    for planned in _thread_instances(write, predecessor.id):
+    for planned in thread_instances(write, predecessor.id):
         settings = desk.settings.channels.get(planned.name)
         within = desk.kinds.limits(settings).deliver_within if settings is not None else _UNCONFIGURED
         instances.append(
@@ -348,7 +348,7 @@ def _correction_plan(
     )
 
 
-def _thread_instances(read: Read, alert_id: str) -> list[PlannedInstance]:
+def thread_instances(read: Read, alert_id: str) -> list[PlannedInstance]:
     """Each instance as the newest message of the thread that went to it planned it."""
     found: dict[str, PlannedInstance] = {}
     for id in ledger_threads.messages(read, alert_id):
