@@ -155,7 +155,8 @@ def context(
         "said": {
             "headline": text(info.headline if info else None).replace(PARAGRAPH, " "),
             "description": text("\n\n".join(dict.fromkeys(other.description or "" for other in infos))),
-            "instruction": text("\n\n".join(dict.fromkeys(other.instruction or "" for other in infos))),
+            "instruction": text("\n\n".join(dict.fromkeys(other.instruction or "" for other in infos)))
+            or (_graded_action(draft, drafted, language) if hazard.name != drafted.name else ""),
             "contact": clean(info.contact or "") if info else "",
         },
         "code": code,
@@ -164,6 +165,7 @@ def context(
         "alert": _unbound,
         "about": _unbound,
         "sentence": lambda of: of[:1].upper() + of[1:],
+        "spare": shortener.spare,
         "listed": shortener.listed,
         "clip": shortener.clip,
         "tells": telling.tells,
@@ -172,6 +174,7 @@ def context(
         "at_short": lambda moment: local_time(moment, zone, language, short=True),
         "number": number,
         "position": lambda latitude, longitude: _position(latitude, longitude, language),
+        "all_places": lambda levels: tuple(dict.fromkeys(name for one in levels for name in one.places)),
         "place_words": lambda of: _place_words(of, language),
         "felt_places": lambda felt, scale=False: _felt(felt, language, scale=scale),
     }
@@ -187,6 +190,12 @@ def _by_level(
     """The levels with their places, gravest first."""
     order = sorted(given, key=scale.order, reverse=True)
     return tuple(LevelPlaces(scale.said(level, language), tuple(map(place, given[level]))) for level in order)
+
+
+def _graded_action(draft: Draft, drafted: Hazard, language: Language) -> str:
+    """What the issuer's level asks of people, where the general hazard stands in for a graded one."""
+    level = drafted.level(draft.facts)
+    return level.action.get(language.code, "") if level else ""
 
 
 def _shortest(value: Any, number: Callable[[float, int], str]) -> str:

@@ -87,7 +87,7 @@ def _own_words(
         code=with_language(code, language) if code else "",
         link=link,
         earlier=earlier,
-        shortener=Shortener(spoken, link, Budget()),
+        shortener=Shortener(spoken, link, Budget(spare=True)),
         telling=telling,
         together=True,
     )

@@ -62,6 +62,7 @@ class _Made:
     mark: str
     most_names: int
     most_characters: int
+    spared: bool
     length: int
     most: int
     spoiled: bool
@@ -219,6 +220,7 @@ class Dresser:
             mark=mark,
             most_names=max(shortener.most_names for _, shortener in spoken),
             most_characters=max(shortener.most_characters for _, shortener in spoken),
+            spared=any(shortener.spared for _, shortener in spoken),
             length=count(widest, target.limits.counting),
             most=target.limits.length,
             spoiled=spoiled,
@@ -256,7 +258,7 @@ class Dresser:
         self, page: str, layout: Layout, code: str, voices: Sequence[Voice], made: _Made
     ) -> tuple[Document, ...]:
         """The CAP XML and the public page, which have room for everything."""
-        sections = [self._section(layout, voice, "long", Budget())[0] for voice in voices]
+        sections = [self._section(layout, voice, "long", Budget(spare=True))[0] for voice in voices]
         names = {**sections[0], "sections": sections, "mark": made.mark, "code": code, "xml": "alert.xml"}
         alert = cap_document(
             self._draft,

@@ -19,12 +19,17 @@ _LAST_RESORTS = (
 
 
 class Measured(Protocol):
-    """A message made within a budget, with the longest list and quoted text that it could have said."""
+    """A message made within a budget, with the longest list and quoted text that it could have said.
+
+    `spared`: it has details that may be left out.
+    """
 
     @property
     def most_names(self) -> int: ...  # noqa: D102
     @property
     def most_characters(self) -> int: ...  # noqa: D102
+    @property
+    def spared(self) -> bool: ...  # noqa: D102
     @property
     def fits(self) -> bool: ...  # noqa: D102
 
@@ -33,16 +38,20 @@ _M = TypeVar("_M", bound=Measured)
 
 
 def fullest(make: Callable[[str, Budget], _M], forms: Sequence[str], *, last_resort: bool = False) -> _M | None:
-    """Returns the fullest message that fits: in the first form that can be made to fit, with the most names, then
-    the longest quoted texts; None where nothing fits.
+    """Returns the fullest message that fits: in the first form that can be made to fit, with what can be spared, then
+    the most names, then the longest quoted texts; None where nothing fits.
 
     A form is left for the next shorter one when not even one name of a list and a sentence of a quoted text fit.
     `last_resort` goes further down: a list is only counted, a text cut to a few words, strange letters given up.
     """
     for form in forms:
-        full = make(form, Budget())
+        full = make(form, Budget(spare=True))
         if full.fits:
             return full
+        if full.spared:
+            full = make(form, Budget())
+            if full.fits:
+                return full
         best = _fewer_names(make, form, full.most_names)
         if best is not None:
             return best

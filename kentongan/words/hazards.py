@@ -33,9 +33,9 @@ GENERAL = "general"
 
 RESERVED = frozenset(
     # One text, for a list of one name a line would be a page.
-    "about agency alert at at_short clip code contact earlier_sent event events expires felt_places "  # noqa: SIM905
+    "about agency alert all_places at at_short clip code contact earlier_sent event events expires felt_places "  # noqa: SIM905
     "follows language link listed msg_type number onset origin paragraph place_words places position reason said sent "
-    "sentence severity status tells withdrawn_at".split()
+    "sentence severity spare status tells withdrawn_at".split()
 )
 """Names that templates know already (`kentongan.words.context`), so that no field may have them."""
 

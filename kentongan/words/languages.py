@@ -33,6 +33,7 @@ class Language(BaseModel):
     and_: str = Field(alias="and", description="Joins the last two of a list.")
     more_names: str = Field(description="Ends a shortened list: {count} and {link}.")
     all_names: str = Field(description="Stands for a list of which none fits: {count} and {link}.")
+    more_again: str = Field(default="", description="The same after the first list, without the link: {count}.")
     latitude: tuple[str, str] = Field(description="Pattern with {degrees} for north, then south.")
     longitude: tuple[str, str] = Field(description="Pattern with {degrees} for east, then west.")
     reasons: Mapping[str, str] = Field(description="Why a message is withdrawn, by the name that officers choose.")

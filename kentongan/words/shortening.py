@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from kentongan.words.languages import Language
@@ -14,11 +14,12 @@ from kentongan.words.languages import Language
 class Budget:
     """How much of a message may be said: so many names of each list, so many characters of each quoted text.
 
-    `plain`: letters that the channel's alphabet lacks are given up.
+    `spare`: details that can be spared are said. `plain`: letters that the channel's alphabet lacks are given up.
     """
 
     names: int | None = None
     characters: int | None = None
+    spare: bool = False
     plain: bool = False
 
 
@@ -31,6 +32,14 @@ class Shortener:
         self._budget = budget
         self.most_names = 0
         self.most_characters = 0
+        self.spared = False
+        self._link_said = False
+
+    def spare(self, caller: Callable[[], str]) -> str:
+        """A detail that is said only where there is room: `{% call spare() %}...{% endcall %}`."""
+        said = caller()
+        self.spared = self.spared or bool(said.strip())
+        return said if self._budget.spare else ""
 
     def listed(self, names: Iterable[str] | None) -> str:
         """The names as a phrase: "A, B and C", or "A, B and 7 more: link"."""
@@ -39,10 +48,16 @@ class Shortener:
         kept = all_names if self._budget.names is None else all_names[: self._budget.names]
         rest = len(all_names) - len(kept)
         if not kept:
-            return self._language.all_names.format(count=rest, link=self._link) if rest else ""
+            return self._rest(self._language.all_names, rest) if rest else ""
         if rest:
-            return f"{', '.join(kept)} {self._language.more_names.format(count=rest, link=self._link)}"
+            return f"{', '.join(kept)} {self._rest(self._language.more_names, rest)}"
         return " ".join(filter(None, (", ".join(kept[:-1]), self._language.and_ if kept[1:] else "", kept[-1])))
+
+    def _rest(self, pattern: str, count: int) -> str:
+        """How many more there are and where they stand; a second list need not say where again."""
+        again = self._link_said and bool(self._language.more_again)
+        self._link_said = True
+        return (self._language.more_again if again else pattern).format(count=count, link=self._link)
 
     def clip(self, text: str | None) -> str:
         """A quoted text: long lists of names in it shortened, then cut after a sentence, else after a word."""
