@@ -76,6 +76,10 @@ def application(
                 await ledger.write_soon(keep)
             except LedgerUnavailable:
                 return PlainTextResponse("try again\n", 503, {"Retry-After": _TRY_AGAIN})
+            except Exception as error:
+                # Only the type, for the same reason; nothing of the call was kept.
+                _log.error("receipt not kept", extra={"instance": channel.name, "error": type(error).__name__})
+                return PlainTextResponse("not kept\n", 500)
             wake()
         return PlainTextResponse("ok\n")
 
