@@ -13,6 +13,7 @@ _SCHEME_LINK = re.compile(r"https?://[^\s<>\"]+?(?=[.,;:!?)\]']*(?:\s|$))")
 _PIECES = re.compile(
     r"(?P<keycap>[0-9#*]\ufe0f?\u20e3)"
     r"|(?P<flag>[\U0001f1e6-\U0001f1ff]{2})"
+    r"|(?P<sign>[\u00a9\u00ae]\ufe0f?)"
     r"|(?P<joined>[\u2190-\u2bff\U0001f000-\U0001faff][\ufe0f\U0001f3fb-\U0001f3ff]*"
     r"(?:\u200d[\u2190-\u2bff\U0001f000-\U0001faff][\ufe0f\U0001f3fb-\U0001f3ff]*)*)"
     r"|(?P<light>[\u0000-\u10ff\u2000-\u200d\u2010-\u201f\u2032-\u2037])"

@@ -158,12 +158,13 @@ _X_DOMAIN = re.compile(r"[A-Za-z0-9.-]+\.(?:[A-Za-z]{2}|com|org|net|int|gov|edu|
 _BARE_DOMAIN = re.compile(
     r"(?<![@$#\w/.-])(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,}(?:/[\w/%.=&?#~+-]*)?"
 )
-_PICTOGRAPH = "[\u00a9\u00ae\u203c\u2049\u2100-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff]"
+_PICTOGRAPH = "[\u2190-\u2bff\U0001f000-\U0001faff]"
 _SKIN_OR_STYLE = "[\ufe0f\U0001f3fb-\U0001f3ff]{0,2}"
 _EMOJI = re.compile(
     "[0-9#*]\ufe0f?\u20e3"
     "|[\U0001f1e6-\U0001f1ff]{2}"
     "|\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f"
+    "|[\u00a9\u00ae\u203c\u2049\u2100-\u218f\u3030\u303d\u3297\u3299]\ufe0f?"
     f"|{_PICTOGRAPH}{_SKIN_OR_STYLE}(?:\u200d{_PICTOGRAPH}{_SKIN_OR_STYLE}){{0,4}}"
 )
 

@@ -33,6 +33,8 @@ SENDERS = {
     "TELEGRAM": "1000000:sandbox-telegram-token",
     "KANNEL": "sandbox-kannel-password",
     "RECEIPTS": "receipts",
+    "WORDPRESS": "sand boxw ordp ress pass word",
+    "X": "sandbox-x-token",
 }
 AGENCY = Agency.model_validate(
     {
@@ -74,6 +76,13 @@ def configured(sandbox: Sandbox, server: ScriptedServer, tmp_path: Path, mode: M
         policy=Policy(),
         channels={
             "toot": instance("mastodon", base_url=sandbox.base_url("mastodon"), token=secret("MASTODON")),
+            "x": instance("x", base_url=sandbox.base_url("x"), token=secret("X")),
+            "blog": instance(
+                "wordpress",
+                base_url=sandbox.base_url("wordpress"),
+                username="sandbox",
+                password=secret("WORDPRESS"),
+            ),
             "channel": instance("telegram", chat="@bpbd", **telegram),
             "bot": instance("telegram", audience="all", **telegram),
             "sms": instance(

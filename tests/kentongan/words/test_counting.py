@@ -106,6 +106,42 @@ def test_telegram_counts_utf_16_units(text: str) -> None:
 
 
 def test_an_unknown_rule_is_a_mistake_of_ours() -> None:
-    assert {"characters", "mastodon", "telegram", "sms"} == RULES
+    assert {"characters", "mastodon", "telegram", "x", "sms"} == RULES
     with pytest.raises(KeyError):
         count("a", "pigeon")
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [
+        ("", 0),
+        ("a" * 280, 280),
+        ("é", 1),
+        ("e\u0301", 1),
+        ("گوهر", 4),
+        ("字" * 140, 280),
+        ("–—‘’“”…′″", 10),
+        ("😀", 2),
+        ("👍🏽", 2),
+        ("👨‍👩‍👧‍👦", 2),
+        ("🇮🇩", 2),
+        ("1️⃣", 2),
+        ("⚠️ Awas", 7),
+        ("https://bpbd.go.id/peringatan/K7Q4", 23),
+        ("http://a.id", 23),
+        ("Lihat https://bpbd.go.id/K7Q4.", 30),
+        # X makes no link of a domain it does not know, and one of a bare domain that it does.
+        ("https://siaga.example/" + "a" * 40, 62),
+        ("Lihat a.id", 29),
+        ("Skala M5.6, 12.30 WIB", 21),
+    ],
+)
+def test_x_weighs_characters_and_shortens_links(text: str, length: int) -> None:
+    assert count(text, "x") == length
+
+
+@given(st.text(), st.text())
+def test_x_counts_every_character(before: str, after: str) -> None:
+    joined = count(f"{before} gempa {after}", "x")
+    assert joined >= 7
+    assert count(f"{before} gempa {after}字", "x") >= joined

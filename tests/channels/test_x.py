@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+import pytest
+from pydantic import ValidationError
+
+import channels
+from kentongan.seam import (
+    Absent,
+    Accepted,
+    Credential,
+    InDoubt,
+    Media,
+    Outcome,
+    Pending,
+    Posted,
+    Rejected,
+    Retryable,
+    Uploaded,
+)
+from tests.channels.contract import SINCE
+from tests.channels.scripted import Hang, Reply, Request, ScriptedServer
+from tests.channels.wire_contract import WireContract
+
+ME = Reply.of({"data": {"id": "77", "username": "bpbd"}})
+
+
+def problem(status: int, detail: str = "", type: str = "about:blank", **headers: str) -> Reply:
+    return Reply.of({"type": type, "title": "Forbidden", "detail": detail, "status": status}, status, **headers)
+
+
+def post(text: str, minutes: float = 1, identifier: str = "109") -> dict[str, Any]:
+    created = (SINCE + timedelta(minutes=minutes)).isoformat().replace("+00:00", "Z")
+    return {"id": identifier, "text": text, "created_at": created, "edit_history_tweet_ids": [identifier]}
+
+
+def page(*posts: dict[str, Any], **meta: Any) -> Reply:
+    return Reply.of({**({"data": list(posts)} if posts else {}), "meta": {"result_count": len(posts)} | meta})
+
+
+class TestX(WireContract):
+    kind = "x"
+    settings: ClassVar[dict[str, Any]] = {"token": {"env": "KENTONGAN_TEST_SECRET"}}
+    good = Reply.of({"data": {"id": "109", "text": "x"}}, 201)
+    refused_403 = Credential
+    retry_503 = False
+
+    def sent_text(self, request: Request) -> str:
+        return str(request.json["text"])
+
+    async def test_a_post_carries_the_token_and_nothing_but_words(self, server: ScriptedServer) -> None:
+        outcome = await self.send_once(server, None)
+        (request,) = server.requests
+        assert outcome == Accepted("109", "https://x.com/i/web/status/109")
+        assert (request.method, request.path) == ("POST", "/2/tweets")
+        assert request.headers["authorization"] == "Bearer s3cr3t-of-the-agency"
+        assert request.headers["content-type"] == "application/json"
+        assert request.json == {"text": self.message().text}
+
+    async def test_the_same_words_again_are_a_hint_that_they_are_out(self, server: ScriptedServer) -> None:
+        detail = "You are not allowed to create a Tweet with duplicate content."
+        assert isinstance(await self.send_once(server, None, problem(403, detail)), InDoubt)
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            problem(403, "Used up", "https://api.x.com/2/problems/usage-capped"),
+            problem(429, "Used up", "https://api.x.com/2/problems/usage-capped"),
+            problem(402, "Your enrolled account does not have any credits to fulfill this request."),
+            problem(403, "Not enrolled", "https://api.x.com/2/problems/client-forbidden"),
+        ],
+    )
+    async def test_an_account_that_may_not_post_is_ours_to_mend(self, server: ScriptedServer, answer: Reply) -> None:
+        assert isinstance(await self.send_once(server, None, answer), Credential)
+
+    async def test_a_throttle_ends_when_its_window_does(self, server: ScriptedServer) -> None:
+        reset = int(datetime.now(UTC).timestamp()) + 600
+        answer = problem(429, "Too Many Requests", x_rate_limit_reset=str(reset))
+        outcome = await self.send_once(server, None, answer)
+        assert isinstance(outcome, Retryable)
+        assert outcome.after is not None
+        assert 590 <= outcome.after <= 600
+
+    # --- looking up ---------------------------------------------------------------------------------------
+
+    @pytest.mark.parametrize(
+        ("answer", "found"),
+        [
+            (page(post("Gempa &amp; K7Q4-ID https://t.co/1")), Accepted("109", "https://x.com/i/web/status/109")),
+            (page(post("Gempa"), post("Lain K7Q4-ID", identifier="7")), Accepted("7", "https://x.com/i/web/status/7")),
+            (page(), Absent()),
+            (page(post("Gempa K7Q4-EN"), post("AK7Q4-ID"), post("K7Q4-IDN")), Absent()),
+            (page(post("K7Q4-ID", -2)), Absent()),
+            (page(post("Gempa"), next_token="more"), InDoubt("more posts since than one page shows")),
+            (page(post("K7Q4-ID"), next_token="more"), Accepted("109", "https://x.com/i/web/status/109")),
+            (
+                Reply.of({"data": [post("a")], "meta": {"result_count": 2}}),
+                InDoubt("more posts since than one page shows"),
+            ),
+            (Reply.of({"data": [{"id": "1"}], "meta": {"result_count": 1}}), InDoubt("a post of ours cannot be read")),
+            (Reply.of({"data": [7], "meta": {"result_count": 1}}), InDoubt("a post of ours cannot be read")),
+            (Reply.of({"errors": [{"title": "x"}], "meta": {"result_count": 0}}), InDoubt("our posts cannot be read")),
+            (Reply.of({}), InDoubt("our posts cannot be read")),
+        ],
+    )
+    async def test_a_look_finds_the_whole_code_since_the_intent(
+        self, server: ScriptedServer, answer: Reply, found: Outcome | Absent
+    ) -> None:
+        server.script.extend([ME, answer])
+        async with self.opened(self.configured(server.base_url)) as channel:
+            assert await channel.find(self.message(), self.job()) == found
+        looked = server.requests[1]
+        assert (looked.method, looked.path) == ("GET", "/2/users/77/tweets")
+        assert looked.query["start_time"] == "2026-03-01T11:59:00Z"
+        assert looked.query["max_results"] == "100"
+
+    async def test_a_known_account_is_not_asked_for_again(self, server: ScriptedServer) -> None:
+        server.script.append(page())
+        async with self.opened(self.configured(server.base_url, account="77")) as channel:
+            assert await channel.find(self.message(), self.job()) == Absent()
+        assert [request.path for request in server.requests] == ["/2/users/77/tweets"]
+
+    @pytest.mark.parametrize("answer", [Reply(500), Reply(404), Reply(200, b"?"), Reply(429), Hang()])
+    async def test_a_look_that_fails_proves_nothing(self, server: ScriptedServer, answer: Reply) -> None:
+        async with self.opened(self.configured(server.base_url, deadline=0.3)) as channel:
+            server.script.append(answer)
+            assert isinstance(await channel.find(self.message(), self.job()), InDoubt)
+            server.script.extend([ME, answer])
+            assert isinstance(await channel.find(self.message(), self.job()), InDoubt)
+
+    # --- editing and taking away ----------------------------------------------------------------------------
+
+    async def test_an_account_edits_only_where_the_settings_say_that_it_may(self, server: ScriptedServer) -> None:
+        async with self.opened(self.configured(server.base_url)) as channel:
+            assert isinstance(await channel.edit(Posted("108"), self.message(), self.job()), Rejected)
+        assert server.requests == []
+        async with self.opened(self.configured(server.base_url, may_edit=True)) as channel:
+            outcome = await channel.edit(Posted("108"), self.message(text="DITARIK"), self.job())
+        assert outcome == Accepted("109", "https://x.com/i/web/status/109"), "an edit has an id of its own"
+        (request,) = server.requests
+        assert request.json == {"text": "DITARIK K7Q4-ID", "edit_options": {"previous_post_id": "108"}}
+
+    async def test_deleting_what_is_gone_is_done(self, server: ScriptedServer) -> None:
+        server.script.extend([Reply.of({"data": {"deleted": True}}), problem(404), Reply(500), Reply.of({"data": {}})])
+        async with self.opened(self.configured(server.base_url)) as channel:
+            outcomes = [await channel.delete(Posted("10/9"), self.job()) for _ in range(4)]
+        assert [type(outcome) for outcome in outcomes] == [Accepted, Accepted, InDoubt, InDoubt]
+        assert (server.requests[0].method, server.requests[0].target) == ("DELETE", "/2/tweets/10%2F9")
+
+    # --- pictures -------------------------------------------------------------------------------------------
+
+    async def test_a_picture_goes_in_steps_of_one_request_each(self, server: ScriptedServer) -> None:
+        content = b"\x89PNG" + bytes(2 * 1024 * 1024)
+        media = (Media("map.png", "image/png", content, "Peta"), Media("two.webp", "image/webp", b"RIFF"))
+        message = self.message(media=media)
+        processing = {"state": "in_progress", "check_after_secs": 3}
+        server.script.extend(
+            [
+                Reply.of({"data": {"id": "1"}}),
+                *[Reply.of({"data": {"expires_at": 9}})] * 3,
+                Reply.of({"data": {"id": "1", "processing_info": processing}}),
+                Reply.of({"data": {"id": "1", "processing_info": processing}}),
+                Reply.of({"data": {"id": "1", "processing_info": {"state": "succeeded"}}}),
+                Reply.of({"data": {"id": "1"}}),
+                Reply.of({"data": {"id": "2"}}),
+                Reply.of({"data": {}}),
+                Reply.of({"data": {"id": "2"}}),
+            ]
+        )
+        async with self.opened(self.configured(server.base_url)) as channel:
+            step = await channel.upload(message)
+            waits, count = [], 1
+            while isinstance(step, Pending):
+                assert not step.irreversible_next
+                assert len(server.requests) <= count
+                waits.append(step.check_after)
+                step = await channel.advance(message, self.job(handle=step.handle))
+                count += 1
+            assert step == Uploaded({"map.png": "1", "two.webp": "2"})
+            await channel.send(message, [self.job()], step)
+        asked = [(request.method, request.path) for request in server.requests]
+        assert asked == [
+            ("POST", "/2/media/upload/initialize"),
+            *[("POST", "/2/media/upload/1/append")] * 3,
+            ("POST", "/2/media/upload/1/finalize"),
+            *[("GET", "/2/media/upload")] * 2,
+            ("POST", "/2/media/metadata"),
+            ("POST", "/2/media/upload/initialize"),
+            ("POST", "/2/media/upload/2/append"),
+            ("POST", "/2/media/upload/2/finalize"),
+            ("POST", "/2/tweets"),
+        ]
+        first, *_ = server.requests
+        assert first.json == {"media_type": "image/png", "media_category": "tweet_image", "total_bytes": len(content)}
+        assert waits.count(3.0) == 2
+        assert server.requests[7].json == {"id": "1", "metadata": {"alt_text": {"text": "Peta"}}}
+        assert server.requests[-1].json["media"] == {"media_ids": ["1", "2"]}
+
+    async def test_a_step_of_a_picture_that_breaks_may_be_made_again(self, server: ScriptedServer) -> None:
+        message = self.message(media=(Media("map.png", "image/png", b"\x89PNG", "Peta"),))
+        known = {"name": "map.png", "id": "1", "segment": "0"}
+        for fault in (Hang(), Reply(500), Reply(503), Reply(200, b"?")):
+            server.usual = fault
+            async with self.opened(self.configured(server.base_url, deadline=0.3)) as channel:
+                assert isinstance(await channel.upload(message), Retryable)
+                for step in ("append", "finalize", "status", "describe"):
+                    if step in ("finalize", "status") or not isinstance(fault, Reply) or fault.status != 200:
+                        outcome = await channel.advance(message, self.job(handle={**known, "step": step}))
+                        assert isinstance(outcome, Retryable), (step, fault, outcome)
+
+    async def test_a_picture_that_x_cannot_use_is_refused(self, server: ScriptedServer) -> None:
+        message = self.message(media=(Media("map.png", "image/png", b"x", "Peta"),))
+        server.script.append(Reply.of({"data": {"id": "1", "processing_info": {"state": "failed"}}}))
+        handle = {"name": "map.png", "id": "1", "segment": "0", "step": "status"}
+        async with self.opened(self.configured(server.base_url)) as channel:
+            assert isinstance(await channel.advance(message, self.job(handle=handle)), Rejected)
+
+    # --- settings -------------------------------------------------------------------------------------------
+
+    def test_a_post_costs_what_the_settings_say(self) -> None:
+        cost = channels.limits(self.configured("https://api.x.com")).cost
+        assert cost is not None
+        assert (cost.currency, cost.message, cost.with_link) == ("USD", 0.015, 0.20)
+        dearer = channels.limits(self.configured("https://api.x.com", price_with_link=0.5)).cost
+        assert dearer is not None
+        assert dearer.with_link == 0.5
+
+    @pytest.mark.parametrize("field", [{"account": "@bpbd"}, {"audience": "all"}, {"price": -1}])
+    def test_settings_that_cannot_be_are_refused(self, field: dict[str, Any]) -> None:
+        with pytest.raises(ValidationError, match=next(iter(field))):
+            self.configured("https://api.x.com", **field)
+
+    async def test_an_instance_whose_token_passes_is_ready(self, server: ScriptedServer) -> None:
+        async with self.opened(self.configured(server.base_url)) as channel:
+            server.usual = ME
+            assert (await channel.ready()).ready
+            server.usual = Reply.of({"errors": [{"title": "Not Found Error"}]})
+            assert not (await channel.ready()).ready
