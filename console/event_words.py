@@ -63,6 +63,11 @@ def _approved(data: _Data) -> str:
     return f"signed{_by(data)}"
 
 
+def _regions(data: _Data) -> str:
+    told = f"regions loaded: {data.get('added', 0):,} new, {data.get('updated', 0):,} known"
+    return f"{told}, {data.get('removed', 0):,} taken out"
+
+
 def _paged(data: _Data) -> str:
     outcome = str(data.get("outcome", "")).replace("_", " ")
     return f"{data.get('officer')} paged over {data.get('instance')} ({data.get('cause')}): {outcome}{_because(data)}"
@@ -121,9 +126,7 @@ WORDS: Mapping[str, Callable[[_Data], str]] = {
     "page.acknowledged": lambda data: f"noted{_by(data)}: no more pages on {str(data.get('about')).partition(':')[0]}",
     "officer.logged_in": lambda data: f"{data.get('officer')} logged in",
     "people.imported": lambda data: f"people imported: {data.get('added', 0):,} new, {data.get('updated', 0):,} known",
-    "regions.imported": lambda data: (
-        f"regions loaded: {data.get("added", 0):,} new, {data.get("updated", 0):,} known, {data.get("removed")} out"
-    ),
+    "regions.imported": _regions,
     "receipt.received": lambda data: f"receipt on {data.get('instance')}: {data.get('confirmed')}",
     "sender.started": lambda data: f"process begun to send ({data.get('role')})",
     "sender.ended": lambda data: "process ended",

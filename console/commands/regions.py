@@ -236,7 +236,7 @@ def _told(loaded: Regions, code: str) -> dict[str, Any]:
     return {
         "code": code,
         "name": region.name,
-        "timezone": region.timezone,
+        "timezone": loaded.timezone(code),
         "point": list(region.point) if region.point is not None else None,
         "boundary": region.box is not None,
         "parts": len(loaded.parts(code)),

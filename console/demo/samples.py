@@ -11,6 +11,7 @@ from kentongan.data import data_path
 from kentongan.desk.drafts import Document
 
 PEOPLE = 60
+VILLAGES = tuple(f"99.01.0{district}.200{village}" for district in (1, 2, 3, 4) for village in (1, 2, 3))
 WIB = ZoneInfo("Asia/Jakarta")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "Mei", "Jun", "Jul", "Agu", "Sep", "Okt", "Nov", "Des")
 
@@ -46,6 +47,11 @@ def nowcast(now: datetime) -> list[Document]:
     return documents
 
 
+def region_lists() -> list[Path]:
+    """The made-up regency's regions, and the boundaries of its districts, as `kentongan regions import` reads them."""
+    return [_folder().parent / name for name in ("regions.csv", "boundaries.geojson")]
+
+
 def phone(number: int) -> str:
     """The telephone number of person `number`, as a stand-in counts by it; it belongs to nobody."""
     return f"+6281200{number:06d}"
@@ -57,10 +63,10 @@ def chat(number: int) -> str:
 
 
 def people() -> list[str]:
-    """A list as `kentongan people import` reads it: two languages, one group, two regions."""
+    """A list as `kentongan people import` reads it: two languages, one group, a few in each village."""
     lines = ["reference,phone,telegram,language,groups,regions"]
     for number in range(PEOPLE):
         language = "en" if number % 4 == 3 else "id"
-        region = "34.01.05" if number % 2 else "34.02.11"
+        region = VILLAGES[number % len(VILLAGES)]
         lines.append(f"demo-{number},{phone(number)},{chat(number)},{language},subscriber,{region}")
     return lines

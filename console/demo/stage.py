@@ -9,6 +9,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -17,9 +18,12 @@ from pydantic import SecretStr
 from console.demo import samples
 from console.service.service import Service
 from flows.house import House
+from kentongan.area.reading import read_regions
+from kentongan.area.rows import RegionRow
 from kentongan.data import data_path
 from kentongan.desk import Desk, membership
 from kentongan.ledger import people as register
+from kentongan.ledger import regions
 from kentongan.login import Login, LoginFile
 from kentongan.people import Row, read_people
 from sandbox import kannel, mastodon, telegram
@@ -54,6 +58,7 @@ async def stage(root: Path) -> AsyncIterator[Stage]:
                     desk = house.desk()
                     ani, budi = await asyncio.to_thread(_admit, desk, root)
                     await asyncio.to_thread(_import_people, house)
+                    await asyncio.to_thread(_load_regions, house)
                     yield Stage(root, sandbox, house, service, desk, ani, budi)
                 finally:
                     await service.stop()
@@ -104,6 +109,14 @@ def _admit(desk: Desk, root: Path) -> tuple[Login, Login]:
         file = LoginFile.find(root / "state", {"KENTONGAN_LOGIN": str(root / "login" / name)})
         logins.append(membership.log_in(desk, name, secret, file))
     return logins[0], logins[1]
+
+
+def _load_regions(house: House) -> None:
+    for path in samples.region_lists():
+        with path.open(encoding="utf-8") as file:
+            rows = [row for row in read_regions(file, place=path.name) if isinstance(row, RegionRow)]
+        load = partial(regions.import_regions, rows=regions.prepared(rows), source=path.name, replace=False)
+        house.ledger.write(load)
 
 
 def _import_people(house: House) -> None:

@@ -105,6 +105,11 @@ class Regions:
             self._farthest[parent] = _EVERYWHERE if around else box.grown(max(diagonal, LONE_REACH))
         return self._farthest[parent]
 
+    def timezone(self, code: str) -> str | None:
+        """The zone of a region, its own or that of the nearest region above it that has one."""
+        zones = (self.by_code[each].timezone for each in (code, *above(code)) if each in self.by_code)
+        return next((zone for zone in zones if zone is not None), None)
+
     def named(self, codes: Iterable[str]) -> list[str]:
         """Names of regions; of one that is not loaded the code."""
         return [self.by_code[code].name if code in self.by_code else code for code in codes]
