@@ -16,13 +16,29 @@ from kentongan.errors import BadConfig
 @click.option(
     "--receipts", metavar="HOST:PORT", default="127.0.0.1:8790", show_default=True, help="Where receipts are taken."
 )
+@click.option("--officers-listen", metavar="HOST:PORT", help="Where officers on other machines are answered, over TLS.")
+@click.option("--tls-certificate", type=click.Path(path_type=Path), metavar="FILE", help="Certificate of that address.")
+@click.option("--tls-key", type=click.Path(path_type=Path), metavar="FILE", help="Private key of that certificate.")
 @click.option("--prefect/--no-prefect", default=True, show_default=True, help="Show what is sent in Prefect.")
-def serve(receipts: str, prefect: bool) -> int:
-    """Run the resident service: it sends, shows it in Prefect, and takes receipts. SIGTERM ends it in order."""
+def serve(
+    receipts: str, officers_listen: str | None, tls_certificate: Path | None, tls_key: Path | None, prefect: bool
+) -> int:
+    """Run the resident service: it sends, shows it in Prefect, takes receipts and pages officers.
+
+    SIGTERM ends it in order. What is not named here, service.yaml may name.
+    """
+    from console.service.service import OfficersAt
     from console.service.service import serve as run
 
     invocation = current()
-    return run(invocation.config, invocation.state, receipts=receipts, as_json=invocation.json, prefect=prefect)
+    return run(
+        invocation.config,
+        invocation.state,
+        receipts=receipts,
+        as_json=invocation.json,
+        prefect=prefect,
+        officers=OfficersAt(officers_listen, tls_certificate, tls_key),
+    )
 
 
 @command("sandbox")

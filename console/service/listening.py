@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 PATIENCE = 10.0
 """Seconds in which a connection must have sent its request, or it is closed; else a few hundred that dawdle would keep
 all others out."""
+
+_HANDSHAKE = 5.0
+"""Seconds for a TLS handshake."""
 
 
 class Impatient(H11Protocol):
@@ -40,9 +44,10 @@ class Impatient(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, tls: ssl.SSLContext | None) -> None:
         super().__init__(config)
         self.up = asyncio.Event()
+        self._tls = tls
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -51,14 +56,26 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Says when it accepts."""
-        await super().startup(sockets)
+        if self._tls is None:
+            await super().startup(sockets)
+        else:
+            # Ourselves, for uvicorn gives whoever dawdles in the handshake a whole minute.
+            await super().startup([])
+            for listener in sockets or ():
+                server = await asyncio.get_running_loop().create_server(
+                    self._protocol, sock=listener, ssl=self._tls, ssl_handshake_timeout=_HANDSHAKE, backlog=64
+                )
+                self.servers.append(server)
         self.up.set()
+
+    def _protocol(self) -> asyncio.Protocol:
+        return Impatient(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
 
 class Listening:
     """Serves `application` on `listener`, which it closes at its end. The query of a request is never logged."""
 
-    def __init__(self, application: Any, listener: socket.socket) -> None:
+    def __init__(self, application: Any, listener: socket.socket, *, tls: ssl.SSLContext | None = None) -> None:
         self._listener = listener
         self._server = _Server(
             uvicorn.Config(
@@ -72,7 +89,8 @@ class Listening:
                 timeout_keep_alive=5,
                 timeout_graceful_shutdown=2,
                 limit_concurrency=256,
-            )
+            ),
+            tls,
         )
         self._task: asyncio.Task[None] | None = None
 

@@ -217,7 +217,7 @@ def _told(outcome: Outcome) -> tuple[str, str]:
             return "failed", "this channel takes more than one step and cannot page"
 
 
-def trial(officer: str, channel: Channel) -> Concern:
+def trial(channel: Channel) -> Concern:
     """A page that only tries whether an officer can be reached; by a drill channel it is marked as a test."""
     status = Status.ACTUAL if channel.mode is Mode.LIVE else Status.TEST
     return Concern(f"test:{secrets.token_hex(8)}", Cause.TEST, None, status)

@@ -8,23 +8,28 @@ import fcntl
 import json
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from console.service import officers_api, receipts_endpoint
+from console.service import officers_api, receipts_endpoint, remote_api
 from console.service.heads import Heads
 from console.service.listening import Listening
 from console.service.log import log_to
+from console.service.officers_tls import Tls
+from console.service.pager import Paging
 from console.service.prefect_server import PrefectServer
-from console.service.sockets import SOCKET_NAME, listen_for_receipts, listen_locally
+from console.service.sockets import SOCKET_NAME, listen_for_officers, listen_for_receipts, listen_locally
 from flows.house import House, Vouch
 from flows.orchestration import Orchestration
 from flows.sending import Sending
-from kentongan.errors import BadConfig, KentonganError
+from kentongan.errors import BadConfig, BadInput, KentonganError
+from kentongan.settings import Service as ServiceSettings
 from kentongan.state import State
 
 if TYPE_CHECKING:
@@ -35,18 +40,36 @@ _log = logging.getLogger(__name__)
 RECEIPTS = "127.0.0.1:8790"
 """Where receipts are taken unless another place is named."""
 
+_FILES = 65_536
 _HEADS_EVERY = 60.0
 _DRAIN = 13.0
 """Seconds for requests in flight to end: the longest usual deadline and the core's overtime."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfficersAt:
+    """Where officers on other machines are answered, and with which certificate; what is None, service.yaml names."""
+
+    listen: str | None = None
+    certificate: Path | None = None
+    key: Path | None = None
 
 
 class Service:
     """The service in this process: `start`, then `stop`. Use it from one event loop, in the main thread."""
 
     def __init__(
-        self, house: House, receipts: socket.socket | None, *, prefect: bool = True, vouch: Vouch | None = None
+        self,
+        house: House,
+        receipts: socket.socket | None,
+        *,
+        prefect: bool = True,
+        vouch: Vouch | None = None,
+        officers: tuple[socket.socket, Tls] | None = None,
     ) -> None:
         self.house = house
+        self._officers = officers
+        self._paging = Paging(house)
         self.pid = os.getpid()
         self.taking = False
         self._receipts_socket = receipts
@@ -72,10 +95,17 @@ class Service:
     @property
     def receipts_address(self) -> str | None:
         """Where receipts are taken, as "HOST:PORT"."""
-        if self._receipts_socket is None:
-            return None
-        host, port = self._receipts_socket.getsockname()[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return _address(self._receipts_socket) if self._receipts_socket is not None else None
+
+    @property
+    def officers_address(self) -> str | None:
+        """Where officers on other machines are answered, as "HOST:PORT"."""
+        return _address(self._officers[0]) if self._officers is not None else None
+
+    @property
+    def fingerprint(self) -> str | None:
+        """SHA-256 of the certificate that they are answered with."""
+        return self._officers[1].fingerprint if self._officers is not None else None
 
     @property
     def prefect(self) -> officers_api.PrefectStatus | None:
@@ -100,8 +130,18 @@ class Service:
         if self._receipts_socket is not None:
             endpoint = receipts_endpoint.application(self.house.ledger, self._channels, self.dispatcher.wake)
             self._listening.append(Listening(endpoint, self._receipts_socket))
+        if self._officers is not None:
+            listener, tls = self._officers
+            loop = asyncio.get_running_loop()
+
+            def wake(alert_id: str) -> None:
+                loop.call_soon_threadsafe(self.dispatcher.wake, alert_id)
+
+            remote = remote_api.application(lambda: self.house, audience=tls.fingerprint, wake=wake)
+            self._listening.append(Listening(remote, listener, tls=tls.context))
         for each in self._listening:
             await each.start()
+        await self._paging.start()
         self._signing = asyncio.create_task(self._sign_for_ever())
         if self._orchestration is not None and self._server is not None:
             self._orchestration.start(Sending(self.dispatcher, asyncio.get_running_loop()))
@@ -125,6 +165,7 @@ class Service:
             await self._server.stop()
         for each in self._listening:
             await each.stop()
+        await self._paging.stop()
         if self._signing is not None:
             self._signing.cancel()
             await asyncio.gather(self._signing, return_exceptions=True)
@@ -162,6 +203,7 @@ def serve(
     as_json: bool = False,
     prefect: bool = True,
     say: Callable[[str], None] | None = None,
+    officers: OfficersAt | None = None,
 ) -> int:
     """Runs the service until SIGTERM or SIGINT; the command `kentongan serve`. Returns its exit code.
 
@@ -173,9 +215,10 @@ def serve(
         _only_one(place),
         contextlib.closing(listen_for_receipts(receipts)) as listener,
         House.open(config, state, role="service") as house,
+        _remote(house, officers or OfficersAt()) as remote,
         log_to(place.log / "service.log"),
     ):
-        asyncio.run(_serve(house, listener, prefect=prefect, say=say or _say, as_json=as_json))
+        asyncio.run(_serve(house, listener, remote, prefect=prefect, say=say or _say, as_json=as_json))
     if "prefect" in sys.modules:
         # All of ours is closed. Prefect's own threads would wait at exit, for ever perhaps, for a server that is gone.
         sys.stdout.flush()
@@ -184,8 +227,38 @@ def serve(
     return 0
 
 
+@contextlib.contextmanager
+def _remote(house: House, wanted: OfficersAt) -> Iterator[tuple[socket.socket, Tls] | None]:
+    """The socket for officers' machines, by the options or service.yaml; None where neither names one."""
+    named = house.settings.service if house.settings is not None else ServiceSettings()
+    where = wanted.listen or named.officers_listen
+    if where is None:
+        if wanted.certificate or wanted.key:
+            raise BadInput("a certificate alone opens nothing; name an address with --officers-listen")
+        yield None
+        return
+    tls = Tls.read(wanted.certificate or named.tls_certificate, wanted.key or named.tls_key)
+    # Strangers who hold connections open must not take the files that sending needs.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
+    with contextlib.closing(listen_for_officers(where)) as listener:
+        yield listener, tls
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 async def _serve(
-    house: House, listener: socket.socket, *, prefect: bool, say: Callable[[str], None], as_json: bool
+    house: House,
+    listener: socket.socket,
+    remote: tuple[socket.socket, Tls] | None,
+    *,
+    prefect: bool,
+    say: Callable[[str], None],
+    as_json: bool,
 ) -> None:
     stopping = asyncio.Event()
 
@@ -199,7 +272,7 @@ async def _serve(
         loop.add_signal_handler(number, stop)
     # A closed terminal is no reason to leave people unwarned.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    service = Service(house, listener, prefect=prefect)
+    service = Service(house, listener, prefect=prefect, officers=remote)
     try:
         await service.start()
         say(_ready(service, as_json=as_json))
@@ -216,11 +289,15 @@ def _ready(service: Service, *, as_json: bool) -> str:
                 "ready": True,
                 "pid": service.pid,
                 "receipts": service.receipts_address,
+                "officers": service.officers_address,
+                "fingerprint": service.fingerprint,
                 "prefect": url,
                 "channels": sorted(service.dispatcher.channels),
             }
         )
     shown = f"; Prefect comes up at {url}" if url else ""
+    if service.officers_address is not None:
+        shown += f"; answers officers at https://{service.officers_address}, certificate {service.fingerprint}"
     return (
         f"Ready: sends on {len(service.dispatcher.channels)} channels; takes receipts at"
         f" http://{service.receipts_address}/receipts/{shown}"

@@ -35,12 +35,12 @@ def listen_locally(folder: Path) -> socket.socket:
     return listener
 
 
-def listen_for_receipts(where: str) -> socket.socket:
-    """The receipt endpoint's socket at "HOST:PORT"; raises BadInput, BadConfig where it is taken or cannot be."""
+def listen_at(where: str, option: str, what: str) -> socket.socket:
+    """A socket at "HOST:PORT", as `option` names it, for `what`; raises BadInput, BadConfig where it cannot be had."""
     host, _, port = where.rpartition(":")
     host = host.strip("[]")
     if not host or not port.isdigit() or int(port) > 65_535:
-        raise BadInput(f"--receipts {where!r} is no HOST:PORT; give one such as 127.0.0.1:8790")
+        raise BadInput(f"{option} {where!r} is no HOST:PORT; give one such as 127.0.0.1:8790")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -50,6 +50,16 @@ def listen_for_receipts(where: str) -> socket.socket:
     except OSError as error:
         listener.close()
         raise BadConfig(
-            f"receipts cannot be taken at {where}: {error.strerror}; end what uses it or name another with --receipts"
+            f"{what} at {where}: {error.strerror}; end what uses it or name another with {option}"
         ) from None
     return listener
+
+
+def listen_for_receipts(where: str) -> socket.socket:
+    """The receipt endpoint's socket; raises BadInput, BadConfig."""
+    return listen_at(where, "--receipts", "receipts cannot be taken")
+
+
+def listen_for_officers(where: str) -> socket.socket:
+    """The socket for officers' machines; raises BadInput, BadConfig."""
+    return listen_at(where, "--officers-listen", "officers cannot be answered")
