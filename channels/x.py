@@ -1,13 +1,14 @@
-"""X (API v2): public posts on an account of the agency, each of them charged.
+"""X (API v2): public posts on an account of the agency, each of them charged, one with a link far more. X ends a token
+of OAuth 2 after two hours and it is not refreshed here yet: name a file, which is read at every request, and let another
+program keep a fresh token in it.
 
-The token is a user's own (OAuth 2 with tweet.read, tweet.write, users.read and media.write, or a longer-lived one):
-an app-only token may not post. It is used as it is and not refreshed here. A post with a link costs far more than one
-without; `kentongan channels` shows both.
+The token is a user's own, with tweet.read, tweet.write, users.read and media.write; an app-only token may not post.
 Source: docs.x.com, x-api/posts, x-api/media, fundamentals/rate-limits, fundamentals/response-codes-and-errors.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import html
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from pydantic import Field, JsonValue, model_validator
 from channels._adapter import HttpAdapter, OnlineSettings, read_secret
 from channels._reading import Answer, readiness, reversible, unreadable
 from channels._visible import carries_code
+from kentongan.errors import BadConfig
 from kentongan.seam import (
     Absent,
     Accepted,
@@ -62,7 +64,7 @@ class Settings(OnlineSettings):
     """One X account."""
 
     base_url: str = Field(default="https://api.x.com", description="Address of the API.")
-    token: SecretSource = Field(description="Access token of the account's user; an app-only token may not post.")
+    token: SecretSource = Field(description="Access token of the account's user; a file is read anew each time.")
     account: str | None = Field(
         default=None,
         pattern="^[0-9]{1,19}$",
@@ -99,10 +101,15 @@ class Adapter(HttpAdapter):
         super().__init__(name, settings, transport=transport)
         self._account = settings.account
         self._may_edit = settings.may_edit
+        self._source = settings.token
         self._token = read_secret(settings.token, name, "token")
 
     @property
     def _bearer(self) -> Mapping[str, str]:
+        if self._source.file is not None:
+            # One that cannot be read at this moment, while it is being replaced, changes nothing.
+            with contextlib.suppress(BadConfig):
+                self._token = read_secret(self._source, self.name, "token")
         return {"Authorization": f"Bearer {self._token.get_secret_value()}"}
 
     async def _send(self, message: Rendered, job: Job, uploaded: Uploaded | None) -> Outcome:

@@ -336,6 +336,10 @@ class Cost:
     with_link: float
     look_up: float = 0.0
 
+    def of(self, text: str) -> float:
+        """What this message costs."""
+        return self.with_link if "https://" in text or "http://" in text else self.message
+
 
 @dataclass(frozen=True, slots=True)
 class Pictures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from console import output, words
@@ -49,14 +50,23 @@ def listing() -> None:
                     each.audience or "everybody",
                     f"{told['length']:,} {told['counting']}",
                     f"{told['rate']:g}/s",
+                    _cost(told["cost"]),
                     "HELD" if held.get(name) else "",
                 )
             )
-        output.print_table(("Channel", "Kind", "Mode", "Readers", "Length", "Rate", ""), rows, right=(5,))
+        output.print_table(("Channel", "Kind", "Mode", "Readers", "Length", "Rate", "Cost", ""), rows, right=(5,))
         for name, reason in held.items():
             output.say(f"{name} is held: {reason}")
         if all(each.sandbox for each in instances.values()):
             output.say("All of them are sandboxes: whatever is sent reaches nobody.")
+
+
+def _cost(cost: dict[str, Any] | None) -> str:
+    """What a message costs and, where that differs, one with a link."""
+    if cost is None:
+        return ""
+    dearer = f", with a link {cost['with_link']:g}" if cost["with_link"] != cost["message"] else ""
+    return f"{cost['currency']} {cost['message']:g}{dearer}"
 
 
 def _told(name: str, settings: Any, held: str | None) -> dict[str, Any]:
@@ -75,6 +85,7 @@ def _told(name: str, settings: Any, held: str | None) -> dict[str, Any]:
         "concurrency": limits.concurrency,
         "deadline": limits.deadline,
         "deliver_within": limits.deliver_within,
+        "cost": dataclasses.asdict(limits.cost) if limits.cost is not None else None,
         "held": held,
     }
 

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     from kentongan.settings import InstanceSettings
     from kentongan.words.rendering import Problem
 
-_UNITS = {"characters": "characters", "mastodon": "characters", "telegram": "characters", "sms": "SMS parts"}
+_UNITS = {
+    "characters": "characters",
+    "mastodon": "characters",
+    "telegram": "characters",
+    "x": "characters",
+    "sms": "SMS parts",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +177,8 @@ def _show(office: Office, page: _Page) -> None:
         if limits is not None:
             unit = _UNITS.get(limits.counting, limits.counting)
             size = f", {_length(office, message, limits):,} of {limits.length:,} {unit}"
+            if limits.cost is not None:
+                size += f", costs {limits.cost.currency} {limits.cost.of(message.text):g}"
         shown = filled(message, values.get(message.language))
         output.say()
         output.say(f"--- {message.instance}, {message.language}, to {_readers(page, message)}{size}")
@@ -229,6 +237,8 @@ def _show_json(office: Office, page: _Page) -> None:
             "length": _length(office, message, limits) if limits is not None else None,
             "limit": limits.length if limits is not None else None,
             "counting": limits.counting if limits is not None else None,
+            "cost": limits.cost.of(message.text) if limits is not None and limits.cost is not None else None,
+            "currency": limits.cost.currency if limits is not None and limits.cost is not None else None,
         }
 
     output.document(

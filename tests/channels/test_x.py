@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -58,6 +59,18 @@ class TestX(WireContract):
         assert request.headers["authorization"] == "Bearer s3cr3t-of-the-agency"
         assert request.headers["content-type"] == "application/json"
         assert request.json == {"text": self.message().text}
+
+    async def test_a_token_in_a_file_is_used_as_it_stands_there_now(
+        self, server: ScriptedServer, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "token"
+        path.write_text("first")
+        async with self.opened(self.configured(server.base_url, token={"file": path})) as channel:
+            for token in ("first", "second", ""):
+                path.write_text(token)
+                await channel.send(self.message(), [self.job()], None)
+        sent = [request.headers["authorization"] for request in server.requests]
+        assert sent == ["Bearer first", "Bearer second", "Bearer second"]
 
     async def test_the_same_words_again_are_a_hint_that_they_are_out(self, server: ScriptedServer) -> None:
         detail = "You are not allowed to create a Tweet with duplicate content."
