@@ -10,6 +10,7 @@ from kentongan.alert import Kind
 from kentongan.area.codes import Within
 from kentongan.clock import Milliseconds
 from kentongan.reach import Reach
+from kentongan.routing import Following
 from kentongan.seam import Mode
 from kentongan.settings import Audience
 
@@ -21,7 +22,8 @@ class PlannedInstance(BaseModel):
     """One instance's part of a dispatch. `family` is PUBLIC or the address space of its people.
 
     `audience` is the people query as it stood at dispatch; None on public instances and on those that follow a
-    predecessor's deliveries; `within` leaves of it those in the alert's area. `languages`: those that have a rendering, first one first.
+    predecessor's deliveries; `within` leaves of it those in the alert's area. `languages`: those that have a rendering,
+    first one first. `receipts`: somebody tells us later what became of its messages.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,13 +35,15 @@ class PlannedInstance(BaseModel):
     audience: Audience | None = None
     within: Within | None = None
     deliver_by: Milliseconds
+    receipts: bool = False
 
 
 class Plan(BaseModel):
     """The whole dispatch of one alert. `values` are the late facts by language, which fill the slots.
 
     `kind` says whom it reaches beside its audience and what it does to earlier messages; `predecessor` is the newest
-    message of the thread that it follows. `reach` says whom of its audiences it may be sent to.
+    message of the thread that it follows. `reach` says whom of its audiences it may be sent to,
+    `following` what is done where people are not reached or do not answer.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,6 +55,7 @@ class Plan(BaseModel):
     values: Mapping[str, Mapping[str, str]]
     predecessor: str | None = None
     reach: Reach = Reach()
+    following: Following = Following()
 
     def instance(self, name: str) -> PlannedInstance:
         """The part of the instance called `name`; raises KeyError."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -112,6 +112,39 @@ class Escalation(Model):
         return groups
 
 
+class Following(Model):
+    """What follows for one alert, by the names of instances; it is approved with it, and frozen at dispatch.
+
+    On those that are `spare`, nobody is written to but those whom a fallback brings there.
+    """
+
+    fallbacks: tuple[Fallback, ...] = ()
+    escalations: tuple[Escalation, ...] = ()
+    spare: tuple[str, ...] = ()
+
+    def among(self, names: Collection[str]) -> Following:
+        """What is left where only these instances are there; the order of the channels stays."""
+
+        def there(some: Sequence[str]) -> tuple[str, ...]:
+            return tuple(name for name in some if name in names)
+
+        fallbacks = (each.model_copy(update={"on": there(each.on), "to": there(each.to)}) for each in self.fallbacks)
+        escalations = (each.model_copy(update={"on": there(each.on)}) for each in self.escalations)
+        return Following(
+            fallbacks=tuple(each for each in fallbacks if each.on and each.to),
+            escalations=tuple(each for each in escalations if each.on),
+            spare=there(self.spare),
+        )
+
+    def waits_for(self, name: str) -> frozenset[str]:
+        """The instances before `name` in a fallback: who is written to on one of them is not yet written to on it."""
+        return frozenset(other for each in self.fallbacks if name in each.to for other in each.on)
+
+    def later_groups(self, name: str) -> list[tuple[str, tuple[str, ...]]]:
+        """By escalation on `name`: the first group, and the groups that wait for it."""
+        return [(each.groups[0], each.groups[1:]) for each in self.escalations if name in each.on]
+
+
 class FallbackRule(Fallback):
     """A fallback for alerts that match `when`."""
 
@@ -197,11 +230,15 @@ def _touch(one: str, other: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The instances an alert goes to, in the order of the config, and by which rule each; "" where none decided."""
+    """The instances an alert goes to, in the order of the config, and by which rule each; "" where none decided.
+
+    `matched` are the rules that had a say, `left_out` the instances that one of them took away for good.
+    """
 
     instances: tuple[str, ...]
     rules: Mapping[str, str]
     matched: tuple[str, ...] = ()
+    left_out: frozenset[str] = frozenset()
 
 
 def choose(routes: Routes, of: Facts, fitting: Sequence[str]) -> Choice:
@@ -217,7 +254,8 @@ def choose(routes: Routes, of: Facts, fitting: Sequence[str]) -> Choice:
         for name in routes.members(rule.without):
             chosen.pop(name, None)
     names = tuple(name for name in fitting if name in chosen)
-    return Choice(names, {name: chosen[name] for name in names}, tuple(rule.name for rule in matched))
+    gone = frozenset(name for rule in matched for name in routes.members(rule.without) if name not in chosen)
+    return Choice(names, {name: chosen[name] for name in names}, tuple(rule.name for rule in matched), gone)
 
 
 def _matched(rules: Sequence[Rule], of: Facts) -> list[Rule]:
@@ -230,49 +268,31 @@ def _matched(rules: Sequence[Rule], of: Facts) -> list[Rule]:
     return found
 
 
-def fallbacks(routes: Routes, of: Facts, direct: Sequence[str]) -> tuple[Fallback, ...]:
-    """The fallbacks of an alert among its instances that write to people."""
-    rules = (rule for rule in routes.fallback if matches(rule.when, of))
-    return fallbacks_among(
-        (
-            Fallback.model_construct(
-                after=rule.after, on=_put_out(routes, rule.on, direct), to=_put_out(routes, rule.to, direct)
-            )
-            for rule in rules
-        ),
-        direct,
-    )
+def following(routes: Routes, of: Facts, chosen: Sequence[str], spare: Sequence[str] = ()) -> Following:
+    """What follows where people are not reached or do not answer, on the instances that write to people.
 
-
-def escalations(routes: Routes, of: Facts, direct: Sequence[str]) -> tuple[Escalation, ...]:
-    """The escalations of an alert among its instances that write to people."""
-    rules = (rule for rule in routes.escalation if matches(rule.when, of))
-    return escalations_among(
-        (
-            Escalation.model_construct(
-                after=rule.after, on=_put_out(routes, rule.on, direct), groups=rule.groups, until=rule.until
-            )
-            for rule in rules
-        ),
-        direct,
-    )
-
-
-def fallbacks_among(found: Iterable[Fallback], names: Sequence[str]) -> tuple[Fallback, ...]:
-    """What is left of fallbacks where only these instances are there; the order of the channels stays."""
-    left = (
-        each.model_copy(
-            update={"on": tuple(n for n in each.on if n in names), "to": tuple(n for n in each.to if n in names)}
+    `chosen` are those that the alert goes to; `spare` those that fit and that no rule chose or left out: a fallback may
+    name them.
+    """
+    there = (*chosen, *spare)
+    fallbacks = tuple(
+        Fallback.model_construct(
+            after=rule.after, on=_put_out(routes, rule.on, chosen), to=_put_out(routes, rule.to, there)
         )
-        for each in found
+        for rule in routes.fallback
+        if matches(rule.when, of)
     )
-    return tuple(each for each in left if each.on and each.to)
-
-
-def escalations_among(found: Iterable[Escalation], names: Sequence[str]) -> tuple[Escalation, ...]:
-    """What is left of escalations where only these instances are there."""
-    left = (each.model_copy(update={"on": tuple(n for n in each.on if n in names)}) for each in found)
-    return tuple(each for each in left if each.on)
+    escalations = tuple(
+        Escalation.model_construct(
+            after=rule.after, on=_put_out(routes, rule.on, chosen), groups=rule.groups, until=rule.until
+        )
+        for rule in routes.escalation
+        if matches(rule.when, of)
+    )
+    wanted = {name for each in fallbacks if each.on for name in each.to}
+    return Following(
+        fallbacks=fallbacks, escalations=escalations, spare=tuple(name for name in spare if name in wanted)
+    ).among(there)
 
 
 def _put_out(routes: Routes, names: Sequence[str], there: Sequence[str]) -> tuple[str, ...]:

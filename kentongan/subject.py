@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from pydantic import ConfigDict
@@ -13,6 +13,7 @@ from kentongan.alert import Kind
 from kentongan.area.codes import Within
 from kentongan.keys import canonical_json
 from kentongan.officers import STORED
+from kentongan.routing import Following
 from kentongan.seam import Mode
 from kentongan.settings import Audience
 
@@ -42,7 +43,8 @@ class Subject:
 
     `alert` is the digest of the alert row, `renderings` those of its renderings by "instance:language", computed anew
     from their content whenever an approval is checked; `area` are the region and area names as shown; `within` are the
-    regions that people are reached in, None where all of an audience are.
+    regions that people are reached in, None where all of an audience are. `following` is what is done where people are
+    not reached or do not answer.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STORED
@@ -55,6 +57,7 @@ class Subject:
     area: Sequence[str]
     correction: Prepared | None = None
     within: Within | None = None
+    following: Following = field(default_factory=Following)
 
 
 def subject_digest(subject: Subject) -> str:
@@ -72,6 +75,8 @@ def subject_digest(subject: Subject) -> str:
     if subject.within is not None:
         # Absent where there is none, so that what was approved before there were regions still stands.
         covered["within"] = {"codes": sorted(subject.within.codes), "unplaced": subject.within.unplaced}
+    if subject.following != Following():
+        covered["following"] = subject.following.model_dump(mode="json")
     return hashlib.sha256(canonical_json(["kentongan subject 1", covered])).hexdigest()
 
 

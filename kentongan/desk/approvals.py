@@ -13,6 +13,7 @@ from kentongan import gates
 from kentongan.alert import Kind, worst_severity
 from kentongan.approval import Act, Approval, Approved, approval_fault, check, check_release, sign
 from kentongan.area.codes import Within
+from kentongan.cap.model import Scope
 from kentongan.clock import to_datetime
 from kentongan.desk import composing, targeting, threads
 from kentongan.desk.composing import Composed
@@ -25,6 +26,7 @@ from kentongan.ledger.alerts import StoredAlert
 from kentongan.login import Login
 from kentongan.officers import Refusal
 from kentongan.plan import PUBLIC
+from kentongan.routing import Following
 from kentongan.settings import InstanceSettings, Policy
 from kentongan.stored import from_json, to_json
 from kentongan.subject import Instance, Prepared, Subject, subject_digest
@@ -92,6 +94,7 @@ def submit(
             stored.id,
             {n: _instance(desk, n, s) for n, s in composed.instances.items() if n in shown},
             targeting.approved(composed.targeted.within if composed.targeted is not None else None),
+            composed.following.among(shown),
         )
         fixed = subject_digest(subject)
         signed = sign(acting.key, act=Act.SUBMIT, digest=fixed, people=people, now=desk.now)
@@ -292,7 +295,15 @@ def vouch(read: Read, alert_id: str, *, policy: Policy) -> str | None:
     approved = {
         instance.name: instance for source in sources for instance in _submitted_subject(read, source).instances
     }
-    within = _submitted_subject(read, approved_of).within
+    submitted = _submitted_subject(read, approved_of)
+    within = submitted.within
+    wanted = (
+        submitted.following.among([i.name for i in dispatched.plan.instances]) if stored.kind.widens else Following()
+    )
+    if dispatched.plan.following != wanted:
+        return f"the fallbacks of alert {stored.code} are not those that were approved"
+    if stored.draft.cap.scope is Scope.PRIVATE and dispatched.plan.reach.addressees is None and stored.kind.widens:
+        return f"alert {stored.code} is Private and its dispatch names nobody"
     for planned in dispatched.plan.instances:
         if planned.name not in approved:
             return f"{planned.name} is not among the approved channels of alert {stored.code}"
@@ -325,7 +336,8 @@ def prepared_correction(read: Read, alert_id: str) -> StoredAlert | None:
 def current_subject(read: Read, alert_id: str) -> Subject:
     """What an approval covers now, computed anew from the rows, for the instances that were submitted."""
     submitted = _submitted_subject(read, alert_id)
-    return _subject(read, alert_id, {instance.name: instance for instance in submitted.instances}, submitted.within)
+    instances = {instance.name: instance for instance in submitted.instances}
+    return _subject(read, alert_id, instances, submitted.within, submitted.following)
 
 
 def within_of(read: Read, alert_id: str) -> Within | None:
@@ -342,7 +354,9 @@ def _submitted_subject(read: Read, alert_id: str) -> Subject:
     return from_json(Subject, submission.subject["subject"])
 
 
-def _subject(read: Read, alert_id: str, instances: Mapping[str, Instance], within: Within | None) -> Subject:
+def _subject(
+    read: Read, alert_id: str, instances: Mapping[str, Instance], within: Within | None, following: Following
+) -> Subject:
     row = read.execute(select(schema.alert).where(schema.alert.c.id == alert_id)).mappings().one()
     stored = alerts.get(read, alert_id)
     corrections = [s for s in alerts.successors(read, alert_id) if s.kind is Kind.CORRECTION]
@@ -355,6 +369,7 @@ def _subject(read: Read, alert_id: str, instances: Mapping[str, Instance], withi
         area=composing.area_names(stored.draft),
         correction=_prepared(read, corrections[0].id) if corrections else None,
         within=within,
+        following=following,
     )
 
 

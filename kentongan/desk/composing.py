@@ -12,8 +12,9 @@ from kentongan import gates
 from kentongan.alert import Draft, Kind, mode_of
 from kentongan.area.codes import Within
 from kentongan.cap.writing import write as write_cap
-from kentongan.desk import targeting, threads
+from kentongan.desk import routes, targeting, threads
 from kentongan.desk.desk import Desk
+from kentongan.desk.routes import Routed
 from kentongan.desk.targeting import Targeted
 from kentongan.desk.threads import Thread
 from kentongan.errors import BadInput, Refused
@@ -23,6 +24,7 @@ from kentongan.ledger import people as register
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.ledger.threads import reached
 from kentongan.reach import Reach, reach_of
+from kentongan.routing import Choice, Following
 from kentongan.seam import fill, slots
 from kentongan.settings import InstanceSettings
 from kentongan.words import following
@@ -48,6 +50,8 @@ class Composed:
     correction_draft: Draft
     people: People
     findings: tuple[Finding, ...]
+    choice: Choice
+    following: Following
     targeted: Targeted | None = None
 
 
@@ -86,7 +90,11 @@ def compose(
     """
     draft = stored.draft
     check_without(desk, without)
-    routed = gates.route(draft, desk.settings.channels)
+    # What does not widen goes to those whom its thread has reached, wherever they are.
+    targeted = targeting.target(desk, draft) if stored.kind.widens else None
+    fitting = gates.route(draft, desk.settings.channels)
+    chosen = routes.routed(desk, stored, fitting, targeted)
+    routed = chosen.instances
     thread = desk.ledger.read(lambda read: threads.followed(read, stored))
     if thread is not None:
         routed = _followed_instances(desk, draft, stored.kind, routed, thread)
@@ -117,8 +125,6 @@ def compose(
             tuple(p for p in made.problems if f"{p.instance}:{p.language}" not in without),
         )
 
-    # What does not widen goes to those whom its thread has reached, wherever they are.
-    targeted = targeting.target(desk, draft) if stored.kind.widens else None
     within = targeted.within if targeted is not None else None
     findings = threads.all_clear_findings(desk, stored) + gates.at_submit(
         draft,
@@ -129,6 +135,8 @@ def compose(
         override=clock_override,
         action_rendered=not stored.kind.widens,
     )
+    if thread is None and chosen.findings:
+        findings = [finding for finding in findings if finding.rule != "route"] + chosen.findings
     return Composed(
         instances=instances,
         alert=rendered(draft, stored.kind, stored.code, thread.earlier if thread is not None else None, instances),
@@ -137,7 +145,19 @@ def compose(
         people=people(desk, stored, instances, within),
         findings=gates.ordered(findings + (targeting.findings(targeted, instances) if stored.kind.widens else [])),
         targeted=targeted,
+        choice=chosen.choice,
+        following=_following(stored.kind, chosen, instances),
     )
+
+
+def _following(kind: Kind, chosen: Routed, instances: Mapping[str, InstanceSettings]) -> Following:
+    """What follows; on channels that only an earlier message of the thread went to, nobody new is written to."""
+    if not kind.widens:
+        return Following()
+    direct = [name for name, settings in instances.items() if settings.audience is not None]
+    left = chosen.following.among(direct)
+    spare = {*left.spare, *(name for name in direct if name not in chosen.instances)}
+    return left.model_copy(update={"spare": tuple(name for name in direct if name in spare)})
 
 
 def _followed_instances(

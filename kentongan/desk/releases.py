@@ -22,6 +22,7 @@ from kentongan.login import Login
 from kentongan.officers import Refusal
 from kentongan.plan import PUBLIC, Plan, PlannedInstance
 from kentongan.reach import reach_of
+from kentongan.routing import Following
 from kentongan.seam import Mode, Rendered, slots
 from kentongan.subject import Instance, Subject, subject_digest
 from kentongan.words.late import late_values
@@ -178,6 +179,7 @@ def _plan(desk: Desk, write: Write, stored: StoredAlert, subject: Subject, witho
                 audience=instance.audience if stored.kind.widens else None,
                 within=within if stored.kind.widens and instance.audience is not None else None,
                 deliver_by=deliver_by,
+                receipts=desk.kinds.traits(instance.kind).receipts and settings.confirmed(),
             )
         )
     if not instances:
@@ -191,6 +193,7 @@ def _plan(desk: Desk, write: Write, stored: StoredAlert, subject: Subject, witho
         values=_values(desk, messages, sent=now, earlier_sent=to_milliseconds(thread.sent) if thread else None),
         predecessor=stored.predecessor,
         reach=reach_of(stored.draft.cap, desk.settings.policy, desk.identify),
+        following=subject.following.among([i.name for i in instances]) if stored.kind.widens else Following(),
     )
 
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from kentongan import routing
 from kentongan.alert import Kind
 from kentongan.cap.model import Scope, Severity
-from kentongan.routing import Facts, Routes, When, choose, matches, never_matched
+from kentongan.routing import Facts, Following, Routes, When, choose, matches, never_matched
 
 FITTING = ("toots", "bot", "sms", "voice")
 
@@ -273,15 +273,21 @@ def test_a_fallback_holds_among_the_channels_that_are_there() -> None:
             "fallback": {"after": "5m", "on": ["texts"], "to": ["chats", "voice"]},
         }
     )
-    (found,) = routing.fallbacks(configured, facts(), ["voice", "bot-drill", "sms-drill"])
+    (found,) = routing.following(configured, facts(), ["voice", "bot-drill", "sms-drill"]).fallbacks
     assert (found.on, found.to) == (("sms-drill",), ("bot-drill", "voice"))
-    assert routing.fallbacks(configured, facts(), ["bot", "voice"]) == ()
-    assert routing.fallbacks_among([found], ["sms-drill"]) == ()
+    assert routing.following(configured, facts(), ["bot", "voice"]) == Following()
+    assert routing.following(configured, facts(), ["bot"], ["sms"]) == Following()
+    spare = routing.following(configured, facts(), ["sms", "bot"], ["voice", "fax"])
+    assert (spare.fallbacks[0].to, spare.spare) == (("bot", "voice"), ("voice",))
+    assert spare.among(["sms", "voice"]).fallbacks[0].to == ("voice",)
+    assert spare.among(["bot", "voice"]) == Following(spare=("voice",))
+    assert spare.waits_for("bot") == {"sms"}
+    assert spare.waits_for("sms") == frozenset()
 
 
 def test_a_fallback_is_for_the_alerts_that_it_asks_for() -> None:
     configured = Routes.model_validate(
         {"fallback": {"after": 60, "on": ["sms"], "to": ["bot"], "when": {"severity": ["Extreme"]}}}
     )
-    assert routing.fallbacks(configured, facts(), FITTING) == ()
-    assert len(routing.fallbacks(configured, facts(severity=Severity.EXTREME), FITTING)) == 1
+    assert routing.following(configured, facts(), FITTING) == Following()
+    assert len(routing.following(configured, facts(severity=Severity.EXTREME), FITTING).fallbacks) == 1
