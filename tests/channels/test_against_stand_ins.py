@@ -22,6 +22,7 @@ from kentongan.words import drafting
 from kentongan.words.hazards import library as read_library
 from kentongan.words.late import late_values
 from kentongan.words.rendering import Target, render
+from sandbox import facebook, whatsapp
 from sandbox.server import Sandbox
 from tests.channels.contract import SINCE
 from tests.channels.scripted import Reply, Request, ScriptedServer
@@ -35,6 +36,8 @@ SENDERS = {
     "RECEIPTS": "receipts",
     "WORDPRESS": "sand boxw ordp ress pass word",
     "X": "sandbox-x-token",
+    "FACEBOOK": facebook.token("default"),
+    "WHATSAPP": whatsapp.token("default"),
 }
 AGENCY = Agency.model_validate(
     {
@@ -45,6 +48,23 @@ AGENCY = Agency.model_validate(
         "link": "https://siaga.example",
     }
 )
+
+
+def approved(mode: Mode) -> list[dict[str, Any]]:
+    """WhatsApp templates in both languages, those of a drill with its mark."""
+    marks = {"id": "[LATIHAN]", "en": "[EXERCISE]"} if mode is Mode.DRILL else {"id": "", "en": ""}
+    return [
+        {
+            "kind": kind,
+            "language": language,
+            "name": f"{kind}_{language}",
+            "code": language,
+            "body": f"{mark} BPBD: {{{{1}}}} Info {{{{2}}}} ({{{{3}}}}). {mark}".strip(),
+            "parameters": ["message", "link", "code"],
+        }
+        for language, mark in marks.items()
+        for kind in ("alert", "correction")
+    ]
 
 
 @pytest.fixture
@@ -69,6 +89,9 @@ def configured(sandbox: Sandbox, server: ScriptedServer, tmp_path: Path, mode: M
 
     kannel = {"username": "sandbox", "sender": "BPBD", "audience": "all", "receipt_url": f"{server.base_url}/r"}
     telegram = {"base_url": sandbox.base_url("telegram"), "token": secret("TELEGRAM")}
+    templates = approved(mode)
+    at_meta = [{"name": each["name"], "language": each["code"], "body": each["body"]} for each in templates]
+    sandbox.stand_in("whatsapp").configure({"templates": at_meta})
     return Settings(
         source=None,
         agency=AGENCY,
@@ -91,6 +114,18 @@ def configured(sandbox: Sandbox, server: ScriptedServer, tmp_path: Path, mode: M
                 password=secret("KANNEL"),
                 receipt_secret=secret("RECEIPTS"),
                 **kannel,
+            ),
+            "page": instance(
+                "facebook", base_url=sandbox.base_url("facebook"), page=facebook.PAGE, token=secret("FACEBOOK")
+            ),
+            "wa": instance(
+                "whatsapp",
+                base_url=sandbox.base_url("whatsapp"),
+                audience="all",
+                phone_number=whatsapp.PHONE_NUMBER,
+                account=whatsapp.ACCOUNT,
+                token=secret("WHATSAPP"),
+                templates=templates,
             ),
             "feed": instance(
                 "cap_feed", base_url=AGENCY.link, directory=tmp_path, title="Peringatan", author=AGENCY.name
@@ -136,6 +171,7 @@ def made(configured: Settings, mode: Mode) -> dict[tuple[str, str], Rendered]:
             limits=channels.limits(settings),
             public=settings.audience is None,
             languages=AGENCY.languages,
+            approved=settings.approved_templates(),
         )
         for name, settings in configured.channels.items()
     ]
@@ -164,7 +200,7 @@ def job(message: Rendered, channel: Channel, person: str = "+628120000001") -> J
         sent=NOW,
     )
     to = None
-    if message.instance in ("bot", "sms"):
+    if message.instance in ("bot", "sms", "wa"):
         assert channel.traits.family is not None
         to = Address(channel.traits.family, person if channel.traits.family == "phone" else "77001")
     return Job(f"key-{message.instance}-{message.language}", to, SINCE, values)
