@@ -46,6 +46,12 @@ class Language(BaseModel):
     forms: tuple[str, ...] = Field(
         default=BLOCKS, min_length=1, description="The blocks that are written in it; others use the next language."
     )
+    longest_sentence: int = Field(default=32, ge=1, description="Most words of a sentence.")
+    mean_sentence: int = Field(default=20, ge=1, description="Most words of a block's sentences on average.")
+    jargon: tuple[str, ...] = Field(default=(), description="Words of experts that no alert may use, as they begin.")
+    says_over: tuple[str, ...] = Field(
+        default=(), description="Phrases that say the hazard is over, as only an all-clear may; in small letters."
+    )
     needs_native_reader: bool = Field(default=False, description="Nobody who speaks it at home has read it yet.")
 
     @property
