@@ -7,7 +7,7 @@ import asyncio
 import signal
 import sys
 
-from sandbox import facebook, kannel, mastodon, telegram, whatsapp, wordpress, x
+from sandbox import facebook, kannel, mastodon, smtp, telegram, webhook, whatsapp, wordpress, x
 from sandbox.server import CannotListen, Sandbox
 
 BANNER = "SANDBOX - NOBODY WAS WARNED"
@@ -32,6 +32,8 @@ async def serve(port: int) -> None:
             f"wordpress {sandbox.base_url('wordpress')}  user {wordpress.USERNAME},"
             f" application password {wordpress.password('default')}",
             f"kannel    {sandbox.base_url('kannel')}  user {kannel.USERNAME}, password {kannel.password('default')}",
+            f"smtp      {sandbox.base_url('smtp')}  user {smtp.USERNAME}, password {smtp.password('default')}",
+            f"webhook   {sandbox.base_url('webhook')}  secret {webhook.secret('default')}",
         )
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()

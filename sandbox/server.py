@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
-from sandbox import facebook, graph, kannel, mastodon, telegram, wall, whatsapp, wordpress, x
+from sandbox import facebook, graph, kannel, mastodon, smtp, telegram, wall, webhook, whatsapp, wordpress, x
 from sandbox.faults import BadRule, Rule
+from sandbox.mail_wire import MailWire
 from sandbox.reports import Reports
 from sandbox.stand_in import BadSetting, Clock, StandIn
 from sandbox.wire import Answer, Reply, Request, Wire
 
-KINDS = ("mastodon", "x", "facebook", "telegram", "whatsapp", "kannel", "wordpress")
+KINDS = ("mastodon", "x", "facebook", "telegram", "whatsapp", "kannel", "smtp", "wordpress", "webhook")
 _INSTANCE_LIMIT = 64
 # A path below /<kind> that begins so belongs to the default instance; else its first part is an instance's name.
 _BEGINS = {
@@ -27,6 +28,8 @@ _BEGINS = {
     "kannel": re.compile("cgi-bin/"),
     "wordpress": re.compile("wp-json/"),
     "x": re.compile("2/"),
+    "smtp": re.compile("(?!)"),
+    "webhook": re.compile("(?!)"),
 }
 
 
@@ -37,30 +40,42 @@ class CannotListen(OSError):
 class Sandbox:
     """The stand-ins while an `async with` lasts. An instance is there as soon as it is spoken to or asked for.
 
-    Port 0 takes a free one. Only loopback is listened on.
+    Port 0 takes a free one; mail is taken on the next port, or on another free one. Only loopback is listened on.
     """
 
     def __init__(self, *, port: int = 0, now: Clock = time.time) -> None:
         self._wanted = port
         self._now = now
         self._wire = Wire(self._handle)
+        self._mail = MailWire(self._mail_account)
         self._instances: dict[tuple[str, str], StandIn] = {}
         self.reports = Reports()
         self.port = 0
+        self.mail_port = 0
 
     async def __aenter__(self) -> Sandbox:
+        self.port = await self._listen(self._wire, self._wanted)
         try:
-            self.port = await self._wire.listen("127.0.0.1", self._wanted)
-        except OSError as error:
-            taken = error.errno == errno.EADDRINUSE
-            why = "is in use by another program" if taken else f"cannot be listened on ({error.strerror})"
-            raise CannotListen(f"port {self._wanted} on 127.0.0.1 {why}; choose another with --port") from None
+            self.mail_port = await self._listen(self._mail, self._wanted + 1 if self._wanted else 0)
+        except CannotListen:
+            await self._wire.close()
+            raise
         return self
+
+    async def _listen(self, wire: Wire | MailWire, port: int) -> int:
+        try:
+            return await wire.listen("127.0.0.1", port)
+        except (OSError, OverflowError) as error:
+            taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+            told = (isinstance(error, OSError) and error.strerror) or "no such port"
+            why = "is in use by another program" if taken else f"cannot be listened on ({told})"
+            raise CannotListen(f"port {port} on 127.0.0.1 {why}; choose another with --port") from None
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.reports.close()
+        await self._mail.close()
         await self._wire.close()
 
     @property
@@ -76,6 +91,8 @@ class Sandbox:
     def base_url(self, kind: str, instance: str = "default") -> str:
         """The address to give an adapter as its `base_url`."""
         self.stand_in(kind, instance)
+        if kind == "smtp":  # which of them is spoken to shows at login
+            return f"smtp://127.0.0.1:{self.mail_port}"
         return f"{self.url}/{kind}" + ("" if instance == "default" else f"/{instance}")
 
     def stand_in(self, kind: str, instance: str = "default") -> StandIn:
@@ -115,6 +132,10 @@ class Sandbox:
                 return wordpress.WordPress(instance, now=self._now)
             case "x":
                 return x.X(instance, now=self._now)
+            case "smtp":
+                return smtp.Smtp(instance, now=self._now)
+            case "webhook":
+                return webhook.Webhook(instance, now=self._now)
             case "telegram":
                 return telegram.Telegram(instance, now=self._now)
             case "facebook":
@@ -123,6 +144,14 @@ class Sandbox:
                 return whatsapp.WhatsApp(instance, report=self.reports.report, now=self._now)
             case _:
                 return kannel.Kannel(instance, report=self.reports.report, now=self._now)
+
+    def _mail_account(self, instance: str) -> smtp.Smtp | None:
+        try:
+            stand_in = self.stand_in("smtp", instance)
+        except KeyError:
+            return None
+        assert isinstance(stand_in, smtp.Smtp)
+        return stand_in
 
     def _handle(self, request: Request) -> Reply:
         kind, _, rest = request.path.lstrip("/").partition("/")
