@@ -22,20 +22,23 @@ from kentongan.cap.model import Category, Certainty, MsgType, Scope, Severity, S
 from kentongan.cap.writing import write as write_cap
 from kentongan.clock import to_datetime
 from kentongan.data import data_path
+from kentongan.delivery import Evidence, Phase
 from kentongan.desk import Desk, Kinds, approvals, drafts
 from kentongan.keys import StateKeys
-from kentongan.ledger import Ledger
+from kentongan.ledger import Ledger, alerts, claims, outcomes
 from kentongan.ledger import officers as officer_register
 from kentongan.ledger import people as people_register
 from kentongan.ledger.alerts import StoredAlert
+from kentongan.ledger.outcomes import Settled
 from kentongan.login import Login
 from kentongan.membership import Admitted, Revoked
 from kentongan.officers import Officer, Signed, SigningKey, new_officer
 from kentongan.people import Row
+from kentongan.policy import Decision, Reason
 from kentongan.seam import Address
 from kentongan.settings import Settings
 from kentongan.words.hazards import HazardLibrary, library
-from tests.kentongan.ledger.scenes import NOW, StandingClock, open_at
+from tests.kentongan.ledger.scenes import NOW, StandingClock, expand_all, open_at, register_sender
 
 AGENCY: Mapping[str, Any] = {
     "name": "BPBD Kabupaten Tirta Raya",
@@ -248,3 +251,33 @@ def scene(folder: Path, **config: Any) -> Scene:
         clock_offset=0.0,
     )
     return Scene(folder, ledger, clock, desk)
+
+
+def vouched(desk: Scene, alert_id: str) -> str | None:
+    """Why a sender would not send this dispatch."""
+    return desk.ledger.read(lambda read: approvals.vouch(read, alert_id, policy=desk.desk.settings.policy))
+
+
+def send_all(desk: Scene, alert_id: str, decide: Any = lambda _: Decision(Evidence.ACCEPTED, Reason.ACCEPTED)) -> None:
+    """Plays a sender that sends all of an alert, each delivery to the end that `decide` gives it."""
+    expand_all(desk.ledger, alert_id)
+    sender = register_sender(desk.ledger, f"sender-{alert_id}")
+    dispatched = desk.ledger.read(lambda read: alerts.get_dispatch(read, alert_id))
+    assert dispatched is not None
+    for part in dispatched.plan.instances:
+        claimed = desk.ledger.write(
+            lambda write, name=part.name: claims.claim(  # type: ignore[misc]
+                write, sender=sender, alert_id=alert_id, instance=name, most=100
+            )
+        )
+        for item in claimed:
+            desk.ledger.write(
+                lambda write, id=item.id: claims.intend(  # type: ignore[misc]
+                    write, sender=sender, deliveries=[id], phase=Phase.IRREVERSIBLE
+                )
+            )
+            if (decision := decide(item)) is not None:
+                settled = Settled(item.id, 1, decision)
+                desk.ledger.write(
+                    lambda write, s=settled: outcomes.settle(write, sender=sender, outcomes=[s])  # type: ignore[misc]
+                )

@@ -12,17 +12,27 @@ import pytest
 from kentongan.alert import Kind
 from kentongan.approval import Approved
 from kentongan.cap.model import Scope, Severity, Status
-from kentongan.delivery import Evidence, Phase
+from kentongan.delivery import Evidence
 from kentongan.desk import approvals, drafts, releases
 from kentongan.errors import BadInput, Refused
-from kentongan.ledger import alerts, claims, outcomes, views
+from kentongan.ledger import alerts, outcomes, views
 from kentongan.ledger.outcomes import Settled
 from kentongan.ledger.verification import signed_head, verify
 from kentongan.officers import Refusal
 from kentongan.policy import Decision, Reason
 from kentongan.seam import Mode
-from tests.kentongan.desk.scenes import AUDIENCES, CHANNELS, Scene, document, login, scene, write_config
-from tests.kentongan.ledger.scenes import expand_all, register_sender
+from tests.kentongan.desk.scenes import (
+    AUDIENCES,
+    CHANNELS,
+    Scene,
+    document,
+    login,
+    scene,
+    send_all,
+    vouched,
+    write_config,
+)
+from tests.kentongan.ledger.scenes import expand_all
 
 REASON = "wrong_area"
 MINUTE = 60_000
@@ -51,35 +61,6 @@ QUAKE = json.dumps(
 def rule(caught: pytest.ExceptionInfo[Refused]) -> str:
     assert "\n" not in str(caught.value)
     return caught.value.rule
-
-
-def vouched(desk: Scene, alert_id: str) -> str | None:
-    return desk.ledger.read(lambda read: approvals.vouch(read, alert_id, policy=desk.desk.settings.policy))
-
-
-def send_all(desk: Scene, alert_id: str, decide: Any = lambda _: Decision(Evidence.ACCEPTED, Reason.ACCEPTED)) -> None:
-    """Plays a sender that sends all of an alert, each delivery to the end that `decide` gives it."""
-    expand_all(desk.ledger, alert_id)
-    sender = register_sender(desk.ledger, f"sender-{alert_id}")
-    dispatched = desk.ledger.read(lambda read: alerts.get_dispatch(read, alert_id))
-    assert dispatched is not None
-    for part in dispatched.plan.instances:
-        claimed = desk.ledger.write(
-            lambda write, name=part.name: claims.claim(  # type: ignore[misc]
-                write, sender=sender, alert_id=alert_id, instance=name, most=100
-            )
-        )
-        for item in claimed:
-            desk.ledger.write(
-                lambda write, id=item.id: claims.intend(  # type: ignore[misc]
-                    write, sender=sender, deliveries=[id], phase=Phase.IRREVERSIBLE
-                )
-            )
-            if (decision := decide(item)) is not None:
-                settled = Settled(item.id, 1, decision)
-                desk.ledger.write(
-                    lambda write, s=settled: outcomes.settle(write, sender=sender, outcomes=[s])  # type: ignore[misc]
-                )
 
 
 # --- The way as it should be ---
