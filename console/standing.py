@@ -25,9 +25,11 @@ _MOST_CAUSES = 12
 
 def heading(seen: Overview) -> str:
     """The alert in one line: what it is, whom it goes to, by whose word."""
+    from kentongan.alert import Kind
+
     parts = [f"{seen.alert.kind.capitalize()} {seen.alert.code}"]
     if seen.predecessor is not None:
-        parts.append(f"withdraws {seen.predecessor}")
+        parts.append(f"{'withdraws' if seen.alert.kind is Kind.CORRECTION else 'follows'} {seen.predecessor}")
     if seen.by:
         named = [f"{name} (by one-time code)" if name in seen.by_code else name for name in seen.by]
         parts.append(f"by {' and '.join(named)}")
@@ -174,7 +176,7 @@ def to_json(office: Office, seen: Overview) -> dict[str, Any]:
         "mode": seen.alert.mode.value,
         "state": seen.alert.state,
         "open": seen.open,
-        "withdraws": seen.predecessor,
+        "follows": seen.predecessor,
         "sandbox": seen.sandbox,
         "drafted_at": words.iso(seen.alert.created_at),
         "dispatched_at": words.iso(dispatch.at) if dispatch is not None else None,

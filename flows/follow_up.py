@@ -1,4 +1,4 @@
-"""A correction on its way to all that its alert reached, or may have reached, as Prefect runs and shows it."""
+"""What follows an alert, on its way to all whom that reached, or may have reached, as Prefect runs and shows it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from prefect import flow
 from flows.instances import send_instances
 
 
-@flow(name="follow-up", flow_run_name="correction-{alert}", retries=0)
+@flow(name="follow-up", flow_run_name="follow-up-{alert}", retries=0)
 async def follow_up(alert: str) -> object:
-    """Sends the dispatched correction `alert` (its own id or code)."""
+    """Sends the dispatched update, cancel, all-clear or correction `alert` (its own id or code)."""
     return await send_instances(alert)

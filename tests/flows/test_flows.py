@@ -103,7 +103,7 @@ async def test_a_correction_is_shown_under_its_own_name(place: Place, prefect: R
         place.dispatch(channel, id="correction-1", code="B222", predecessor=alert)
         await there.dispatcher.nudge("correction-1")
         await until(lambda: len(place.events("orchestration.ended")) == 2)
-    names = {"flow_runs": {"name": {"any_": ["alert-A111", "correction-B222"]}}}
+    names = {"flow_runs": {"name": {"any_": ["alert-A111", "follow-up-B222"]}}}
     assert len(await until_shown(prefect, "flow_runs", 2, **names)) == 2
 
 
