@@ -24,7 +24,8 @@ def show(office: Office, stored: StoredAlert, within: Within | None, instances: 
         return
     told = described(office, stored, within, instances)
     size = f"{told['square_kilometres']:,.0f} km², " if told["square_kilometres"] else ""
-    output.say(f"Area:     {size}{words.several(told['smallest'], 'region')}: {_some(told['names'])}")
+    names = f": {_some(told['names'])}" if told["names"] else ""
+    output.say(f"Area:     {size}{words.several(told['smallest'], 'region')}{names}")
     people = [f"{each['name'] or 'no region on record'} {each['people']:,}" for each in told["people"]]
     if people:
         output.say(f"People:   {_some(people)}")

@@ -119,6 +119,9 @@ class _Found:
         if not own:
             named = self._index.find(area.area_desc)
             self.remarks += named.remarks
+            if shapes and named.codes:
+                told = f"the shape of {area.area_desc!r} touches no loaded region"
+                self.remarks.append(f"{told}; its regions were found by its name, so make sure that it is drawn right")
             own |= named.codes
         elif shapes:
             self._compare(area, own)

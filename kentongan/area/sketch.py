@@ -18,8 +18,10 @@ from kentongan.area.matching import shapes_of
 
 WIDTH, _LEAST, _MOST = 720.0, 240.0, 900.0
 _MARGIN = 24.0
+_AROUND = 0.15
 _FOOT = 34.0
-_LETTER, _LINE = 6.6, 14.0  # what one letter and one line of a label take, in the picture's units
+_LETTER, _LINE = 7.4, 14.0  # what one letter and one line of a label take, in the picture's units
+_FINEST = 0.8  # steps of an outline that are shorter do not show
 _MOST_NAMES = 12
 _LEGEND = "hatched: the alert’s area; bold: regions taken in"
 
@@ -31,8 +33,8 @@ _STYLE = """
 .{c} .paper{{fill:var(--paper)}}.{c} text{{font:12px system-ui,sans-serif;fill:var(--ink);paint-order:stroke;
 stroke:var(--paper);stroke-width:3px;stroke-linejoin:round}}
 .{c} .land{{fill:var(--land);stroke:var(--soft);stroke-width:.7}}
-.{c} .in{{fill:var(--in);stroke:var(--edge);stroke-width:2}}.{c} .dot{{fill:var(--soft)}}
-.{c} .dot.in{{fill:var(--edge);stroke:none}}.{c} .shape{{stroke:var(--shape);stroke-width:1.6;stroke-dasharray:6 3}}
+.{c} .land.in{{fill:var(--in);stroke:var(--edge);stroke-width:2}}.{c} .dot{{fill:var(--soft)}}
+.{c} .dot.in{{fill:var(--edge)}}.{c} .shape{{stroke:var(--shape);stroke-width:1.6;stroke-dasharray:6 3}}
 .{c} .hatch{{stroke:var(--shape);stroke-width:1}}.{c} .name{{text-anchor:middle}}.{c} .name.in{{font-weight:600}}
 .{c} .bar{{stroke:var(--ink);stroke-width:2;fill:none}}
 """
@@ -155,11 +157,15 @@ def _frame(shapes: Sequence[Shape], regions: Sequence[Drawn]) -> Box | None:
         turn = -360.0 * round(((box.west + box.east) - (boxes[0].west + boxes[0].east)) / 720)
         corners += [(box.south, box.west + turn), (box.north, box.east + turn)]
     whole = box_of(corners)
-    return whole if whole.east - whole.west <= 360 else Box(whole.south, -180.0, whole.north, 180.0)
+    # A little of what lies around, to find one's bearings by.
+    up, along = (whole.north - whole.south) * _AROUND, (whole.east - whole.west) * _AROUND
+    if whole.east - whole.west + 2 * along > 360:
+        return Box(whole.south, -180.0, whole.north, 180.0)
+    return Box(max(whole.south - up, -90.0), whole.west - along, min(whole.north + up, 90.0), whole.east + along)
 
 
 def _outline(region: Drawn, view: _View) -> str:
-    path = "".join(_path(each, view) for each in region.rings)
+    path = "".join(_path(each, view) for each in region.rings if view.box.meets(each.box))
     return f'<path class="land{" in" if region.taken_in else ""}" d="{path}"/>' if path else ""
 
 
@@ -167,12 +173,14 @@ def _path(ring: Ring, view: _View) -> str:
     """One ring, its points rounded and those dropped that do not show."""
     turn = view.turn(ring.box)
     steps: list[str] = []
+    last = (math.inf, math.inf)
     for latitude, longitude in ring.points:
         x, y = view.at(latitude, longitude + turn)
-        step = f"{x:.1f} {y:.1f}"
-        if not steps or steps[-1] != step:
-            steps.append(step)
-    return f"M{'L'.join(steps)}Z"
+        if abs(x - last[0]) > _FINEST or abs(y - last[1]) > _FINEST:
+            steps.append(f"{x:.1f} {y:.1f}")
+            last = (x, y)
+    # What is too small to have a shape is still there.
+    return f"M{'L'.join(steps)}Z" if len(steps) > 2 else f"M{steps[0]}h1v1h-1Z"
 
 
 def _shape(shape: Shape, view: _View, ident: str) -> str:
