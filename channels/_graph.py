@@ -53,7 +53,7 @@ def _codes(meaning: Meaning, *codes: int) -> dict[int, Meaning]:
     return dict.fromkeys(codes, meaning)
 
 
-_MEANINGS: Mapping[int, Meaning] = {
+MEANINGS: Mapping[int, Meaning] = {
     # 80000 to 80014 are the business use cases. 131016 and 131057 are documented as service down, message not taken.
     **_codes(Meaning.THROTTLED, 4, 17, 32, 341, 613, *range(80000, 80015), 130429, 131016, 131056, 131057, 133016),
     # 368, 131031 and 131048: restricted for some hours or days. 132001, 132015, 132016: template absent, paused,
@@ -68,6 +68,7 @@ _MEANINGS: Mapping[int, Meaning] = {
     **_codes(Meaning.LINK, 1609005),
     **_codes(Meaning.PICTURE, 324, 1366046),
 }
+"""Every code that is documented to us. Links and pictures are a channel's own to give up."""
 
 _SHARES = ("call_count", "total_time", "total_cputime")
 
@@ -103,10 +104,10 @@ def fault(error: JsonValue) -> Fault | None:
         return None
     subcode = subcode if isinstance(subcode, int) and not isinstance(subcode, bool) else 0
     # A picture or a link may be named by the subcode of a plain "invalid parameter".
-    meaning = _MEANINGS.get(subcode) if code == 100 and subcode > 1_000_000 else None
+    meaning = MEANINGS.get(subcode) if code == 100 and subcode > 1_000_000 else None
     if (code, subcode) == (100, _NO_SUCH_OBJECT):
         meaning = Meaning.ACCOUNT
-    return Fault(code, subcode, meaning or _MEANINGS.get(code))
+    return Fault(code, subcode, meaning or MEANINGS.get(code))
 
 
 def documented(answer: Answer) -> Outcome | None:
