@@ -33,7 +33,7 @@ from kentongan.ledger.holder import end_stopped_holder
 
 _log = logging.getLogger(__name__)
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest migration; a test compares it with the folder."""
 
 CONSOLE = "console"

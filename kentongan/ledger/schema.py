@@ -1,8 +1,8 @@
 """The ledger's tables.
 
 Times are whole milliseconds (`kentongan.clock`). Rows of `alert` (but for its last block), `rendering`, `submission`
-and `approval` never change once written; events carry their digests. No table but `address`, `answer` and `pager` holds an
-address, and that only encrypted.
+and `approval` never change once written; events carry their digests. No table but `address`, `answer` and `pager` holds
+an address, and that only encrypted.
 """
 
 from __future__ import annotations
@@ -61,6 +61,14 @@ rendering = Table(
     Column("content", Text, nullable=False),  # kentongan.seam.Rendered as JSON
     Column("digest", Text, nullable=False),
     PrimaryKeyConstraint("alert_id", "instance", "language"),
+)
+
+picture = Table(
+    "picture",
+    metadata,
+    Column("digest", Text, primary_key=True),  # SHA-256 of the content; drafts and renderings name it
+    Column("content", LargeBinary, nullable=False),
+    Column("stored_at", BigInteger, nullable=False),
 )
 
 submission = Table(
