@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from console.invocation import common_options
+from console.invocation import Invocation, common_options
+
+REMOTE = frozenset({"approve", "return", "status", "stop", "waiting"})
+"""The commands that an officer can give on their own machine."""
 
 
 class Command(click.Command):
@@ -19,6 +22,15 @@ class Command(click.Command):
         super().__init__(*arguments, **settings)
         self._common = common_options()
         self.params.extend(self._common)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs it; with --service only what a service answers to officers elsewhere."""
+        if ctx.ensure_object(Invocation).service is not None and self.name not in REMOTE:
+            from kentongan.errors import BadInput
+
+            known = ", ".join(sorted(REMOTE))
+            raise BadInput(f"{self.name} needs the ledger's own machine; with --service there are {known}")
+        return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the command's own options first."""

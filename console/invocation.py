@@ -15,6 +15,7 @@ class Invocation:
 
     config: Path | None = None
     state: Path | None = None
+    service: str | None = None
     json: bool = False
     no_color: bool = False
     verbose: bool = False
@@ -40,6 +41,13 @@ def common_options() -> list[click.Option]:
         ),
         click.Option(
             ["--state"], type=folder, metavar="DIR", callback=_keep, expose_value=False, help="Folder of the ledger."
+        ),
+        click.Option(
+            ["--service"],
+            metavar="URL",
+            callback=_keep,
+            expose_value=False,
+            help="Ask this service over TLS, from an officer's own machine.",
         ),
         click.Option(
             ["--json"], is_flag=True, callback=_keep, expose_value=False, help="One JSON document on standard output."

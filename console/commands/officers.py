@@ -58,11 +58,14 @@ def logout() -> None:
 
 officer = LazyGroup(
     name="officer",
-    help="Add, revoke and list officers.",
+    help="Add, revoke and list officers; where they are paged, their codes and keys.",
     lazy={
         "add": Lazy("console.commands.officers:add", "Make a new officer, who types their own secret."),
         "revoke": Lazy("console.commands.officers:revoke", "Take an officer's word away, at once."),
         "list": Lazy("console.commands.officers:listing", "Show who is and was an officer."),
+        "page": Lazy("console.commands.paging:address", "Say where an officer is paged."),
+        "codes": Lazy("console.commands.sheets:codes", "Print an officer's sheet of one-time codes."),
+        "export": Lazy("console.commands.sheets:export", "Write an officer's sealed key for another machine."),
     },
 )
 
@@ -158,7 +161,7 @@ def read_secret(prompt: str, file: str | None, variable: str, *, twice: bool = F
     from pydantic import SecretStr
 
     if file is not None:
-        return SecretStr(_first_line(file))
+        return SecretStr(first_line(file))
     if os.environ.get(variable):
         return SecretStr(os.environ[variable])
     if not output.is_terminal():
@@ -166,13 +169,14 @@ def read_secret(prompt: str, file: str | None, variable: str, *, twice: bool = F
     return SecretStr(click.prompt(prompt, hide_input=True, confirmation_prompt=twice, err=True))
 
 
-def _first_line(file: str) -> str:
+def first_line(file: str, what: str = "secret") -> str:
+    """The first line of a file, or of standard input for "-"; raises BadInput, without it."""
     try:
         text = sys.stdin.readline() if file == "-" else Path(file).read_text("utf-8").partition("\n")[0]
     except (OSError, UnicodeDecodeError) as error:
         told = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise BadInput(f"secret file {file} cannot be read: {told}; name another") from None
+        raise BadInput(f"{what} file {file} cannot be read: {told}; name another") from None
     secret = text.rstrip("\r\n")
     if not secret:
-        raise BadInput("the secret is empty; write it on the first line")
+        raise BadInput(f"the {what} is empty; write it on the first line")
     return secret

@@ -8,6 +8,8 @@ import click
 
 from console import exits, output, words
 from console.command import HANDLE, command
+from console.commands.officers import SECRET_FILE
+from console.invocation import current
 from kentongan.errors import BadInput
 
 if TYPE_CHECKING:
@@ -17,10 +19,15 @@ if TYPE_CHECKING:
 @command("status")
 @click.argument("code", type=HANDLE, required=False)
 @click.option("--watch", is_flag=True, help="Follow it until nothing is left to do; Ctrl-C leaves.")
-def status(code: str | None, watch: bool) -> int:
+@SECRET_FILE
+def status(code: str | None, watch: bool, secret_file: str | None) -> int:
     """List the alerts, or show where one stands: channels, holds, failures by cause, and what is in doubt."""
     from console.office import Need, opened
 
+    if current().service is not None:
+        from console.commands import remote
+
+        return remote.status(code, watch, secret_file)
     if watch and code is None:
         raise BadInput("--watch follows one alert; name it: kentongan status CODE --watch")
     with opened(Need.NOTHING) as office:

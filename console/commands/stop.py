@@ -6,13 +6,15 @@ import click
 
 from console import output, words
 from console.command import HANDLE, command
+from console.commands.officers import SECRET_FILE
 from console.invocation import current
 from kentongan.state import State
 
 
 @command("stop")
 @click.argument("code", type=HANDLE)
-def stop(code: str) -> None:
+@SECRET_FILE
+def stop(code: str, secret_file: str | None) -> None:
     """Stop an alert at once; nothing to type, and anybody at this keyboard may.
 
     From then on nothing of it is begun. It takes nothing back: `kentongan follow-up` does.
@@ -22,6 +24,10 @@ def stop(code: str) -> None:
     from kentongan.ledger import Ledger, alerts
     from kentongan.overview import overview
 
+    if current().service is not None:
+        from console.commands import remote
+
+        return remote.stop(code, secret_file)
     # Not the house: a wrong config, template or key must not stand between anybody and a stop.
     state = State.find(current().state)
     with Ledger.open(state.ledger) as ledger:

@@ -62,6 +62,11 @@ def open_reviews(read: Read) -> list[Review]:
     return [_review(row) for row in rows]
 
 
+def all_reviews(read: Read) -> list[Review]:
+    """Every review, the one due first first."""
+    return [_review(row) for row in read.execute(select(schema.review).order_by(schema.review.c.due_at)).mappings()]
+
+
 def _review(row: Mapping[str, Any]) -> Review:
     finding = ""
     if row["content"] is not None:
