@@ -80,7 +80,7 @@ def _head(mail: EmailMessage, message: Rendered, job: Job, to: str, letterhead: 
     if letterhead.unsubscribe:
         mail["List-Unsubscribe"] = f"<{letterhead.unsubscribe}>"
     mail["X-Kentongan-Alert"] = _one_line(message.code)
-    mail["X-Kentongan-Kind"] = _one_line(message.kind)
+    mail["X-Kentongan-Kind"] = _one_line(message.alert_kind)
     mail["X-Kentongan-Mode"] = "drill" if message.mode is Mode.DRILL else "live"
 
 
@@ -105,4 +105,4 @@ def _one_line(text: str) -> str:
 
 
 def _digest(key: str) -> str:
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:40]
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:24]

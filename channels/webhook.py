@@ -155,7 +155,7 @@ class Adapter(BaseAdapter):
         data: dict[str, str | bool] = {
             "alert": alert,
             "code": message.code,
-            "kind": message.kind,
+            "kind": message.alert_kind,
             "drill": message.mode is Mode.DRILL,
             "language": message.language,
             "title": title_of(message),
@@ -165,7 +165,7 @@ class Adapter(BaseAdapter):
         if self._settings.feed is not None:
             data["cap"] = f"{self._settings.feed.rstrip('/')}/{alert}/alert.xml"
         content = {
-            "type": f"warning.{message.kind.replace('-', '_')}",
+            "type": f"warning.{message.alert_kind.replace('-', '_')}",
             "timestamp": job.since.astimezone(UTC).isoformat().replace("+00:00", "Z"),
             "data": data,
         }

@@ -94,7 +94,8 @@ class Template:
 class Rendered:
     """One message as approved, for one instance and one language; texts may hold slots (see `slot`).
 
-    `code` is the alert code with its language ("K7Q4-ID"); it stands in every public text and is what `find`
+    `kind` is the kind of channel; `alert_kind` what the message does in its thread ("alert", "all-clear", ...), for
+    channels that tell it to machines. `code` is the alert code with its language ("K7Q4-ID"); it stands in every public text and is what `find`
     looks for. `mark` is the exact drill token ("" when live): it stands first and last in `text`. `text` is the
     whole message in the instance's own counting; `title`, `html` and `documents` are for channels that use them.
     """
@@ -113,6 +114,7 @@ class Rendered:
     media: tuple[Media, ...] = ()
     documents: tuple[Document, ...] = ()
     template: Template | None = None
+    alert_kind: str = "alert"
 
     def filled(self, values: Mapping[str, str]) -> Rendered:
         """Returns this message with every slot filled; raises KeyError for a slot without a value."""

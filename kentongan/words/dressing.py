@@ -21,6 +21,7 @@ from kentongan.words.counting import count, is_gsm7, to_gsm7
 from kentongan.words.documents import cap_document
 from kentongan.words.fitting import fullest
 from kentongan.words.hazards import GENERAL, Hazard, HazardLibrary
+from kentongan.words.languages import BRIEF
 from kentongan.words.late import at_widest
 from kentongan.words.marks import marked
 from kentongan.words.shortening import Budget, Shortener
@@ -73,6 +74,10 @@ class _Made:
         return self.length <= self.most
 
 
+_RESERVE = ("short", BRIEF)
+"""The forms in which the general hazard stands in for another."""
+
+
 class Dresser:
     """Dresses one alert, in whatever layout and languages it is asked for. Raises Refused where it never leaves."""
 
@@ -108,7 +113,7 @@ class Dresser:
         """
         code = with_language(self._code, language)
         reserve = all(voice.hazard.name == GENERAL for voice in voices)
-        forms = ("short",) if all(voice.standing_in for voice in voices) else layout.forms
+        forms = _RESERVE if all(voice.standing_in for voice in voices) else layout.forms
 
         def make(form: str, budget: Budget) -> _Made:
             return self._made(target, layout, code, voices, form, budget)
@@ -138,6 +143,7 @@ class Dresser:
             link=self._link,
             documents=documents,
             template=made.template,
+            alert_kind=self._kind.value,
         )
         return dressed, made.spoiled
 
@@ -169,7 +175,7 @@ class Dresser:
             together=layout.languages == "together",
         )
         words = hazard.words(self._kind, language)
-        paragraphs = self.templates.block(words, "short" if voice.standing_in else form, names)
+        paragraphs = self.templates.block(words, form if form in _RESERVE or not voice.standing_in else "short", names)
         if not paragraphs:
             raise TemplateFault(f"templates/{words.kind}: block {form} is empty", "give it words")
         # A language without headlines of its own names the event where a channel asks for a title.

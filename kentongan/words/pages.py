@@ -68,6 +68,7 @@ def page(
         mark=mark if mode is Mode.DRILL else "",
         title=title,
         text=text,
+        alert_kind="page",
     )
 
 

@@ -22,7 +22,7 @@ from kentongan.words import drafting
 from kentongan.words.hazards import library as read_library
 from kentongan.words.late import late_values
 from kentongan.words.rendering import Target, render
-from sandbox import facebook, whatsapp
+from sandbox import facebook, smtp, webhook, whatsapp
 from sandbox.server import Sandbox
 from tests.channels.contract import SINCE
 from tests.channels.scripted import Reply, Request, ScriptedServer
@@ -38,6 +38,8 @@ SENDERS = {
     "X": "sandbox-x-token",
     "FACEBOOK": facebook.token("default"),
     "WHATSAPP": whatsapp.token("default"),
+    "MAIL": smtp.password("default"),
+    "PARTNER": webhook.secret("default"),
 }
 AGENCY = Agency.model_validate(
     {
@@ -127,6 +129,17 @@ def configured(sandbox: Sandbox, server: ScriptedServer, tmp_path: Path, mode: M
                 token=secret("WHATSAPP"),
                 templates=templates,
             ),
+            "mail": instance(
+                "smtp",
+                base_url=sandbox.base_url("smtp"),
+                audience="all",
+                username=smtp.USERNAME,
+                password=secret("MAIL"),
+                sender="siaga@siaga.example",
+                sender_name=AGENCY.name,
+                list_id="siaga.siaga.example",
+            ),
+            "partner": instance("webhook", base_url=sandbox.base_url("webhook"), secret=secret("PARTNER")),
             "feed": instance(
                 "cap_feed", base_url=AGENCY.link, directory=tmp_path, title="Peringatan", author=AGENCY.name
             ),
@@ -200,9 +213,10 @@ def job(message: Rendered, channel: Channel, person: str = "+628120000001") -> J
         sent=NOW,
     )
     to = None
-    if message.instance in ("bot", "sms", "wa"):
+    if message.instance in ("bot", "sms", "wa", "mail"):
         assert channel.traits.family is not None
-        to = Address(channel.traits.family, person if channel.traits.family == "phone" else "77001")
+        reached_at = {"phone": person, "telegram": "77001", "email": "siti@people.example"}
+        to = Address(channel.traits.family, reached_at[channel.traits.family])
     return Job(f"key-{message.instance}-{message.language}", to, SINCE, values)
 
 

@@ -114,7 +114,7 @@ class TestWebhook(WireContract):
     # --- what leaves -------------------------------------------------------------------------------------
 
     async def test_a_receiver_finds_the_alert_and_a_signature_that_fits(self, server: ScriptedServer) -> None:
-        message = self.message(link="https://siaga.example/K7Q4", kind="all-clear")
+        message = self.message(link="https://siaga.example/K7Q4", alert_kind="all-clear")
         async with self.opened(self.configured(server.base_url, feed="https://siaga.example/")) as channel:
             await channel.send(message, [self.job()], None)
         (request,) = server.requests
