@@ -18,7 +18,20 @@ from sqlalchemy import Row
 from kentongan.clock import Clock, Milliseconds, Process
 from kentongan.delivery import Evidence
 from kentongan.errors import KentonganError, Refused
-from kentongan.ledger import Ledger, Read, Write, alerts, outcomes, planning, receipts, senders, threads, views, work
+from kentongan.ledger import (
+    Ledger,
+    Read,
+    Write,
+    alerts,
+    outcomes,
+    planning,
+    receipts,
+    senders,
+    steps,
+    threads,
+    views,
+    work,
+)
 from kentongan.ledger.work import OpenDispatch
 from kentongan.pace import Pace
 from kentongan.plan import PUBLIC, Plan
@@ -392,6 +405,9 @@ class Dispatcher:
             lambda write: outcomes.clock_set_back(write, alert_id=alert_id, dispatched_at=dispatched_at)
         ):
             self.wake(alert_id)
+        await self.ledger.write_soon(
+            lambda write: steps.clock_set_back(write, alert_id=alert_id, dispatched_at=dispatched_at)
+        )
 
     async def _close_overdue(self, alert_id: str, instance: str) -> None:
         while await self.ledger.write_soon(lambda write: outcomes.close_overdue(write, alert_id, instance)):
@@ -402,6 +418,9 @@ class Dispatcher:
             await self.ledger.write_soon(receipts.match_kept)
         if self.ledger.read(views.has_expired):
             await self.ledger.write_soon(alerts.end_expired)
+        # Whose next channel or group it is; the owner of the dispatch finds what is planned here.
+        while self.ledger.read(steps.is_due) and await self.ledger.write_soon(steps.advance):
+            self.wake()
 
     def _probe(self, wanted: set[str]) -> None:
         """Asks held instances that an open dispatch needs whether they would pass again; waits for none of them."""

@@ -7,7 +7,6 @@ prepared → dispatched            (a correction, approved with its alert)
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import hashlib
 import json
@@ -20,7 +19,7 @@ from sqlalchemy import func, insert, select, update
 from kentongan.alert import Draft, Kind
 from kentongan.clock import Milliseconds, to_milliseconds
 from kentongan.errors import BadInput, Refused
-from kentongan.ledger import schema, threads
+from kentongan.ledger import schema, steps, threads
 from kentongan.ledger.ledger import Read, Write, canonical, digest
 from kentongan.ledger.planning import plan_public
 from kentongan.plan import Plan
@@ -238,12 +237,14 @@ def rendering_digest(alert_id: str, instance: str, language: str, content: str) 
 
 
 def renderings(read: Read, alert_id: str) -> list[Rendered]:
-    """The messages of an alert, by instance and language."""
+    """The messages of an alert, by instance and language; without a picture that is not there as it was approved."""
     table = schema.rendering
     rows = read.execute(
         select(table.c.content).where(table.c.alert_id == alert_id).order_by(table.c.instance, table.c.language)
     )
-    return [rendered_from_json(row.content) for row in rows]
+    messages = [rendered_from_json(row.content) for row in rows]
+    kept = pictures.contents(read, {media.digest for message in messages for media in message.media})
+    return [message.with_pictures(kept) for message in messages]
 
 
 def rendering_digests(read: Read, alert_id: str) -> dict[str, str]:
@@ -254,23 +255,22 @@ def rendering_digests(read: Read, alert_id: str) -> dict[str, str]:
 
 
 def rendered_to_json(message: Rendered) -> str:
-    """A rendering as the ledger keeps it."""
-
-    def plain(value: object) -> object:
-        if isinstance(value, bytes):
-            return base64.b64encode(value).decode("ascii")
-        raise TypeError(type(value).__name__)
-
-    return json.dumps(
-        dataclasses.asdict(message), default=plain, sort_keys=True, ensure_ascii=False, separators=(",", ":")
-    )
+    """A rendering as the ledger keeps it: of its pictures the digests, for the ledger keeps each of them once."""
+    plain = {
+        **dataclasses.asdict(dataclasses.replace(message, media=())),
+        "media": [
+            {"name": each.name, "media_type": each.media_type, "digest": each.digest, "description": each.description}
+            for each in message.media
+        ],
+    }
+    return json.dumps(plain, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def rendered_from_json(content: str) -> Rendered:
-    """The rendering that `rendered_to_json` wrote."""
+    """The rendering that `rendered_to_json` wrote; its pictures have no content yet."""
     fields = json.loads(content)
     fields["mode"] = Mode(fields["mode"])
-    fields["media"] = tuple(Media(**{**m, "content": base64.b64decode(m["content"])}) for m in fields["media"])
+    fields["media"] = tuple(Media(**{**each, "content": b""}) for each in fields["media"])
     fields["documents"] = tuple(Document(**d) for d in fields["documents"])
     if (template := fields.get("template")) is not None:
         fields["template"] = Template(**{**template, "parameters": tuple(template["parameters"])})
@@ -417,6 +417,7 @@ def dispatch(
         set={"state": "dispatched"},
     )
     plan_public(write, alert_id, plan)
+    steps.begin(write, alert_id, plan)
 
 
 def _refuse_overtaken(read: Read, alert_id: str, earlier: Sequence[str]) -> None:

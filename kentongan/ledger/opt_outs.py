@@ -7,7 +7,7 @@ that it covers addresses they get later.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kentongan.ledger.ledger import Read, Write
@@ -112,12 +112,12 @@ def counted(read: Read) -> dict[str, int]:
     return {row.family: row.n for row in read.sql("SELECT family, count(*) AS n FROM opt_out GROUP BY family").all()}
 
 
-def overridden(read: Read, alert_id: str, deliveries: Iterable[int]) -> int:
-    """How many of these deliveries go to addresses that have opted out."""
+def overridden(read: Read, alert_id: str, after: int) -> int:
+    """How many of an alert's deliveries planned after the delivery `after` go to addresses that have opted out."""
     return int(
         read.sql(
             "SELECT count(*) FROM delivery d JOIN address a ON a.id = d.address_id WHERE d.alert_id = :alert"
-            f" AND d.id IN (SELECT value FROM json_each(:ids)) AND NOT ({NOT_OPTED_OUT})",
-            {"alert": alert_id, "ids": json.dumps(list(deliveries))},
+            f" AND d.id > :after AND NOT ({NOT_OPTED_OUT})",
+            {"alert": alert_id, "after": after},
         ).scalar_one()
     )

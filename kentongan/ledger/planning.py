@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import Row
 
 from kentongan.area.codes import Within
-from kentongan.ledger import threads
+from kentongan.clock import Milliseconds
+from kentongan.ledger import opt_outs, threads
 from kentongan.ledger.ledger import Read, Write, canonical, digest
 from kentongan.ledger.reach import reach_condition
 from kentongan.ledger.within import within_condition
@@ -39,14 +40,14 @@ def plan_public(write: Write, alert_id: str, plan: Plan) -> None:
             }
             for language in instance.languages
         ]
-        before = _last_id(write)
+        before = last_id(write)
         write.sql(
             "INSERT INTO delivery (key, alert_id, instance, language, family, unique_by, deliver_by, stage, action,"
             f" due_at) VALUES ({_HEX}, :alert, :instance, :language, 'public', :unique_by, :deliver_by, 'planned',"
             " 'send', :now)",
             rows,
         )
-        _record_planned(write, alert_id, instance.name, before)
+        record_planned(write, alert_id, instance.name, before)
 
 
 def expand(write: Write, alert_id: str, plan: Plan, size: int) -> bool:
@@ -59,12 +60,12 @@ def expand(write: Write, alert_id: str, plan: Plan, size: int) -> bool:
         position = cursor.get(part, 0)
         if position == "done":
             continue
-        before = _last_id(write)
+        before = last_id(write)
         if part == instance.name:
             reached = _people_chunk(write, alert_id, plan, instance, int(position), size)
         else:
-            reached = _follow_chunk(write, alert_id, instance, int(position), size)
-        _record_planned(write, alert_id, instance.name, before)
+            reached = _follow_chunk(write, alert_id, plan, instance, int(position), size)
+            record_planned(write, alert_id, instance.name, before)
         cursor[part] = "done" if reached is None else reached
         _move(write, "dispatch.advanced", alert_id, {"cursor": canonical(cursor)})
         return True
@@ -77,8 +78,9 @@ def _parts(plan: Plan) -> Iterator[tuple[str, PlannedInstance]]:
     for instance in plan.instances:
         if plan.predecessor is not None:
             yield f"{instance.name}/follow", instance
-    for instance in plan.instances:
-        if instance.family != PUBLIC and plan.kind.widens:
+    # Who is written to at once on a channel that a fallback comes to is known when the channels before it are done.
+    for instance in sorted(plan.instances, key=lambda each: bool(plan.following.waits_for(each.name))):
+        if instance.family != PUBLIC and plan.kind.widens and instance.name not in plan.following.spare:
             yield instance.name, instance
 
 
@@ -99,39 +101,86 @@ def _people_chunk(
     ).one()
     if upto.last is None:
         return None
+    chunk = {"cursor": cursor, "upto": upto.last}
+    held, parameters = _held_back(plan, instance)
+    plan_people(
+        write, alert_id, plan, instance, f"a.id > :cursor AND a.id <= :upto AND {held}", {**chunk, **parameters}
+    )
+    return int(upto.last) if upto.found == size else None
+
+
+def plan_people(
+    write: Write,
+    alert_id: str,
+    plan: Plan,
+    instance: PlannedInstance,
+    condition: str,
+    parameters: Mapping[str, Any],
+    *,
+    unique_by: str = "a.hash",
+    deliver_by: Milliseconds | None = None,
+    most: int = -1,
+) -> int:
+    """Plans a delivery to each of an instance's people who meet `condition` on address `a` and person `p`.
+
+    They get it in their own language. Whoever has one of that `unique_by` in this alert gets no other; returns how many
+    were planned.
+    """
     assert instance.audience is not None
-    chunk = {"family": instance.family, "cursor": cursor, "upto": upto.last}
-    spoken = write.sql(
-        "SELECT DISTINCT p.language FROM address a JOIN person p ON p.id = a.person_id WHERE a.family = :family"
-        " AND a.id > :cursor AND a.id <= :upto AND p.language IS NOT NULL",
-        chunk,
-    ).scalars()
-    chosen = {language: choose_language(language, instance.languages) for language in spoken.all()}
-    condition, parameters = audience_condition(instance.audience, within=instance.within)
-    reachable, own = reach_condition(plan.reach)
-    parameters |= own
-    write.sql(
+    belongs, own = audience_condition(instance.audience, within=instance.within)
+    reachable, named = reach_condition(plan.reach)
+    where = (
+        f" FROM address a JOIN person p ON p.id = a.person_id WHERE a.family = :family AND a.active = 1 AND {condition}"
+    )
+    everything = {"family": instance.family, "alert": alert_id, "instance": instance.name, **parameters, **own, **named}
+    spoken = write.sql(f"SELECT DISTINCT p.language{where}", everything).scalars()
+    chosen = {language: choose_language(language, instance.languages) for language in spoken.all() if language}
+    before = last_id(write)
+    planned = write.sql(
         "INSERT INTO delivery (key, alert_id, instance, language, family, unique_by, person_id, address_id,"
         " deliver_by, stage, action, due_at)"
         f" SELECT {_HEX}, :alert, :instance,"
         " coalesce((SELECT value FROM json_each(:chosen) WHERE key = p.language), :first),"
-        " a.family, a.hash, a.person_id, a.id, :deliver_by, 'planned', 'send', :now"
-        " FROM address a JOIN person p ON p.id = a.person_id"
-        f" WHERE a.family = :family AND a.active = 1 AND a.id > :cursor AND a.id <= :upto AND {condition}"
-        f" AND {reachable}"
-        " ORDER BY a.id ON CONFLICT DO NOTHING",
+        f" a.family, {unique_by}, a.person_id, a.id, :deliver_by, 'planned', 'send', :now{where}"
+        f" AND {belongs} AND {reachable} ORDER BY a.id LIMIT :most ON CONFLICT DO NOTHING",
         {
-            "alert": alert_id,
-            "instance": instance.name,
+            **everything,
             "chosen": json.dumps(chosen),
             "first": instance.languages[0],
-            "deliver_by": instance.deliver_by,
+            "deliver_by": instance.deliver_by if deliver_by is None else deliver_by,
             "now": write.now,
-            **chunk,
-            **parameters,
+            "most": most,
         },
-    )
-    return int(upto.last) if upto.found == size else None
+    ).rowcount
+    if plan.reach.despite_opt_outs and planned:
+        against = opt_outs.overridden(write, alert_id, before)
+        if against:
+            write.event("opt_outs.overridden", alert=alert_id, instance=instance.name, count=against)
+    record_planned(write, alert_id, instance.name, before)
+    return planned
+
+
+def _held_back(plan: Plan, instance: PlannedInstance) -> tuple[str, dict[str, str]]:
+    """The SQL condition on person `p` that it is their turn at dispatch, with its parameters.
+
+    Whoever a fallback's first channel writes to waits for it on the next; later groups of an escalation wait for the
+    first.
+    """
+    conditions = ["1"]
+    parameters: dict[str, str] = {}
+    before = plan.following.waits_for(instance.name)
+    if before:
+        conditions.append(
+            "NOT EXISTS (SELECT 1 FROM delivery w WHERE w.person_id = p.id AND w.alert_id = :alert"
+            " AND w.instance IN (SELECT value FROM json_each(:before)))"
+        )
+        parameters["before"] = json.dumps(sorted(before))
+    member = "EXISTS (SELECT 1 FROM person_group g WHERE g.person_id = p.id AND g.name"
+    for number, (first, later) in enumerate(plan.following.later_groups(instance.name)):
+        waiting = f"IN (SELECT value FROM json_each(:later_{number})))"
+        conditions.append(f"({member} = :first_{number}) OR NOT {member} {waiting})")
+        parameters |= {f"first_{number}": first, f"later_{number}": json.dumps(later)}
+    return " AND ".join(conditions), parameters
 
 
 def audience_condition(
@@ -188,7 +237,9 @@ def _follow(write: Write, alert_id: str, planned: PlannedInstance, condition: st
     )
 
 
-def _follow_chunk(write: Write, alert_id: str, instance: PlannedInstance, cursor: int, size: int) -> int | None:
+def _follow_chunk(
+    write: Write, alert_id: str, plan: Plan, instance: PlannedInstance, cursor: int, size: int
+) -> int | None:
     chunk: dict[str, Any] = {
         "thread": json.dumps(threads.others(write, alert_id)),
         "instance": instance.name,
@@ -207,13 +258,21 @@ def _follow_chunk(write: Write, alert_id: str, instance: PlannedInstance, cursor
         alert_id,
         instance,
         "d.alert_id IN (SELECT value FROM json_each(:thread)) AND d.instance = :instance AND d.id > :cursor"
-        f" AND d.id <= :upto AND d.result IN ({threads.REACHED_SQL})",
+        f" AND d.id <= :upto AND d.result IN ({threads.REACHED_SQL}){_still_wanted(plan)}",
         thread=chunk["thread"],
         instance=instance.name,
         cursor=cursor,
         upto=upto.last,
     )
     return int(upto.last) if upto.found == size else None
+
+
+def _still_wanted(plan: Plan) -> str:
+    """The SQL condition on an earlier delivery `d` that more news are wanted there; what takes words back goes to all."""
+    if plan.kind.takes_back or plan.reach.despite_opt_outs:
+        return ""
+    address = f"SELECT 1 FROM address a WHERE a.id = d.address_id AND {opt_outs.NOT_OPTED_OUT}"
+    return f" AND (d.address_id IS NULL OR EXISTS ({address}))"
 
 
 def follow_late(write: Write, delivery: Row[Any]) -> None:
@@ -230,16 +289,18 @@ def follow_late(write: Write, delivery: Row[Any]) -> None:
             instance = plan.instance(delivery.instance)
         except KeyError:
             continue
-        before = _last_id(write)
+        before = last_id(write)
         _follow(write, release.alert_id, instance, "d.id = :id", id=delivery.id)
-        _record_planned(write, release.alert_id, delivery.instance, before)
+        record_planned(write, release.alert_id, delivery.instance, before)
 
 
-def _last_id(write: Write) -> int:
+def last_id(write: Write) -> int:
+    """Id of the delivery that was planned last, of whatever alert."""
     return int(write.sql("SELECT coalesce(max(id), 0) FROM delivery").scalar_one())
 
 
-def _record_planned(write: Write, alert_id: str, instance: str, before: int) -> None:
+def record_planned(write: Write, alert_id: str, instance: str, before: int) -> None:
+    """Puts on record what was planned for an instance after the delivery `before`."""
     rows = planned_rows(write, alert_id, instance, before, None)
     if rows:
         write.event(
