@@ -40,7 +40,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class _Name:
-    """One name, as compared: all of its words, those without the leading `kind`, and that kind ("" where none)."""
+    """One name, as compared: all of its words, those without its `kind`, and that kind ("" where none)."""
 
     whole: str
     bare: str
@@ -134,10 +134,11 @@ class Index:
         whole = self._aliases.get(whole, whole)
         words = whole.split(" ")
         for length in range(min(3, len(words) - 1), 0, -1):
-            kind = self._kinds.get(" ".join(words[:length]))
-            if kind is not None:
-                bare = " ".join(words[length:])
-                return _Name(whole, self._aliases.get(bare, bare), kind)
+            for stated, rest in ((words[:length], words[length:]), (words[-length:], words[:-length])):
+                kind = self._kinds.get(" ".join(stated))
+                if kind is not None:
+                    bare = " ".join(rest)
+                    return _Name(whole, self._aliases.get(bare, bare), kind)
         return _Name(whole, whole, "")
 
 

@@ -51,6 +51,7 @@ def read_regions(
         if own is not None:
             headings[field] = (own.lower(),)
     seen = _Seen()
+    faulty = False
     try:
         for found in _found(file, place, headings):
             if not isinstance(found, Found):
@@ -67,7 +68,7 @@ def read_regions(
         raise BadInput(f"{place} is not UTF-8; save it as UTF-8") from None
     except OSError as error:
         raise BadInput(f"{place} cannot be read: {error.strerror}") from None
-    if not seen.lines:
+    if not (seen.lines or faulty):
         raise BadInput(f"{place} holds no region that can be read; it needs a `code` in each row or feature")
     yield from seen.remarks()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 
@@ -29,7 +30,8 @@ def inserted(lines: Iterable[str], place: str) -> Iterator[Found | Fault | Remar
     number = 0
     begun = 1  # the line where `text` begins
     in_comment = False
-    for line in lines:
+    # The empty last line says that no more will come to end a row that has begun.
+    for line in itertools.chain(lines, [""]):
         number += 1
         if columns is None and not text.strip():
             text, begun = "", number
@@ -60,7 +62,7 @@ def inserted(lines: Iterable[str], place: str) -> Iterator[Found | Fault | Remar
                 break
             row = _ROW.match(text)
             if row is None:
-                if number - begun < _MOST_LINES and text.startswith("("):
+                if line and number - begun < _MOST_LINES and text.startswith("("):
                     break
                 yield _broken(begun)
                 _, _, text = text.partition("\n")
@@ -69,8 +71,6 @@ def inserted(lines: Iterable[str], place: str) -> Iterator[Found | Fault | Remar
             yield _row(row.group(), columns, begun)
             begun += row.group().count("\n")
             text = text[row.end() :]
-    if columns is not None and text.strip():
-        yield _broken(begun)
 
 
 def _broken(line: int) -> Fault:
