@@ -268,7 +268,7 @@ def _follow_chunk(
 
 
 def _still_wanted(plan: Plan) -> str:
-    """The SQL condition on an earlier delivery `d` that more news are wanted there; what takes words back goes to all."""
+    """The SQL condition on an earlier delivery `d` that more is wanted there; what takes words back goes to all."""
     if plan.kind.takes_back or plan.reach.despite_opt_outs:
         return ""
     address = f"SELECT 1 FROM address a WHERE a.id = d.address_id AND {opt_outs.NOT_OPTED_OUT}"

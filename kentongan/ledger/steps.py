@@ -102,7 +102,7 @@ def _key(row: Row[Any]) -> dict[str, Any]:
 
 def _deliver_by(row: Row[Any], instance: PlannedInstance, now: Milliseconds) -> Milliseconds:
     """As long from now as the channel was given from the dispatch, and not after the alert's own end."""
-    within = now + instance.deliver_by - row.dispatched_at
+    within: Milliseconds = now + instance.deliver_by - row.dispatched_at
     return within if row.expires_at is None else min(within, int(row.expires_at))
 
 
@@ -117,8 +117,8 @@ def _reached(plan: Plan, fallback: Fallback) -> tuple[str, dict[str, str]]:
     chain = (*fallback.on, *fallback.to)
     silent = [each.name for each in plan.instances if each.name in chain and not each.receipts]
     condition = (
-        "EXISTS (SELECT 1 FROM delivery r WHERE r.person_id = x.person_id AND r.alert_id = :alert AND (r.result = 'read'"
-        " OR (r.result = 'delivered' AND r.instance IN (SELECT value FROM json_each(:chain)))"
+        "EXISTS (SELECT 1 FROM delivery r WHERE r.person_id = x.person_id AND r.alert_id = :alert"
+        " AND (r.result = 'read' OR (r.result = 'delivered' AND r.instance IN (SELECT value FROM json_each(:chain)))"
         " OR (r.result = 'accepted' AND r.instance IN (SELECT value FROM json_each(:silent)))))"
     )
     return condition, {"chain": json.dumps(chain), "silent": json.dumps(silent)}
@@ -179,7 +179,8 @@ def _fall_back(write: Write, row: Row[Any], plan: Plan, fallback: Fallback, size
 
 # --- Escalations: the next group ---------------------------------------------------------------------------
 
-_MEMBER = "EXISTS (SELECT 1 FROM person_group g WHERE g.person_id = p.id AND g.name IN (SELECT value FROM json_each(:groups)))"
+_GROUPS = "SELECT value FROM json_each(:groups)"
+_MEMBER = f"EXISTS (SELECT 1 FROM person_group g WHERE g.person_id = p.id AND g.name IN ({_GROUPS}))"
 
 
 def _escalate(write: Write, row: Row[Any], plan: Plan, escalation: Escalation, size: int) -> None:
@@ -265,7 +266,8 @@ def _has_work(read: Read, row: Row[Any], plan: Plan) -> bool:
     if row.kind == ESCALATION:
         escalation = plan.following.escalations[row.number]
         asked = escalation.groups[: max(0, row.position) + 1]
-        return answers.told(read, row.alert_id, _MEMBER, {"groups": json.dumps(asked)}) < escalation.until
+        answered = answers.told(read, row.alert_id, _MEMBER, {"groups": json.dumps(asked)})
+        return answered < escalation.until
     fallback = plan.following.fallbacks[row.number]
     reached, parameters = _reached(plan, fallback)
     return (
