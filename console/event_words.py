@@ -117,6 +117,7 @@ WORDS: Mapping[str, Callable[[_Data], str]] = {
     "officer.pager": lambda data: f"{data.get('officer')} can be paged by {data.get('family')}",
     "officer.unpaged": lambda data: f"{data.get('officer')} is no longer paged by {data.get('family')}{_by(data)}",
     "officer.exported": lambda data: f"sealed key of {data.get('officer')} written for another machine{_by(data)}",
+    "picture.stored": lambda data: f"a picture of {data.get('size', 0):,} bytes is kept",
     "sheet.issued": lambda data: f"{data.get('officer')} has a new sheet of one-time codes",
     "sheet.replaced": lambda data: f"an earlier sheet of {data.get('officer')} ended",
     "sheet.spent": lambda data: f"{data.get('officer')} said a one-time code, taken down{_by(data)}",

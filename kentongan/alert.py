@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue
 from kentongan import cap
 from kentongan.cap.model import Severity, Status, Urgency
 from kentongan.errors import Refused
+from kentongan.pictures import Picture
 from kentongan.seam import Mode
 
 
@@ -50,9 +51,9 @@ class Draft(BaseModel):
 
     `cap` carries our own sender and identifier. `facts` are the values of the hazard's fields as its `hazard.yaml`
     types them (numbers, texts, lists of texts, times as ISO 8601 with a zone); empty for an imported CAP alert,
-    whose words stand in its info blocks. `languages` are those it can be rendered in, first one first. `evidence` is
-    what an all-clear rests on, in an officer's words, for approver and record; `issuers_end`: it passes on the
-    issuer's own end message.
+    whose words stand in its info blocks. `languages` are those it can be rendered in, first one first. `pictures`
+    go with the alert's own messages, never with what withdraws it. `evidence` is what an all-clear rests on, in an
+    officer's words, for approver and record; `issuers_end`: it passes on the issuer's own end message.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,6 +63,7 @@ class Draft(BaseModel):
     facts: Mapping[str, JsonValue] = {}
     languages: tuple[str, ...]
     origin: Origin | None = None
+    pictures: tuple[Picture, ...] = ()
     evidence: str = ""
     issuers_end: bool = False
     warnings: tuple[str, ...] = ()

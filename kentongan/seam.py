@@ -60,12 +60,16 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """One picture or recording, frozen at approval; `description` is its alternative text."""
+    """One picture or recording, frozen at approval; `description` is its alternative text.
+
+    `digest` is the SHA-256 by which the ledger keeps it, and which officers sign.
+    """
 
     name: str
     media_type: str
     content: bytes = field(repr=False)
     description: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,13 @@ class Rendered:
     documents: tuple[Document, ...] = ()
     template: Template | None = None
     alert_kind: str = "alert"
+
+    def with_pictures(self, contents: Mapping[str, bytes]) -> Rendered:
+        """Returns this message with the content of its media by digest; those that are not there are left out."""
+        there = (media for media in self.media if media.digest in contents)
+        return dataclasses.replace(
+            self, media=tuple(dataclasses.replace(media, content=contents[media.digest]) for media in there)
+        )
 
     def filled(self, values: Mapping[str, str]) -> Rendered:
         """Returns this message with every slot filled; raises KeyError for a slot without a value."""

@@ -19,7 +19,7 @@ from sqlalchemy import func, insert, select, update
 from kentongan.alert import Draft, Kind
 from kentongan.clock import Milliseconds, to_milliseconds
 from kentongan.errors import BadInput, Refused
-from kentongan.ledger import schema, steps, threads
+from kentongan.ledger import pictures, schema, steps, threads
 from kentongan.ledger.ledger import Read, Write, canonical, digest
 from kentongan.ledger.planning import plan_public
 from kentongan.plan import Plan

@@ -15,6 +15,7 @@ from kentongan.ledger.ledger import Read, canonical, digest
 from kentongan.ledger.officers import officer_digest
 from kentongan.ledger.outcomes import attempt_reason
 from kentongan.ledger.planning import planned_rows, static_digest
+from kentongan.pictures import digest_of
 
 UNTRACKED = {
     # Who holds a row at this moment; an intent records its sender for good, on the attempt.
@@ -22,7 +23,7 @@ UNTRACKED = {
 }
 """Columns, by table, that no event speaks of (docs/ledger.md)."""
 
-_FAMILIES = ("alert", "dispatch", "officer", "sheet", "review")
+_FAMILIES = ("alert", "dispatch", "officer", "sheet", "review", "picture")
 """The events that speak of rows which are no deliveries."""
 
 _FRESH_DELIVERY: Mapping[str, Any] = {
@@ -118,10 +119,12 @@ def check_rows(read: Read, differences: list[Difference]) -> None:
                 digests["officer", data["officer"]] = data["digest"]
             case "sheet.issued":
                 digests["sheet", data["sheet"]] = data["digest"]
+            case "picture.stored":
+                digests["picture", data["picture"]] = data["picture"]
             case "review.opened":
                 digests["review", alert] = canonical(data["set"]["alert_id"])
         family = event.type.partition(".")[0]
-        key = (family, data[family] if family in ("officer", "sheet") else alert)
+        key = (family, data[family] if family in ("officer", "sheet", "picture") else alert)
         if "set" in data:
             moved.setdefault(key, {}).update(data["set"])
 
@@ -163,6 +166,8 @@ def _rows(read: Read) -> Iterator[tuple[tuple[str, str], str, dict[str, Any]]]:
         yield ("dispatch", str(row["alert_id"])), digest(str(row["plan"])), row
     for row in table("code_sheet"):
         yield ("sheet", str(row["id"])), sheet_digest(row), row
+    for row in table("picture"):
+        yield ("picture", str(row["digest"])), digest_of(row["content"]), row
     for row in table("review"):
         # All its columns move, so that replaying finds every change; here it only counts that it is there.
         yield ("review", str(row["alert_id"])), canonical(row["alert_id"]), row
