@@ -47,7 +47,7 @@ def installation(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPat
         "APP": whatsapp.app_secret("default"),
     }.items():
         monkeypatch.setenv(f"TEST_META_{name}", value)
-    common = {"mode": "drill", "sandbox": True}
+    common = {"mode": "drill", "sandbox": True, "deadline": 2.0}
     templates = [
         {
             "kind": kind,
@@ -167,6 +167,7 @@ async def test_citizens_read_what_officers_approved_and_every_status_is_on_recor
     assert not any(counts["duplicates"] for counts in sandbox.counts().values())
 
 
+@pytest.mark.slow
 async def test_lost_answers_are_settled_by_look_up_and_by_status_without_a_second_message(
     sandbox: Sandbox, running: Running
 ) -> None:
