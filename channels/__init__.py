@@ -8,9 +8,10 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kentongan.errors import BadConfig
+from kentongan.seam import Mode
 
 if TYPE_CHECKING:
     import httpx
@@ -57,6 +58,14 @@ def limits(settings: InstanceSettings) -> Limits:
     if not isinstance(settings, ChannelSettings):
         raise TypeError(f"settings of kind {settings.kind!r} are not of that kind's own model")
     return settings.limits()
+
+
+def default_limits(kind: str) -> Limits:
+    """What an instance of this kind allows whose config sets no limits of its own."""
+    # A kind's own limits need none of the fields that only a config can give.
+    model: type[Any] = settings_model(kind)
+    found: Limits = model.model_construct(kind=kind, mode=Mode.LIVE).limits()
+    return found
 
 
 def open(  # the word of the design: `channels.open(settings)`

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import channels
-from kentongan.seam import Limits, Mode, Traits
+from kentongan.seam import Traits
 from kentongan.settings import InstanceSettings
 
 _INTRODUCTION = """\
@@ -44,7 +44,7 @@ def page() -> str:
 
 
 def _row(kind: str) -> str:
-    traits, limits = channels.traits(kind), _limits(kind)
+    traits, limits = channels.traits(kind), channels.default_limits(kind)
     cells = (
         f"[{kind}](#{kind})",
         _readers(traits),
@@ -56,13 +56,6 @@ def _row(kind: str) -> str:
         f"{limits.deliver_within / 60:g} min",
     )
     return f"| {' | '.join(cells)} |"
-
-
-def _limits(kind: str) -> Limits:
-    # A kind's own limits need none of the fields that only a config can give.
-    model: type[Any] = channels.settings_model(kind)
-    limits: Limits = model.model_construct(kind=kind, mode=Mode.LIVE).limits()
-    return limits
 
 
 def _readers(traits: Traits) -> str:

@@ -21,7 +21,7 @@ from kentongan.words.composing import composer
 from kentongan.words.context import Earlier, Telling, context
 from kentongan.words.drafting import place_names
 from kentongan.words.hazards import GENERAL, Hazard, HazardLibrary
-from kentongan.words.languages import Language
+from kentongan.words.languages import BRIEF, Language
 from kentongan.words.late import late_values
 from kentongan.words.scales import SaidLevel
 from kentongan.words.shortening import Budget, Shortener
@@ -69,7 +69,7 @@ def say(
     spoken, zone = library.languages[language], ZoneInfo(agency.timezone)
     draft = specimen_draft(hazard, specimen, kind=kind, agency=agency, status=Status.ACTUAL, now=now)
     blocks, tellings = {}, {}
-    for block in spoken.forms:
+    for block in (*spoken.forms, BRIEF) if spoken.whole else spoken.forms:
         tellings[block] = Telling()
         names = context(
             draft,
@@ -133,7 +133,7 @@ def _incomplete(said: Said, block: str) -> Iterator[str]:
         yield "does not name the hazard"
     if block == "headline":
         return
-    if said.agency.name not in text:
+    if (said.agency.names.get(said.language.code) or said.agency.name) not in text:
         yield "does not name its source"
     if not any(place in text for place in _places(said)):
         yield "does not name the place"

@@ -26,7 +26,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from kentongan.cap.model import MsgType
 from kentongan.words.cleaning import PARAGRAPH, clean
 from kentongan.words.hazards import Words
-from kentongan.words.languages import BLOCKS
+from kentongan.words.languages import BRIEF, FORMS
 
 
 class TemplateFault(Exception):
@@ -80,26 +80,33 @@ class Composer:
         Words may take over the alert's own with `alert("short")`, and ask with `about("event")` for the line that the
         hazard has in its file, or else shares.
         """
-        template = words if isinstance(words, str) else words.kind
-        text = self._text(template, block, names if isinstance(words, str) else self._with_words(words, names))
+        text = self._text(words, block, names) if isinstance(words, str) else self._said(words, block, names)
         paragraphs = tuple(_tidy(part) for part in text.split(PARAGRAPH))
         return tuple(part for part in paragraphs if part)
 
-    def _with_words(self, words: Words, names: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The same names, with the two functions by which one file of words calls upon another."""
+    def _said(self, words: Words, block: str, names: Mapping[str, Any]) -> str:
+        """One block, with the two functions by which one file of words calls upon another."""
+        template = words.kind
+        if block == BRIEF and not (self._is_there(template) and self._has(template, block)):
+            template = words.shared
 
-        def alert(block: str) -> str:
+        def alert(other: str) -> str:
+            if words.alert is None:
+                raise LookupError("the words of an alert have no alert before them")
             # What the message does is said by the words that call: the alert's are not to say it again.
-            return self._text(words.alert, block, {**every, "msg_type": MsgType.ALERT.value})
+            return self._said(words.alert, other, {**every, "msg_type": MsgType.ALERT.value})
 
         def about(line: str) -> str:
-            for template in words.about:
-                if (self._root / template).is_file() and self._has(template, line):
-                    return " ".join(self._text(template, line, every).split())
+            for lines in words.about:
+                if self._is_there(lines) and self._has(lines, line):
+                    return " ".join(self._text(lines, line, every).split())
             raise TemplateFault(f"templates/{words.about[0]} has no block {line}", "add the line")
 
         every: dict[str, Any] = {**names, "alert": alert, "about": about}
-        return every
+        return self._text(template, block, every)
+
+    def _is_there(self, template: str) -> bool:
+        return (self._root / template).is_file()
 
     def _has(self, template: str, block: str) -> bool:
         with self._faults(template):
@@ -167,8 +174,8 @@ def _declared(name: str, markup: bool, tree: nodes.Template) -> Layout:
             except nodes.Impossible:
                 continue
     forms = tuple(declared.get("forms") or ())
-    if not forms or any(form not in BLOCKS for form in forms):
-        raise TemplateFault(f"templates/{name} declares no forms", f"set forms to a list of {', '.join(BLOCKS)}")
+    if not forms or any(form not in FORMS for form in forms):
+        raise TemplateFault(f"templates/{name} declares no forms", f"set forms to a list of {', '.join(FORMS)}")
 
     def one_of(option: str, default: str, other: str) -> Any:
         value = declared.get(option, default)

@@ -127,6 +127,7 @@ def context(
         unit = f" {declared.unit}" if declared.unit else ""
         return tuple(f"{place(key)} {_shortest(value, number)}{unit}" for key, value in given.items())
 
+    gravest = drafted.said_level(draft.facts, language)
     facts = {}
     for key, declared in hazard.own_fields.items():
         if declared.type in ("levels", "times", "measures"):
@@ -156,12 +157,13 @@ def context(
             "headline": text(info.headline if info else None).replace(PARAGRAPH, " "),
             "description": text("\n\n".join(dict.fromkeys(other.description or "" for other in infos))),
             "instruction": text("\n\n".join(dict.fromkeys(other.instruction or "" for other in infos)))
-            or (_graded_action(draft, drafted, language) if hazard.name != drafted.name else ""),
+            or (gravest.action if gravest and hazard.name != drafted.name else ""),
             "contact": clean(info.contact or "") if info else "",
         },
         "code": code,
         "link": link,
         "follows": earlier is not None,
+        "gravest": gravest,
         "alert": _unbound,
         "about": _unbound,
         "sentence": lambda of: of[:1].upper() + of[1:],
@@ -190,12 +192,6 @@ def _by_level(
     """The levels with their places, gravest first."""
     order = sorted(given, key=scale.order, reverse=True)
     return tuple(LevelPlaces(scale.said(level, language), tuple(map(place, given[level]))) for level in order)
-
-
-def _graded_action(draft: Draft, drafted: Hazard, language: Language) -> str:
-    """What the issuer's level asks of people, where the general hazard stands in for a graded one."""
-    level = drafted.level(draft.facts)
-    return level.action.get(language.code, "") if level else ""
 
 
 def _shortest(value: Any, number: Callable[[float, int], str]) -> str:

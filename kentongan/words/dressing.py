@@ -12,7 +12,8 @@ from kentongan import cap
 from kentongan.alert import Draft, Kind, mode_of
 from kentongan.approved import ApprovedTemplate
 from kentongan.cap.model import Status
-from kentongan.seam import Document, Limits, Mode, Rendered, Template
+from kentongan.pictures import unfit
+from kentongan.seam import Document, Limits, Media, Mode, Rendered, Template
 from kentongan.settings import Agency
 from kentongan.words.codes import codes_in, with_language
 from kentongan.words.composing import Layout, TemplateFault, composer, message, visible, visible_page
@@ -127,7 +128,8 @@ class Dresser:
                 "shorten the facts, such as the place names",
             )
         page = self.templates.page(target.kind)
-        documents = self._documents(page, layout, code, voices, made) if page is not None else ()
+        media = self._media(target.limits, made.mark)
+        documents = self._documents(page, layout, code, voices, made, media) if page is not None else ()
         self._check(made, code, documents)
         dressed = Rendered(
             alert_id=self._alert_id,
@@ -141,6 +143,7 @@ class Dresser:
             text=made.text,
             html=made.html,
             link=self._link,
+            media=media,
             documents=documents,
             template=made.template,
             alert_kind=self._kind.value,
@@ -260,12 +263,34 @@ class Dresser:
                 raise TemplateFault(f"parameter {name} of template {chosen.name} is empty", "the provider refuses that")
         return chosen.said(parameters), Template(chosen.name, chosen.code, parameters)
 
+    def _media(self, limits: Limits, mark: str) -> tuple[Media, ...]:
+        """The draft's pictures that this channel can carry, their content still in the ledger.
+
+        What takes an alert back carries none: a map of a warning that no longer holds must not go round again. A
+        drill's are described as such, for a picture travels without the words around it.
+        """
+        allowed = limits.pictures
+        if allowed is None or not self._kind.widens:
+            return ()
+        fitting = [picture for picture in self._draft.pictures if not unfit(picture, allowed)]
+        return tuple(
+            Media(
+                name=picture.name,
+                media_type=picture.media_type,
+                content=b"",
+                description=f"{mark} {picture.description}".strip(),
+                digest=picture.digest,
+            )
+            for picture in fitting[: allowed.most]
+        )
+
     def _documents(
-        self, page: str, layout: Layout, code: str, voices: Sequence[Voice], made: _Made
+        self, page: str, layout: Layout, code: str, voices: Sequence[Voice], made: _Made, media: Sequence[Media]
     ) -> tuple[Document, ...]:
         """The CAP XML and the public page, which have room for everything."""
         sections = [self._section(layout, voice, "long", Budget(spare=True))[0] for voice in voices]
         names = {**sections[0], "sections": sections, "mark": made.mark, "code": code, "xml": "alert.xml"}
+        names["pictures"] = media
         alert = cap_document(
             self._draft,
             kind=self._kind,

@@ -92,7 +92,7 @@ def read_value(field: Field, given: JsonValue, zone: ZoneInfo, *, scale: Scale |
     if field.type in ("level", "levels"):
         if scale is None:
             raise TypeError("a level cannot be read without its scale")
-        return scale.read_level(given) if field.type == "level" else dict(scale.read_levels(given))
+        return scale.read_level(given) if field.type == "level" else scale.read_levels(given)
     return _READERS[field.type](field, given, zone)
 
 

@@ -10,7 +10,7 @@ templates/kinds/<kind>.<language>.j2              the words that all hazards sha
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -26,16 +26,16 @@ from kentongan.words.cleaning import clean
 from kentongan.words.fields import COMMON, Field, duration, read_value
 from kentongan.words.languages import Language, read_languages, read_yaml, yaml_fault
 from kentongan.words.marks import Marks
-from kentongan.words.scales import Level, Scale, read_scales
+from kentongan.words.scales import Level, SaidLevel, Scale, read_scales
 
 GENERAL = "general"
 """The hazard that can say any CAP alert, and whose short form stands in for what does not render."""
 
 RESERVED = frozenset(
     # One text, for a list of one name a line would be a page.
-    "about agency alert all_places at at_short clip code contact earlier_sent event events expires felt_places "  # noqa: SIM905
-    "follows language link listed msg_type number onset origin paragraph place_words places position reason said sent "
-    "sentence severity spare status tells withdrawn_at".split()
+    "about agency alert all_places at at_short clip code contact earlier_sent event events expires "  # noqa: SIM905
+    "felt_places follows gravest language link listed msg_type number onset origin paragraph "
+    "place_words places position reason said sent sentence severity spare status tells withdrawn_at".split()
 )
 """Names that templates know already (`kentongan.words.context`), so that no field may have them."""
 
@@ -44,12 +44,13 @@ RESERVED = frozenset(
 class Words:
     """Which templates hold the words of one hazard, kind and language.
 
-    `kind` has the five blocks. What it takes over from the alert stands in `alert`; the lines that differ from hazard
-    to hazard stand in the first of `about` that has them.
+    `kind` has the five blocks; the brief one may also stand in `shared`. What it takes over from the alert stands in
+    `alert`; the lines that differ from hazard to hazard stand in the first of `about` that has them.
     """
 
     kind: str
-    alert: str
+    shared: str
+    alert: Words | None
     about: tuple[str, ...]
 
 
@@ -154,8 +155,17 @@ class Hazard:
 
     def level(self, facts: Mapping[str, JsonValue]) -> Level | None:
         """The level that these facts grade the hazard by: the gravest of the first level field that is stated."""
-        found = (scale.gravest(facts.get(name)) for name, scale in self.scales.items())
-        return next((level for level in found if level is not None), None)
+        return next((level for _, level in self._graded(facts)), None)
+
+    def said_level(self, facts: Mapping[str, JsonValue], language: Language) -> SaidLevel | None:
+        """The same level in a language."""
+        return next((scale.said(level.name, language) for scale, level in self._graded(facts)), None)
+
+    def _graded(self, facts: Mapping[str, JsonValue]) -> Iterator[tuple[Scale, Level]]:
+        for name, scale in self.scales.items():
+            level = scale.gravest(facts.get(name))
+            if level is not None:
+                yield scale, level
 
     def response_types(self, facts: Mapping[str, JsonValue]) -> tuple[ResponseType, ...]:
         """What CAP calls the response: of the first case that these facts meet, else of the level, else the default."""
@@ -174,7 +184,8 @@ class Hazard:
         """The templates that make up the words for that kind and language."""
         return Words(
             kind=self.template(kind, language),
-            alert=f"hazards/{self.name}/{Kind.ALERT}.{language}.j2",
+            shared=f"kinds/{kind}.{language}.j2",
+            alert=None if kind is Kind.ALERT else self.words(Kind.ALERT, language),
             about=(f"hazards/{self.name}/about.{language}.j2", f"kinds/about.{language}.j2"),
         )
 

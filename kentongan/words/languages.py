@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import yaml
@@ -13,6 +13,12 @@ from kentongan.errors import BadConfig
 
 BLOCKS = ("headline", "short", "standard", "long", "spoken")
 """The five blocks of every hazard file, each complete in itself."""
+
+BRIEF = "brief"
+"""The block that all hazards share, for what is too long even in its short form."""
+
+FORMS = (*BLOCKS, BRIEF)
+"""Everything that a layout may ask for."""
 
 
 class Language(BaseModel):
@@ -58,6 +64,10 @@ class Language(BaseModel):
     def whole(self) -> bool:
         """Whether it has words for every form, so that it can stand alone."""
         return set(self.forms) >= set(BLOCKS)
+
+    def writes(self, forms: Iterable[str]) -> bool:
+        """Whether it has words for all these forms, the brief one aside."""
+        return set(forms) - {BRIEF} <= set(self.forms)
 
     @field_validator("forms")
     @classmethod

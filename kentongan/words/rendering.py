@@ -27,13 +27,17 @@ TOGETHER = "mul"
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that did not render as wanted; `fallen_back` where the general short form stands in for it."""
+    """Something that did not render as wanted; `fallen_back` where the general short form stands in for it.
+
+    `other_language`: all is well, and readers of this language get the message in another one here.
+    """
 
     instance: str
     language: str
     sentence: str
     remedy: str
     fallen_back: bool
+    other_language: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +139,13 @@ class _Work:
             later = self._published[self._published.index(language) :]
             instead = next((one for one in later if one in able), able[0])
             sentence = f"{language} has only {forms} words, so its readers here get {instead}"
-            self._problem(target, language, sentence, "no need to act", fallen_back=True)
+            self.problems.append(Problem(target.instance, language, sentence, "no need to act", True, True))
             written[instead] = None
         return tuple(written)
 
     def _writes(self, language: str, layout: Layout) -> bool:
         spoken = self._languages.get(language)
-        return spoken is None or set(layout.forms) <= set(spoken.forms)
+        return spoken is None or spoken.writes(layout.forms)
 
     def _problem(self, target: Target, language: str, sentence: str, remedy: str, *, fallen_back: bool = False) -> None:
         self.problems.append(Problem(target.instance, language, sentence, remedy, fallen_back))

@@ -139,7 +139,7 @@ class Scale:
             raise ValueError(f"a level of {self.issuer}'s {self.name} scale: {', '.join(self.levels)}")
         return name
 
-    def read_levels(self, given: JsonValue) -> dict[str, list[str]]:
+    def read_levels(self, given: JsonValue) -> dict[str, JsonValue]:
         """Reads "Awas: Kab. A, Kab. B; Siaga: Kab. C", gravest first; reading twice changes nothing.
 
         Raises ValueError with what is wanted, as for an unknown level and for a place at two levels.
@@ -147,10 +147,10 @@ class Scale:
         wanted = f"levels with their places, such as {next(iter(self.levels))}: place, place; and each place once"
         stated: list[tuple[str, list[str]]] = []
         if isinstance(given, Mapping):
-            for level, places in given.items():
-                if not isinstance(places, list) or not all(isinstance(place, str) for place in places):
+            for typed, listed in given.items():
+                if not isinstance(listed, list) or not all(isinstance(place, str) for place in listed):
                     raise ValueError(wanted)
-                stated.append((self.read_level(level), [clean(str(place)) for place in places]))
+                stated.append((self.read_level(typed), [clean(str(place)) for place in listed]))
         elif isinstance(given, str):
             for part in re.split(r"[;\n]", given):
                 level, colon, places = part.partition(":")
@@ -171,7 +171,7 @@ class Scale:
             raise ValueError(wanted)
         if any(len(place) > _LONGEST_NAME for places in read.values() for place in places):
             raise ValueError(f"place names of at most {_LONGEST_NAME} characters")
-        return read
+        return {level: list(places) for level, places in read.items()}
 
     def gravest(self, given: JsonValue) -> Level | None:
         """The gravest level in a value as `read_level` or `read_levels` gives it."""

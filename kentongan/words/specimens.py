@@ -91,7 +91,7 @@ def _others(field: Field, scale: Scale | None, given: JsonValue) -> list[JsonVal
 
 def _value(field: Field, scale: Scale | None, *, widest: bool) -> JsonValue:
     if scale is not None:
-        return scale.read_level(field.example) if field.type == "level" else dict(scale.read_levels(field.example))
+        return scale.read_level(field.example) if field.type == "level" else scale.read_levels(field.example)
     if not widest:
         return field.example
     if field.type == "text":
