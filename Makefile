@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTEST_ARGS ?= -q -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format venv development peers test-peers smoke-chaos serve lock clean
+.PHONY: help demo test check words format venv development peers test-peers smoke-chaos serve lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -22,6 +22,9 @@ check: $(VENV)/.development ## Lint, types, import direction
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+words: $(VENV)/.base ## Render all words for every channel at their widest; show lengths and what is missing
+	@$(BIN)/python -m console.words_table $(HAZARDS)
 
 format: $(VENV)/.development ## Put the code into its one form
 	$(BIN)/ruff check --fix .
