@@ -79,7 +79,8 @@ def _head(mail: EmailMessage, message: Rendered, job: Job, to: str, letterhead: 
     mail["List-Id"] = f"<{letterhead.list_id}>"
     if letterhead.unsubscribe:
         mail["List-Unsubscribe"] = f"<{letterhead.unsubscribe}>"
-    mail["X-Kentongan-Alert"] = _one_line(message.code)
+    if message.code:  # which a page to officers need not have
+        mail["X-Kentongan-Alert"] = _one_line(message.code)
     mail["X-Kentongan-Kind"] = _one_line(message.alert_kind)
     mail["X-Kentongan-Mode"] = "drill" if message.mode is Mode.DRILL else "live"
 

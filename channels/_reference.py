@@ -34,7 +34,7 @@ def page() -> str:
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     rows += [_row(kind) for kind in channels.kinds()]
-    parts = [_INTRODUCTION, "\n".join(rows), _COMMON, _fields(InstanceSettings, ())]
+    parts = [_INTRODUCTION, "\n".join(rows), _COMMON, _fields(InstanceSettings, {})]
     for kind in channels.kinds():
         parts += [
             f"\n## {kind}\n\n{_about(kind)}\n",
@@ -79,7 +79,7 @@ def _about(kind: str) -> str:
 def _fields(model: type[InstanceSettings], without: Any) -> str:
     rows = ["| field | must | default | what |", "| --- | --- | --- | --- |"]
     for name, field in model.model_fields.items():
-        if name in without:
+        if name in without and field.default == without[name].default:
             continue
         default = "" if field.is_required() or field.default is None else f"`{field.default}`"
         rows.append(f"| `{name}` | {'yes' if field.is_required() else 'no'} | {default} | {field.description} |")

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiosmtplib
+import aiosmtplib.protocol
 from pydantic import SecretStr
 
 from channels._smtp_reading import Reply, Step, read
@@ -110,14 +111,14 @@ class Submission:
             async with asyncio.timeout(self._deadline), self._room, self._connected() as session:
                 await _open_envelope(session.client, envelope, len(content))
                 protocol = session.client.protocol
-                if protocol is None or not protocol.is_connected:
-                    raise aiosmtplib.SMTPServerDisconnected("closed")
+                if protocol is None or not protocol.is_connected or _said_too_much(protocol):
+                    raise aiosmtplib.SMTPServerDisconnected("closed or out of step")
                 left = True
                 protocol.write(_transparent(content))
                 answer = await protocol.read_response()
                 session.sent += 1
                 outcome = read(Reply(answer.code, answer.message), Step.CONTENT)
-                session.in_step = not isinstance(outcome, InDoubt)
+                session.in_step = not isinstance(outcome, InDoubt) and not _said_too_much(protocol)
                 return outcome
         except Refused as refused:
             return refused.outcome
@@ -262,6 +263,11 @@ def _refused(reply: Reply, step: Step) -> Refused:
     return Refused(
         read(reply, step) or Retryable(f"{step}: no reply of the protocol"), in_step=400 <= reply.code <= 599
     )
+
+
+def _said_too_much(protocol: aiosmtplib.protocol.SMTPProtocol) -> bool:
+    """Whether the server has said more than it was asked for: the rest would be taken for its reply to the content."""
+    return bool(getattr(protocol, "_buffer", b""))
 
 
 def _transparent(content: bytes) -> bytes:

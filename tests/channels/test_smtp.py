@@ -84,6 +84,12 @@ class TestSmtp(ChannelContract):
         result: Outcome = outcome
         return result
 
+    @pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
+    async def test_a_word_too_many_is_not_taken_for_the_reply_to_the_content(self, step: str) -> None:
+        says = f"{'354' if step == 'DATA' else '250'} go on\r\n250 2.0.0 Ok: queued"
+        async with LineServer(**{step: says, "content": "554 5.7.1 spam"}) as server:
+            assert not isinstance(await self.send_once(server.base_url, deadline=1.0), Accepted)
+
     # --- what the server says of one recipient -----------------------------------------------------------
 
     @pytest.mark.parametrize(
