@@ -2,7 +2,10 @@
 
 The request is the POST form of `sendsms`: the text as body, the rest as X-Kannel headers, so that neither a number
 nor a password stands in an address that somebody logs (Kannel 1.4.5 refuses a urlencoded form).
-Source: Kannel user guide, "SMS push" and "Delivery reports".
+What people write back comes by an sms-service of the gateway, whose address `kentongan channels inbound` shows, by POST
+(`post-url`, with `send-sender = true`) or GET (`get-url`, with `from=%p` and `text=%a` behind it). The service needs
+`max-messages = 0`, or the gateway sends our empty answer to whoever wrote, and the smsbox `mo-recode = true`.
+Source: Kannel user guide, "SMS push", "Delivery reports", "Using the HTTP interface" and "Kannel POST".
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from kentongan.seam import (
     Confirmed,
     Credential,
     Forged,
+    Inbound,
     Job,
     Limits,
     Outcome,
@@ -54,6 +58,8 @@ _REPORTS: Sequence[tuple[int, Confirmed]] = (
 _TAKEN = re.compile(r"[03]: ")
 _ADDRESS_REFUSED = ("receiver", "garbage `to'", "black-list", "not routable")
 _NUMBER = re.compile(r"\+?[0-9]{3,15}")
+_CHARSET = re.compile(r"charset=[\"']?([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE)
+_DECODED = {"iso-8859-1": "cp1252", "windows-1252": "cp1252", "utf-16be": "utf-16-be", "utf16-be": "utf-16-be"}
 _SMSC_STATE = re.compile(
     r"^(NACK)/(0x[0-9a-f]{8})/"  # refused at once, with the SMPP command status
     r"|\bstat:([A-Z]{1,10})\b(?:.*?\berr:([0-9A-Fa-f]{1,5})\b)?"  # a receipt, SMPP 3.4 appendix B
@@ -68,6 +74,9 @@ class Settings(ChannelSettings):
     sender: str = Field(pattern=r"^[A-Za-z0-9+ ._-]{1,16}$", description="Sender shown on the phone, or short code.")
     receipt_url: str | None = Field(default=None, description="Our receipt endpoint as the gateway reaches it.")
     receipt_secret: SecretSource | None = Field(default=None, description="Key by which our receipts are known.")
+    country: str | None = Field(
+        default=None, pattern=r"^[A-Z]{2}$", description="Country of senders' numbers without one (ISO 3166)."
+    )
     smsc: str | None = Field(default=None, pattern=r"^[!-~]+$", description="Id of the SMSC; absent: it chooses.")
     segments: int = Field(default=3, ge=1, le=10, description="Most parts that one message may have.")
     request: Literal["post", "get"] = Field(
@@ -83,6 +92,10 @@ class Settings(ChannelSettings):
         if self.receipt_url is not None and urlsplit(self.receipt_url).query:
             raise ValueError("receipt_url must hold no query; the key is added to it")
         return self
+
+    def confirmed(self) -> bool:
+        """Whether delivery reports are asked for."""
+        return self.receipt_url is not None
 
     def limits(self) -> Limits:
         """Length is in parts; the gateway holds back what its SMSC cannot take."""
@@ -146,6 +159,51 @@ class Adapter(HttpAdapter):
             self._receipt_key.get_secret_value().encode(), b"kannel receipt " + key.encode(), hashlib.sha256
         ).hexdigest()[:32]
 
+    def inbound_address(self) -> str:
+        """The address that the gateway's sms-service posts what people write to; %I is the gateway's to fill."""
+        return f"{self._settings.receipt_url}?inbound={self._inbound_token()}&id=%I"
+
+    def _inbound_token(self) -> str:
+        if self._receipt_key is None:
+            raise Forged("this instance asks for no receipts")
+        return hmac.new(self._receipt_key.get_secret_value().encode(), b"kannel inbound", hashlib.sha256).hexdigest()[
+            :32
+        ]
+
+    def inbound(self, request: Received) -> Sequence[Inbound]:
+        """Reads one message that somebody wrote to us; none in a delivery report. Raises Forged."""
+        token = request.query.get("inbound")
+        if token is None:
+            return ()
+        if not hmac.compare_digest(self._inbound_token().encode(), token.encode(errors="replace")):
+            raise Forged("the token is not that of this instance")
+        sender = request.headers.get("x-kannel-from") or request.query.get("from", "")
+        text = _posted(request) if request.method == "POST" else request.query.get("text", "")
+        sender = self._in_full("".join(sender.split()))
+        if not _NUMBER.fullmatch(sender):
+            # A short code or a name: nobody of ours writes from one.
+            return ()
+        id = request.query.get("id") or request.headers.get("x-kannel-id") or ""
+        if not id:
+            # Without its id a repeated call is told by what it says and when it was sent.
+            when = request.headers.get("x-kannel-time") or request.query.get("at", "")
+            content = "\n".join((sender, when, text)).encode("utf-8", "replace")
+            id = hmac.new(self._inbound_token().encode(), content, hashlib.sha256).hexdigest()[:32] if when else ""
+        return (Inbound(family="phone", address=sender, text=text, provider_id=id[:64]),)
+
+    def _in_full(self, number: str) -> str:
+        """A sender's number with its country, where it came without and the config names one."""
+        number = f"+{number[2:]}" if number.startswith("00") else number
+        if not number.startswith("0") or self._settings.country is None:
+            return number
+        # Its tables are only worth loading where people write back.
+        from kentongan.people import normalise
+
+        try:
+            return normalise("phone", number, default_region=self._settings.country).value
+        except ValueError:
+            return number
+
     async def ready(self) -> Readiness:
         """Asks for a message without a recipient: the gateway checks the password first, then refuses that."""
         fields = {
@@ -159,6 +217,8 @@ class Adapter(HttpAdapter):
 
     def receipts(self, request: Received) -> Sequence[Receipt]:
         """Reads one delivery report; none for a message that only waits at the SMSC. Raises Forged."""
+        if "inbound" in request.query:
+            return ()
         key, token = request.query.get("key", ""), request.query.get("token", "")
         if not hmac.compare_digest(self._token(key).encode(), token.encode(errors="replace")):
             raise Forged("the token does not belong to the key")
@@ -171,6 +231,13 @@ class Adapter(HttpAdapter):
         state = _SMSC_STATE.search(request.query.get("answer", ""))
         reason = " ".join(part for part in state.groups() if part) if state else ""
         return (Receipt(confirmed, key=key, reason=reason),)
+
+
+def _posted(request: Received) -> str:
+    """The text of a posted message, in the character set that the gateway names."""
+    match = _CHARSET.search(request.headers.get("content-type", ""))
+    named = match.group(1).lower() if match else ""
+    return request.body.decode(_DECODED.get(named, "utf-8"), "replace")
 
 
 def _taken(asked: Answer | Outcome) -> Outcome:

@@ -20,8 +20,8 @@ from kentongan.state import State
 if TYPE_CHECKING:
     from kentongan.desk import Desk
     from kentongan.dispatcher import Dispatcher
-    from kentongan.ledger import Ledger, Read
-    from kentongan.seam import Address, Channel
+    from kentongan.ledger import Ledger, Read, Write
+    from kentongan.seam import Address, Channel, Inbound
     from kentongan.settings import Policy, Settings
 
 CONSOLE = "console"
@@ -105,6 +105,17 @@ class House:
             for id, found in sealed.items()
             if found.key is not None
         }
+
+    def take_answers(self) -> Callable[[Write, str, Sequence[Inbound]], object]:
+        """What keeps the answers that people send to an instance, in the words of all languages; raises BadConfig."""
+        from kentongan.data import data_path
+        from kentongan.ledger import answers
+        from kentongan.words.languages import read_languages, spoken
+
+        words = spoken(read_languages(data_path("templates") / "languages"))
+        return lambda write, instance, inbound: answers.record(
+            write, instance=instance, inbound=inbound, keys=self.keys, words=words
+        )
 
     def desk(self, settings: Settings | None = None) -> Desk:
         """The duty desk over this ledger; `settings` stand in where there is no config. Raises BadConfig."""

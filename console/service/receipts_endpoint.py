@@ -81,7 +81,8 @@ def application(
                 _log.error("receipt not kept", extra={"instance": channel.name, "error": type(error).__name__})
                 return PlainTextResponse("not kept\n", 500)
             wake()
-        return PlainTextResponse("ok\n")
+        # A gateway may send what it is told to whoever wrote: to people nothing is answered here.
+        return PlainTextResponse("" if written else "ok\n")
 
     async def health(request: Request) -> Response:
         return PlainTextResponse("ok\n")

@@ -128,7 +128,9 @@ class Service:
         officers = listen_locally(self.house.state.run)
         self._listening = [Listening(officers_api.application(lambda: self), officers)]
         if self._receipts_socket is not None:
-            endpoint = receipts_endpoint.application(self.house.ledger, self._channels, self.dispatcher.wake)
+            endpoint = receipts_endpoint.application(
+                self.house.ledger, self._channels, self.dispatcher.wake, answers=self.house.take_answers()
+            )
             self._listening.append(Listening(endpoint, self._receipts_socket))
         if self._officers is not None:
             listener, tls = self._officers

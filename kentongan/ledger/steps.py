@@ -79,9 +79,9 @@ def advance(write: Write, *, size: int = 500) -> bool:
     else:
         plan = Plan.model_validate_json(row.plan)
         if row.kind == FALLBACK:
-            _fall_back(write, row, plan, plan.following.fallbacks[row.number], size)
+            _fall_back(write, row, plan, plan.following.fallbacks[int(row.number)], size)
         else:
-            _escalate(write, row, plan, plan.following.escalations[row.number], size)
+            _escalate(write, row, plan, plan.following.escalations[int(row.number)], size)
     return True
 
 
@@ -264,11 +264,11 @@ def waiting(read: Read, alert_id: str) -> Milliseconds | None:
 
 def _has_work(read: Read, row: Row[Any], plan: Plan) -> bool:
     if row.kind == ESCALATION:
-        escalation = plan.following.escalations[row.number]
+        escalation = plan.following.escalations[int(row.number)]
         asked = escalation.groups[: max(0, row.position) + 1]
         answered = answers.told(read, row.alert_id, _MEMBER, {"groups": json.dumps(asked)})
         return answered < escalation.until
-    fallback = plan.following.fallbacks[row.number]
+    fallback = plan.following.fallbacks[int(row.number)]
     reached, parameters = _reached(plan, fallback)
     return (
         read.sql(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import channels
+from channels.kannel import Adapter, Settings
 from kentongan.seam import (
     Accepted,
     Address,
@@ -248,3 +249,98 @@ def test_any_words_in_a_true_report_are_read_without_a_fault(kind: str, answer: 
     query = expanded(adapter.receipt_address("key-1"), 1)
     for receipt in adapter.receipts(received({**query, "type": kind, "answer": answer})):
         assert receipt.key == "key-1"
+
+
+# --- What people write back ---
+
+
+def kannel(monkeypatch: pytest.MonkeyPatch, **more: Any) -> Any:
+    monkeypatch.setenv("KENTONGAN_TEST_SECRET", SECRET)
+    settings = {**TestKannel.settings, "kind": "kannel", "mode": "live", "base_url": "http://127.0.0.1:1", **more}
+    return Adapter("sms", Settings.model_validate(settings))
+
+
+def written(channel: Any, body: bytes = b"", *, method: str = "POST", **changes: str) -> Received:
+    """What our endpoint gets from the gateway's sms-service."""
+    query = dict(parse_qsl(urlsplit(channel.inbound_address().replace("%I", "mo-7")).query))
+    headers = {"content-type": "text/plain; charset=UTF-8", "x-kannel-from": "+628120000001"}
+    headers |= {name.replace("_", "-"): value for name, value in changes.items() if name.startswith(("x_", "content_"))}
+    query |= {name: value for name, value in changes.items() if name in ("from", "text", "id", "inbound", "at")}
+    if method == "GET":
+        del headers["x-kannel-from"]
+    return Received(method, "/receipts/sms", query, headers, body)
+
+
+@pytest.mark.parametrize(
+    ("body", "charset", "text"),
+    [
+        (b"1", "UTF-8", "1"),
+        ("butuh bantuan — cepat".encode(), "utf-8", "butuh bantuan — cepat"),
+        ("tolong é".encode("utf-16-be"), "UTF-16BE", "tolong é"),
+        ("sûr".encode("cp1252"), "ISO-8859-1", "sûr"),
+        (b"1", "zip", "1"),
+        (b"\xff\xfe1", "utf-8", "\ufffd\ufffd1"),
+        (b"", "utf-8", ""),
+    ],
+)
+def test_a_posted_message_is_read_in_its_character_set(
+    body: bytes, charset: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = kannel(monkeypatch)
+    request = written(channel, body, content_type=f"text/plain; charset={charset}")
+    (found,) = channel.inbound(request)
+    assert (found.family, found.address, found.text, found.provider_id) == ("phone", "+628120000001", text, "mo-7")
+    assert channel.receipts(request) == ()
+
+
+def test_a_message_in_the_address_is_read_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    channel = kannel(monkeypatch)
+    request = written(channel, method="GET", text="aman", **{"from": "628120000001"})
+    (found,) = channel.inbound(request)
+    assert (found.address, found.text) == ("628120000001", "aman")
+
+
+def test_a_national_number_gets_its_country_where_the_config_names_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = {"08120000001": "+628120000001", "00628120000001": "+628120000001", "0999": "0999"}
+    channel = kannel(monkeypatch, country="ID")
+    for sent, expected in numbers.items():
+        (found,) = channel.inbound(written(channel, b"1", x_kannel_from=sent))
+        assert found.address == expected
+    (found,) = (plain := kannel(monkeypatch)).inbound(written(plain, b"1", x_kannel_from="08120000001"))
+    assert found.address == "08120000001"
+
+
+def test_a_forged_message_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    channel = kannel(monkeypatch)
+    for token in ("", "x" * 32, "é"):
+        with pytest.raises(Forged):
+            channel.inbound(written(channel, b"1", inbound=token))
+    # The token of a receipt, which every gateway sees, opens nothing else.
+    report = dict(parse_qsl(urlsplit(channel.receipt_address("k")).query))
+    with pytest.raises(Forged):
+        channel.inbound(written(channel, b"1", inbound=report["token"]))
+    silent = kannel(monkeypatch, receipt_url=None, receipt_secret=None)
+    with pytest.raises(Forged):
+        silent.inbound(written(channel, b"1"))
+
+
+def test_a_repeated_call_without_an_id_is_the_same_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    channel = kannel(monkeypatch)
+    ids = [
+        channel.inbound(written(channel, text, id="", x_kannel_time=at))[0].provider_id
+        for text, at in ((b"1", "2026-11-21 07:00"), (b"1", "2026-11-21 07:00"), (b"2", "2026-11-21 07:00"))
+    ]
+    assert ids[0] == ids[1] != ids[2]
+    assert "628120000001" not in "".join(ids)
+
+
+def test_who_writes_from_a_name_is_nobody_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    channel = kannel(monkeypatch)
+    assert channel.inbound(written(channel, b"promo", x_kannel_from="TELKOM")) == ()
+
+
+def test_a_delivery_report_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    channel = kannel(monkeypatch)
+    report = received(expanded(channel.receipt_address("key-1"), 1))
+    assert channel.inbound(report) == ()
+    assert len(channel.receipts(report)) == 1
