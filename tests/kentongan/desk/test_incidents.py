@@ -268,7 +268,9 @@ REGIONS = [
 
 
 def load_regions(desk: Scene) -> None:
-    rows = [row for row in read_regions(io.StringIO("\n".join(REGIONS)), place="regions.csv") if isinstance(row, RegionRow)]
+    rows = [
+        row for row in read_regions(io.StringIO("\n".join(REGIONS)), place="regions.csv") if isinstance(row, RegionRow)
+    ]
     prepared = regions.prepared(rows)
     desk.ledger.write(lambda write: regions.import_regions(write, prepared, source="regions.csv", replace=False))
 
