@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from channels._atom import CAP_TYPE
-from channels._feed_folder import FILES
+from channels._feed_folder import FILES, PICTURE
 from channels._visible import stands_first_and_last, visible_text
-from kentongan.seam import Mode, Rendered
+from kentongan.seam import Media, Mode, Rendered
 
 _STATUS = {"Actual": Mode.LIVE, "Exercise": Mode.DRILL, "Test": Mode.DRILL}
 
@@ -41,6 +41,13 @@ def files_of(message: Rendered) -> tuple[dict[str, bytes], CapFacts]:
     if not files:
         raise BadDocument("the message holds no file to publish")
     return files, facts
+
+
+def pictures_of(message: Rendered) -> tuple[Media, ...]:
+    """Returns the pictures to publish beside the page; raises BadDocument for a name that is no picture's."""
+    if not all(PICTURE.fullmatch(media.name) and media.content for media in message.media):
+        raise BadDocument("the message holds a picture that a feed does not publish")
+    return message.media
 
 
 def title_of(message: Rendered) -> str:

@@ -10,6 +10,7 @@ of them. No network is used, and the same key always means the same files.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
 import logging
 import re
@@ -23,7 +24,7 @@ from pydantic import Field, model_validator
 from channels import _atom, _publishing
 from channels._adapter import Adapter as BaseAdapter
 from channels._adapter import ChannelSettings
-from channels._feed_documents import BadDocument, files_of, title_of
+from channels._feed_documents import BadDocument, files_of, pictures_of, title_of
 from channels._feed_folder import FILES, FeedFolder
 from kentongan.seam import (
     Absent,
@@ -34,6 +35,7 @@ from kentongan.seam import (
     Job,
     Limits,
     Outcome,
+    Pictures,
     Posted,
     Readiness,
     Rejected,
@@ -71,7 +73,8 @@ class Settings(ChannelSettings):
 
     def limits(self) -> Limits:
         """A page may be as long as it needs; the bound only keeps a fault from filling the disk."""
-        return self.limited("characters", 100_000, rate=10.0, concurrency=1, deliver_within=86_400)
+        limits = self.limited("characters", 100_000, rate=10.0, concurrency=1, deliver_within=86_400)
+        return dataclasses.replace(limits, pictures=Pictures(most=10, size=8_000_000))
 
 
 class Adapter(BaseAdapter):
@@ -118,7 +121,10 @@ class Adapter(BaseAdapter):
         return self._accepted(entry) if entry.key == _digest(job.key) else InDoubt("another message has this code")
 
     async def _edit(self, posted: Posted, message: Rendered, job: Job) -> Outcome:
-        """Replaces page and title. The CAP file stays: one CAP identifier never gets two contents."""
+        """Replaces page and title and takes pictures away: a map of a warning that was withdrawn must not stay.
+
+        The CAP file stays: one CAP identifier never gets two contents.
+        """
         return await self._publishing(lambda: self._replace(posted, message))
 
     async def delete(self, posted: Posted, job: Job) -> Outcome:
@@ -169,7 +175,7 @@ class Adapter(BaseAdapter):
         if entry is not None and entry.key != _digest(job.key):
             return Rejected("another message has this code", Why.PAYLOAD)
         if entry is not None:
-            self._feed.put(entry, {}, self._now())  # the same files; the lists may be missing from a crash
+            self._feed.put(entry, {}, (), self._now())  # the same files; the lists may be missing from a crash
             return self._accepted(entry)
         files, facts = files_of(message)
         now = self._now()
@@ -185,7 +191,7 @@ class Adapter(BaseAdapter):
             expires=facts.expires,
             files={media_type: f"{stem}/{FILES[media_type]}" for media_type in files},
         )
-        self._feed.put(entry, files, now)
+        self._feed.put(entry, files, pictures_of(message), now)
         return self._accepted(entry)
 
     def _replace(self, posted: Posted, message: Rendered) -> Outcome:
@@ -198,7 +204,8 @@ class Adapter(BaseAdapter):
             return Rejected("the message holds no page", Why.PAYLOAD)
         now = self._now()
         changed = entry.model_copy(update={"title": title_of(message), "summary": message.text, "updated": now})
-        self._feed.put(changed, pages, now)
+        self._feed.put(changed, pages, (), now)
+        self._feed.remove_pictures(posted.id)
         return self._accepted(changed)
 
     def _remove(self, posted: Posted) -> Outcome:

@@ -5,6 +5,7 @@ Source: docs.joinmastodon.org, methods/statuses, methods/media, methods/accounts
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -24,6 +25,7 @@ from kentongan.seam import (
     Mode,
     Outcome,
     Pending,
+    Pictures,
     Posted,
     Readiness,
     Rendered,
@@ -64,7 +66,8 @@ class Settings(OnlineSettings):
 
     def limits(self) -> Limits:
         """300 requests in 5 minutes are allowed an account."""
-        return self.limited("mastodon", self.characters, rate=1.0, concurrency=2, deliver_within=21_600)
+        limits = self.limited("mastodon", self.characters, rate=1.0, concurrency=2, deliver_within=21_600)
+        return dataclasses.replace(limits, pictures=Pictures(most=4, size=8_000_000))
 
 
 class Adapter(HttpAdapter):

@@ -13,8 +13,9 @@ from kentongan.cap.merging import merge
 from kentongan.cap.model import Reference, Status
 from kentongan.cap.reading import Reading, read
 from kentongan.desk.desk import Desk, new_id
+from kentongan.desk.illustrating import NONE, Illustrated, from_resources
 from kentongan.errors import BadInput, Refused
-from kentongan.ledger import Read, Write, alerts, canonical, digest, threads
+from kentongan.ledger import Read, Write, alerts, canonical, digest, pictures, threads
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.seam import Mode
 from kentongan.sources import bmkg
@@ -46,6 +47,7 @@ def from_fields(
     status: Status = Status.ACTUAL,
     by: str,
     source_digest: str | None = None,
+    illustrated: Illustrated = NONE,
 ) -> Drafted:
     """Drafts an alert of `hazard` from typed or read fields; raises BadInput naming every field at fault.
 
@@ -60,6 +62,7 @@ def from_fields(
         ),
         by=by,
         source_digest=source_digest,
+        illustrated=illustrated,
     )
 
 
@@ -71,6 +74,7 @@ def from_bmkg(
     index: int = 0,
     status: Status = Status.ACTUAL,
     by: str,
+    illustrated: Illustrated = NONE,
 ) -> Drafted:
     """Drafts an earthquake from BMKG's JSON; `fields` that an officer typed win over what BMKG says.
 
@@ -92,11 +96,20 @@ def from_bmkg(
         **fields,
     }
     source = digest(canonical([digest(document.content.decode("utf-8", "replace")), index, status, dict(fields)]))
-    drafted = from_fields(desk, "earthquake", proposed, status=status, by=by, source_digest=source)
+    drafted = from_fields(
+        desk, "earthquake", proposed, status=status, by=by, source_digest=source, illustrated=illustrated
+    )
     return Drafted(drafted.alert, (*quake.warnings, *drafted.warnings), drafted.known)
 
 
-def from_cap(desk: Desk, documents: Sequence[Document], *, lower_to: Status | None = None, by: str) -> Drafted:
+def from_cap(
+    desk: Desk,
+    documents: Sequence[Document],
+    *,
+    lower_to: Status | None = None,
+    by: str,
+    illustrated: Illustrated = NONE,
+) -> Drafted:
     """Drafts a relay of one sender's alert from its CAP documents, one a language; the same ones give the same draft.
 
     Raises BadInput for what is no valid CAP, or for documents that are not one alert.
@@ -108,7 +121,8 @@ def from_cap(desk: Desk, documents: Sequence[Document], *, lower_to: Status | No
         return drafting.lowered(draft, lower_to) if lower_to is not None else draft
 
     source_digest = f"{reading.digest}:{lower_to.value if lower_to else ''}"
-    drafted = store(desk, make, by=by, raw=raw, source_digest=source_digest)
+    shown = illustrated + from_resources(reading.alert)
+    drafted = store(desk, make, by=by, raw=raw, source_digest=source_digest, illustrated=shown)
     followed = desk.ledger.read(lambda snapshot: _relayed_before(snapshot, reading.alert.references))
     if followed is None:
         return drafted
@@ -148,8 +162,14 @@ def store(
     predecessor: str | None = None,
     raw: bytes | None = None,
     source_digest: str | None = None,
+    illustrated: Illustrated = NONE,
 ) -> Drafted:
     """Puts the draft on record that `make` gives for its CAP identifier; the one that the same source made, if any."""
+
+    if source_digest is not None and illustrated.pictures:
+        # Another picture, or another text to it, is another draft.
+        told = [picture.model_dump(mode="json") for picture in illustrated.pictures]
+        source_digest = f"{source_digest}:{digest(canonical(told))}"
 
     def write(write: Write) -> tuple[StoredAlert, bool]:
         if source_digest is not None:
@@ -157,7 +177,8 @@ def store(
             if found is not None:
                 return found, True
         id, code = new_id(), desk.free_code(write)
-        draft = make(f"kentongan-{id}")
+        draft = illustrated.of(make(f"kentongan-{id}"))
+        pictures.put(write, illustrated.contents.values())
         drafted = alerts.insert_alert(
             write,
             id=id,

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from kentongan.clock import to_datetime
 from kentongan.delivery import Evidence, Phase
 from kentongan.keys import StateKeys
-from kentongan.ledger import Ledger, Read, alerts, claims, code_sheets, outcomes, receipts, reviews, schema
+from kentongan.ledger import Ledger, Read, alerts, claims, code_sheets, outcomes, pictures, receipts, reviews, schema
 from kentongan.ledger import officers as register
 from kentongan.ledger.ledger import canonical, event_digest, link_digest
 from kentongan.ledger.outcomes import Settled
@@ -46,7 +46,7 @@ from tests.kentongan.ledger.scenes import (
 
 TABLES = (
     *("event", "link", "alert", "rendering", "submission", "approval", "dispatch", "delivery", "attempt", "officer"),
-    *("code_sheet", "review"),
+    *("code_sheet", "review", "picture"),
 )
 
 
@@ -126,6 +126,7 @@ def live_through(ledger: Ledger, keys: StateKeys, clock: StandingClock) -> None:
         sheet = ledger.read(lambda read: code_sheets.current(read, "siti"))
         assert sheet is not None
         ledger.write(lambda write, s=sheet, r=said: code_sheets.miss(write, s, alert_id="alert1", by="budi", said=r))  # type: ignore[misc]
+    ledger.write(lambda write: pictures.put(write, [b"a map", b"a photograph", b"a map"]))
     for alert_id in ("alert1", "correction1"):
         ledger.write(lambda write, a=alert_id: reviews.begin(write, a, officer="siti", within=1_000))  # type: ignore[misc]
     found = review_statement("alert1", "0" * 64, "Nobody else could be reached.", to_datetime(clock.wall()))
