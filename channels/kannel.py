@@ -159,8 +159,13 @@ class Adapter(HttpAdapter):
             self._receipt_key.get_secret_value().encode(), b"kannel receipt " + key.encode(), hashlib.sha256
         ).hexdigest()[:32]
 
-    def inbound_address(self) -> str:
-        """The address that the gateway's sms-service posts what people write to; %I is the gateway's to fill."""
+    def inbound_address(self) -> str | None:
+        """The address that the gateway's sms-service posts what people write to; %I is the gateway's to fill.
+
+        None where the config has no address for receipts.
+        """
+        if self._settings.receipt_url is None:
+            return None
         return f"{self._settings.receipt_url}?inbound={self._inbound_token()}&id=%I"
 
     def _inbound_token(self) -> str:

@@ -73,6 +73,17 @@ def _paged(data: _Data) -> str:
     return f"{data.get('officer')} paged over {data.get('instance')} ({data.get('cause')}): {outcome}{_because(data)}"
 
 
+def _opted(what: str, data: _Data) -> str:
+    family = data.get("family")
+    where = "" if family == "*" else f", {family}"
+    return f"{len(data.get('persons', ())):,} people {what}{where}{_by(data)}"
+
+
+def _on_channels(data: _Data) -> str:
+    planned = data.get("planned") or {}
+    return ", ".join(f"{count:,} on {name}" for name, count in planned.items() if count) or "nobody can be"
+
+
 def _many(what: str) -> Callable[[_Data], str]:
     return lambda data: f"{len(data.get('ids', ())):,} {what}"
 
@@ -128,6 +139,20 @@ WORDS: Mapping[str, Callable[[_Data], str]] = {
     "officer.logged_in": lambda data: f"{data.get('officer')} logged in",
     "people.imported": lambda data: f"people imported: {data.get('added', 0):,} new, {data.get('updated', 0):,} known",
     "regions.imported": _regions,
+    "people.opted_out": lambda data: _opted("opted out", data),
+    "people.opted_in": lambda data: _opted("opted in again", data),
+    "opt_outs.overridden": lambda data: (
+        f"{data.get('count', 0):,} on {data.get('instance')} are written to although they opted out: life is at stake"
+    ),
+    "answer.received": lambda data: f"answer on {data.get('instance')}: {data.get('meaning')}",
+    "answers.revealed": lambda data: f"{data.get('count', 0):,} answers were read{_by(data)}, with addresses",
+    "fallback.planned": lambda data: f"{data.get('unreached', 0):,} people not reached: {_on_channels(data)} planned",
+    "fallback.ended": lambda data: f"no further channel is tried{_because(data)}",
+    "escalation.planned": lambda data: (
+        f"{data.get('answered', 0):,} of {data.get('until')} answered; group {data.get('group')}:"
+        f" {_on_channels(data)} planned"
+    ),
+    "escalation.ended": lambda data: f"no further group is written to{_because(data)}",
     "receipt.received": lambda data: f"receipt on {data.get('instance')}: {data.get('confirmed')}",
     "sender.started": lambda data: f"process begun to send ({data.get('role')})",
     "sender.ended": lambda data: "process ended",

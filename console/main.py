@@ -35,10 +35,9 @@ COMMANDS = {
     "resume": Lazy("console.commands.send:resume", "Finish an alert whose sending ended before its time."),
     "log": Lazy("console.commands.log:log", "Show, sign and verify the record."),
     "report": Lazy("console.commands.report:report", "Write the report on an alert."),
-    "people": Lazy("console.commands.people:people", "Import the people who are written to."),
-    "regions": Lazy(
-        "console.commands.regions:regions", "Load and show the regions by which an area finds its people."
-    ),
+    "answers": Lazy("console.commands.answers:answers", "Show what people have answered, and who needs help."),
+    "people": Lazy("console.commands.people:people", "Import the people who are written to, and note opt-outs."),
+    "regions": Lazy("console.commands.regions:regions", "Load and show the regions by which an area finds its people."),
     "alert": Lazy("console.commands.export:alert", "Write an alert as CAP 1.2 XML."),
     "channels": Lazy("console.commands.channels:channels", "Show the configured channels and the known kinds."),
     "check": Lazy("console.commands.check:check", "Find every fault of the installation before a crisis does."),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from console import output, words
 from console.command import Lazy, LazyGroup, command
 
@@ -18,6 +20,9 @@ channels = LazyGroup(
     lazy={
         "list": Lazy(
             "console.commands.channels:listing", "The configured channels; this is what `channels` alone does."
+        ),
+        "inbound": Lazy(
+            "console.commands.channels:inbound", "Where a provider is to send what people write to a channel."
         ),
         "kinds": Lazy("console.commands.channels:kinds", "The kinds of channel that there are, and what each can do."),
     },
@@ -88,6 +93,32 @@ def _told(name: str, settings: Any, held: str | None) -> dict[str, Any]:
         "cost": dataclasses.asdict(limits.cost) if limits.cost is not None else None,
         "held": held,
     }
+
+
+@command("inbound")
+@click.argument("name", metavar="CHANNEL")
+def inbound(name: str) -> None:
+    """Show the address at which a provider is to bring what people write to a channel; it holds a secret."""
+    import channels as kinds_
+    from console.office import Need, opened
+    from kentongan.errors import BadInput
+
+    with opened(Need.CONFIG) as office:
+        if name not in office.settings.channels:
+            known = ", ".join(office.settings.channels)
+            raise BadInput(f"{name!r} is no channel; known are {known}")
+        found = kinds_.open(office.settings, names=[name])[name]
+        address = getattr(found, "inbound_address", None)
+        told = address() if address is not None else None
+        if told is None:
+            raise BadInput(
+                f"channel {name} has no such address: nobody writes to it, its provider is told where to bring answers"
+                " where receipts are set up, or receipt_url and receipt_secret are missing in channels.yaml"
+            )
+        if output.wants_json():
+            output.document({"channel": name, "address": told})
+        else:
+            output.say(told)
 
 
 @command("kinds")

@@ -22,8 +22,12 @@ _MOST_FAULTS = 50
 
 people = LazyGroup(
     name="people",
-    help="Import the people who are written to.",
-    lazy={"import": Lazy("console.commands.people:import_", "Import a list of people; names are never kept.")},
+    help="Import the people who are written to, and note who does not want to be.",
+    lazy={
+        "import": Lazy("console.commands.people:import_", "Import a list of people; names are never kept."),
+        "opt-out": Lazy("console.commands.opt_outs:opt_out", "Note that people do not want our messages."),
+        "opt-in": Lazy("console.commands.opt_outs:opt_in", "Take opt-outs back."),
+    },
 )
 
 
