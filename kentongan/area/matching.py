@@ -84,12 +84,15 @@ def smallest(codes: Iterable[str], regions: Regions) -> set[str]:
 
 
 def regions_together(codes: Iterable[str], regions: Regions) -> tuple[str, ...]:
-    """The highest codes that stand for the same: where all parts of a region are there, the region."""
+    """The highest codes that stand for the same: where all parts of a region are there, the region.
+
+    One part is not all of a region: an agency that has loaded its own regency alone does not mean the province.
+    """
     wanted = set(highest(codes))
     # From the deepest up, so that parts of parts come together first.
     for code in sorted({over for each in wanted for over in above(each)}, key=lambda c: -c.count(".")):
         parts = regions.parts(code)
-        if code in regions.by_code and parts and wanted.issuperset(parts):
+        if code in regions.by_code and len(parts) > 1 and wanted.issuperset(parts):
             wanted.difference_update(parts)
             wanted.add(code)
     return highest(wanted)

@@ -55,11 +55,13 @@ def read_regions(
     try:
         for found in _found(file, place, headings):
             if not isinstance(found, Found):
+                faulty |= isinstance(found, Fault)
                 yield found
                 continue
             try:
                 row = _row(found, headings)
             except ValueError as error:
+                faulty = True
                 yield Fault(found.line, f"{found.place}: {error}")
                 continue
             repeated = seen.add(row)

@@ -12,7 +12,7 @@ from kentongan import gates
 from kentongan.alert import Draft, Kind, mode_of
 from kentongan.area.codes import Within
 from kentongan.cap.writing import write as write_cap
-from kentongan.desk import routes, targeting, threads
+from kentongan.desk import illustrating, routes, targeting, threads
 from kentongan.desk.desk import Desk
 from kentongan.desk.routes import Routed
 from kentongan.desk.targeting import Targeted
@@ -143,7 +143,11 @@ def compose(
         correction=rendered(withdrawal, Kind.CORRECTION, correction_code, Earlier(stored.code), withdrawn),
         correction_draft=withdrawal,
         people=people(desk, stored, instances, within),
-        findings=gates.ordered(findings + (targeting.findings(targeted, instances) if stored.kind.widens else [])),
+        findings=gates.ordered(
+            findings
+            + (targeting.findings(desk, targeted, instances) if stored.kind.widens else [])
+            + illustrating.findings(draft, {name: desk.kinds.limits(each) for name, each in instances.items()})
+        ),
         targeted=targeted,
         choice=chosen.choice,
         following=_following(stored.kind, chosen, instances),

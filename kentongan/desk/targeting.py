@@ -16,6 +16,7 @@ from kentongan.area.sketch import Drawn
 from kentongan.desk.desk import Desk
 from kentongan.gates import Finding
 from kentongan.ledger import Read, regions
+from kentongan.ledger import people as register
 from kentongan.settings import Audience, InstanceSettings
 
 _MOST_DRAWN = 400
@@ -24,15 +25,13 @@ _MOST_DRAWN = 400
 
 @dataclass(frozen=True, slots=True)
 class Targeted:
-    """The regions that an alert is for, and how many people in an audience it reaches in each.
+    """The regions that an alert is for, and which people are in them.
 
-    `strangers` are people of its audiences of whom no loaded region is on record: they are written to where life is at
-    stake, else left out.
+    Those of whom no loaded region is on record are written to where life is at stake, else left out.
     """
 
     matched: Matched
     within: Within
-    strangers: int = 0
 
 
 def approved(within: Within | None) -> Within | None:
@@ -61,19 +60,19 @@ def target(desk: Desk, draft: Draft) -> Targeted | None:
             unplaced=has_life_at_stake(draft.cap),
             strays=regions.strays(read, loaded.by_code),
         )
-        return Targeted(matched, within, regions.strangers(read, within.strays))
+        return Targeted(matched, within)
 
     return desk.ledger.read(find)
 
 
-def findings(targeted: Targeted | None, instances: Mapping[str, InstanceSettings]) -> list[Finding]:
+def findings(desk: Desk, targeted: Targeted | None, instances: Mapping[str, InstanceSettings]) -> list[Finding]:
     """What the area gate says of the regions that were found, for the instances the alert would go to."""
-    writes = any(instance.audience is not None for instance in instances.values())
+    wanted = list(audiences(desk, instances).values())
     if targeted is None:
-        return gates.unknown_regions() if writes else []
-    return gates.regions(
-        targeted.matched, strangers=targeted.strangers if writes else 0, strangers_included=targeted.within.unplaced
-    )
+        return gates.unknown_regions() if wanted else []
+    nowhere = targeted.within.model_copy(update={"codes": (), "unplaced": True})
+    strangers = desk.ledger.read(lambda read: register.count_distinct(read, wanted, within=nowhere))
+    return gates.regions(targeted.matched, strangers=strangers, strangers_included=targeted.within.unplaced)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from kentongan.area.regions import Region, Regions, Rings
 from kentongan.area.rows import RegionRow
 from kentongan.ledger.ledger import Read, Write
 from kentongan.ledger.planning import audience_condition
-from kentongan.ledger.within import within_condition
 from kentongan.settings import Audience
 
 
@@ -104,13 +103,6 @@ def strays(read: Read, regions: Collection[str]) -> tuple[str, ...]:
         "SELECT DISTINCT r.code FROM person_region r WHERE NOT EXISTS (SELECT 1 FROM region g WHERE g.code = r.code)"
     ).scalars()
     return stray_codes(used.all(), regions)
-
-
-def strangers(read: Read, strays: Sequence[str]) -> int:
-    """How many people there are of whom no loaded region is on record; `strays` as the function of that name gives."""
-    condition, parameters = within_condition(Within(codes=(), unplaced=True, strays=tuple(strays)))
-    found = read.sql(f"SELECT count(*) FROM person p WHERE p.key IS NOT NULL AND {condition}", parameters)
-    return int(found.scalar_one())
 
 
 def people_in(read: Read, code: str) -> int:
