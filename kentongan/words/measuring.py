@@ -18,7 +18,7 @@ from kentongan.words.context import Earlier
 from kentongan.words.counting import count
 from kentongan.words.hazards import Hazard, HazardLibrary
 from kentongan.words.late import at_widest
-from kentongan.words.rendering import Target, render
+from kentongan.words.rendering import TOGETHER, Target, render
 from kentongan.words.specimens import specimen_draft, specimens
 
 _CODE, _EARLIER_CODE = "K7Q4", "M2X8"
@@ -124,6 +124,7 @@ def _fits(
         )
         for outlet in outlets
     ]
+    zone, languages = ZoneInfo(speaking.timezone), library.languages
     longest: dict[str, int] = {}
     misfits: list[tuple[str, str]] = []
     for specimen in specimens(hazard, widest=True):
@@ -145,8 +146,8 @@ def _fits(
             if not problem.other_language
         )
         for message, outlet in ((message, outlet) for message in made.messages for outlet in outlets):
-            if message.kind == outlet.kind and message.language in (language, "mul"):
-                zone, languages = ZoneInfo(speaking.timezone), library.languages
+            own = message.language == language or (message.language == TOGETHER and languages[language].whole)
+            if message.kind == outlet.kind and own:
                 length = count(at_widest(message.text, languages[language], languages, zone), outlet.limits.counting)
                 longest[outlet.kind] = max(longest.get(outlet.kind, 0), length)
     return tuple(Fit(outlet, longest.get(outlet.kind)) for outlet in outlets), misfits

@@ -125,23 +125,29 @@ class _Work:
             self._message(target, layout, TOGETHER, languages)
         else:
             for language in languages:
-                self._message(target, layout, language, (language,))
+                self._alone(target, layout, language, languages)
 
     def _written_for(self, target: Target, layout: Layout, languages: Sequence[str]) -> tuple[str, ...]:
         """The same languages, each with too few forms for this layout put over into the agency's next, with a note."""
-        able = [one for one in self._published if one in self._draft.languages and self._writes(one, layout)]
         written: dict[str, None] = {}
         for language in languages:
-            if self._writes(language, layout) or not able:
-                written[language] = None
-                continue
-            forms = " and ".join(self._languages[language].forms)
-            later = self._published[self._published.index(language) :]
-            instead = next((one for one in later if one in able), able[0])
-            sentence = f"{language} has only {forms} words, so its readers here get {instead}"
-            self.problems.append(Problem(target.instance, language, sentence, "no need to act", True, True))
-            written[instead] = None
+            instead = None if self._writes(language, layout) else self._next(language, layout)
+            if instead is not None:
+                forms = " and ".join(self._languages[language].forms)
+                self._put_over(target, language, instead, f"{language} has only {forms} words")
+            written[instead or language] = None
         return tuple(written)
+
+    def _next(self, language: str, layout: Layout) -> str | None:
+        """The language of the agency's, next behind this one, in which the alert has every form of the layout."""
+        place = self._published.index(language)
+        others = (*self._published[place + 1 :], *self._published[:place])
+        able = (one for one in others if one in self._draft.languages and self._writes(one, layout))
+        return next((one for one in able if one not in self._languages or self._languages[one].whole), None)
+
+    def _put_over(self, target: Target, language: str, instead: str, why: str) -> None:
+        sentence = f"{why}, so its readers here get {instead}"
+        self.problems.append(Problem(target.instance, language, sentence, "no need to act", True, True))
 
     def _writes(self, language: str, layout: Layout) -> bool:
         spoken = self._languages.get(language)
@@ -149,6 +155,21 @@ class _Work:
 
     def _problem(self, target: Target, language: str, sentence: str, remedy: str, *, fallen_back: bool = False) -> None:
         self.problems.append(Problem(target.instance, language, sentence, remedy, fallen_back))
+
+    def _alone(self, target: Target, layout: Layout, language: str, languages: Sequence[str]) -> None:
+        """Adds the message of one language; one with few forms gives way to the next rather than to a shorter text."""
+        spoken = self._languages.get(language)
+        instead = None if spoken is None or spoken.whole else self._next(language, layout)
+        if instead is None:
+            self._message(target, layout, language, (language,))
+            return
+        fault = self._added(target, layout, language, [Voice(language, self._own)])
+        if fault is not None:
+            self._put_over(target, language, instead, str(fault))
+            if instead not in languages and not any(
+                m.instance == target.instance and m.language == instead for m in self.messages
+            ):
+                self._message(target, layout, instead, (instead,))
 
     def _message(self, target: Target, layout: Layout, language: str, languages: Sequence[str]) -> None:
         """Adds one message; each language in it that fails alone speaks by the general short form, or not at all."""
