@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from console.office import Office
     from kentongan.cap.model import Status
     from kentongan.desk.drafts import Document, Drafted
+    from kentongan.desk.illustrating import Illustrated
 
 
 @command("draft")
@@ -36,6 +37,20 @@ if TYPE_CHECKING:
 @click.option(
     "--index", type=click.IntRange(min=0), default=0, metavar="N", help="Which earthquake of a list; 0 is the newest."
 )
+@click.option(
+    "--media",
+    "media_files",
+    metavar="FILE",
+    multiple=True,
+    help="A picture to go with it: JPEG, PNG or WebP; give it once for each, with its --alt.",
+)
+@click.option(
+    "--alt",
+    "descriptions",
+    metavar="TEXT",
+    multiple=True,
+    help="What the picture shows, for those who cannot see it; one for each --media, in the same order.",
+)
 @click.option("--drill", is_flag=True, help="Lower it to an exercise: drill channels only.")
 @click.option("--test", is_flag=True, help="Lower it to a test: drill channels only.")
 def draft(
@@ -44,6 +59,8 @@ def draft(
     cap_files: tuple[str, ...],
     bmkg_file: str | None,
     index: int,
+    media_files: tuple[str, ...],
+    descriptions: tuple[str, ...],
     drill: bool,
     test: bool,
 ) -> None:
@@ -59,12 +76,15 @@ def draft(
     typed = dict(field(text) for text in fields)
     names = cap_files or ((bmkg_file,) if bmkg_file is not None else ())
     documents = read_files(names)
+    illustrated = _pictures(media_files, descriptions)
 
     from console.office import Need, at_keyboard, opened
 
     with opened(Need.STAND_IN) as office:
         by, _ = at_keyboard(office.house.state)
-        drafted = _draft(office, hazard, typed, documents, bool(cap_files), index, _status(drill, test), by)
+        drafted = _draft(
+            office, hazard, typed, documents, bool(cap_files), index, _status(drill, test), by, illustrated
+        )
         (show_json if output.wants_json() else show)(office, drafted)
 
 
@@ -83,16 +103,44 @@ def _draft(
     index: int,
     status: Status | None,
     by: str,
+    illustrated: Illustrated,
 ) -> Drafted:
     from kentongan.cap.model import Status
     from kentongan.desk import drafts
 
     if is_cap:
-        return drafts.from_cap(office.desk, documents, lower_to=status, by=by)
+        return drafts.from_cap(office.desk, documents, lower_to=status, by=by, illustrated=illustrated)
     if documents:
-        return drafts.from_bmkg(office.desk, documents[0], typed, index=index, status=status or Status.ACTUAL, by=by)
+        return drafts.from_bmkg(
+            office.desk,
+            documents[0],
+            typed,
+            index=index,
+            status=status or Status.ACTUAL,
+            by=by,
+            illustrated=illustrated,
+        )
     assert hazard is not None
-    return drafts.from_fields(office.desk, hazard, typed, status=status or Status.ACTUAL, by=by)
+    return drafts.from_fields(
+        office.desk, hazard, typed, status=status or Status.ACTUAL, by=by, illustrated=illustrated
+    )
+
+
+def _pictures(names: Sequence[str], descriptions: Sequence[str]) -> Illustrated:
+    from kentongan.desk import illustrating
+    from kentongan.pictures import LARGEST
+
+    if len(names) != len(descriptions):
+        told = f"{len(names)} --media and {len(descriptions)} --alt"
+        raise BadInput(f"each picture needs its own text and these are {told}; give one --alt for each --media")
+    files = []
+    for name, description in zip(names, descriptions, strict=True):
+        try:
+            with Path(name).open("rb") as file:
+                files.append((Path(name).name, file.read(LARGEST + 1), description))
+        except OSError as error:
+            raise BadInput(f"{name} cannot be read: {error.strerror}; name a picture") from None
+    return illustrating.from_files(files)
 
 
 def field(text: str) -> tuple[str, str]:
@@ -125,7 +173,9 @@ def show(office: Office, drafted: Drafted) -> None:
     alert = stored.draft.cap
     output.say(words.banner(stored.mode))
     said = "was drafted before, from the same documents" if drafted.known else "is drafted"
-    output.say(f"{stored.kind.capitalize()} {stored.code} {said} and {'is ' + stored.state if drafted.known else 'not sent'}.")
+    output.say(
+        f"{stored.kind.capitalize()} {stored.code} {said} and {'is ' + stored.state if drafted.known else 'not sent'}."
+    )
     output.say()
     for name, value in _understood(office, drafted).items():
         output.say(f"{name + ':':<13}{value}")
@@ -149,6 +199,7 @@ def _understood(office: Office, drafted: Drafted) -> dict[str, str]:
         "headline": _short(info.headline or "") if info else "",
         "languages": ", ".join(draft.languages),
         "evidence": _short(draft.evidence),
+        "pictures": "; ".join(f"{each.name}: {each.description}" for each in draft.pictures),
         "relays": f"{draft.origin.sender_name}, {draft.origin.identifier}" if draft.origin else "",
         "ends": words.moment(draft.expires, office.zone) if draft.expires else "no end given",
     }
@@ -180,6 +231,7 @@ def show_json(office: Office, drafted: Drafted) -> None:
             "languages": list(stored.draft.languages),
             "expires": words.iso(stored.expires_at),
             "facts": dict(stored.draft.facts),
+            "pictures": [each.model_dump(mode="json") for each in stored.draft.pictures],
             "understood": _understood(office, drafted),
             "warnings": list(drafted.warnings),
         }

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kentongan.ledger import Read
     from kentongan.ledger.opt_outs import Named
 
-_FAMILIES = ("phone", "telegram", "email")
+_FAMILIES = ("phone", "whatsapp", "telegram", "email")
 _MOST_FAULTS = 20
 
 _channel = click.option(
@@ -127,6 +127,6 @@ def _one(read: Read, line: str, keys: StateKeys, region: str) -> Named:
         address = normalise(family, line, default_region=region)
     except ValueError:
         raise ValueError(
-            "is no reference that we know and no address; write phone:, telegram: or email: before an address"
+            "is no reference that we know and no address; write phone:, whatsapp:, telegram: or email: before an address"
         ) from None
     return Named(family, keys.address_hash(family, address.value))

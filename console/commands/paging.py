@@ -166,9 +166,8 @@ def trial(name: str) -> int:
             )
         else:
             for each in paged:
-                output.say(
-                    f"{each.page.instance}: {words.word(each.outcome)}{': ' if each.reason else ''}{each.reason}"
-                )
+                why = f": {each.reason}" if each.reason else ""
+                output.say(f"{each.page.instance}: {words.word(each.outcome)}{why}")
         return exits.WELL if any(each.outcome == "accepted" for each in paged) else exits.FAILED
 
 

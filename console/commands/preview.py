@@ -183,6 +183,8 @@ def _show(office: Office, page: _Page) -> None:
         output.say()
         output.say(f"--- {message.instance}, {message.language}, to {_readers(page, message)}{size}")
         output.say(shown.text)
+        for media in shown.media:
+            output.say(f"[picture {media.name}: {media.description}]")
     output.say()
     for problem in page.problems:
         place = f"{problem.instance}:{problem.language}"
@@ -234,6 +236,9 @@ def _show_json(office: Office, page: _Page) -> None:
             "mark": message.mark,
             "title": shown.title,
             "text": shown.text,
+            "pictures": [
+                {"name": each.name, "description": each.description, "digest": each.digest} for each in shown.media
+            ],
             "length": _length(office, message, limits) if limits is not None else None,
             "limit": limits.length if limits is not None else None,
             "counting": limits.counting if limits is not None else None,

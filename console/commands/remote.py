@@ -93,9 +93,8 @@ def approve(code: str, secret_file: str | None) -> None:
     if not output.wants_json():
         _show(found, subject)
     if found.submitted_by == service.key.officer:
-        raise Refused(
-            f"{found.submitted_by} submitted alert {code} and cannot approve it", rule="approval-second-person"
-        )
+        told = f"{found.submitted_by} submitted alert {code} and cannot approve it too; another officer must"
+        raise Refused(told, rule="approval-second-person")
     _confirm(code)
     # Over what was shown, and nothing that the service says it is.
     signed = sign(

@@ -1,4 +1,4 @@
-"""`kentongan officer codes` and `officer export`: what an officer takes along to be the second person from elsewhere."""
+"""`kentongan officer codes` and `officer export`: what an officer takes along to act from elsewhere."""
 
 from __future__ import annotations
 
