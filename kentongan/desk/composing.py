@@ -146,7 +146,9 @@ def compose(
         findings=gates.ordered(
             findings
             + (targeting.findings(desk, targeted, instances) if stored.kind.widens else [])
-            + illustrating.findings(draft, {name: desk.kinds.limits(each) for name, each in instances.items()})
+            + illustrating.findings(
+                stored.kind, draft, {name: desk.kinds.limits(each) for name, each in instances.items()}
+            )
         ),
         targeted=targeted,
         choice=chosen.choice,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from kentongan import cap, pictures
-from kentongan.alert import Draft
+from kentongan.alert import Draft, Kind
 from kentongan.errors import BadInput
 from kentongan.gates import Finding, Weight
 from kentongan.pictures import Picture
@@ -60,9 +60,7 @@ def from_resources(alert: cap.Alert) -> Illustrated:
             continue
         name = (resource.uri or "").rpartition("/")[2].partition("?")[0] or "the picture of the CAP document"
         if resource.deref_uri is None:
-            said[f"{name} is named by address only and was not fetched; to show it, give it with --media"] = (
-                None
-            )
+            said[f"{name} is named by address only and was not fetched; to show it, give it with --media"] = None
             continue
         try:
             content = base64.b64decode("".join(resource.deref_uri.split()), validate=True)
@@ -74,9 +72,11 @@ def from_resources(alert: cap.Alert) -> Illustrated:
     return Illustrated(illustrated.pictures, illustrated.contents, (*illustrated.warnings, *said))
 
 
-def findings(draft: Draft, limits: Mapping[str, Limits]) -> list[Finding]:
+def findings(kind: Kind, draft: Draft, limits: Mapping[str, Limits]) -> list[Finding]:
     """Warnings of pictures that a channel, by instance, cannot carry though it carries others: its words go alone."""
-    found = []
+    found: list[Finding] = []
+    if not kind.widens:
+        return found
     for name, each in limits.items():
         if each.pictures is None:
             continue
