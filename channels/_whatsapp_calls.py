@@ -87,4 +87,4 @@ def _inbound(message: Mapping[str, JsonValue]) -> Inbound | None:
         "reaction": text(message, "reaction", "emoji"),
     }.get(kind, "")
     answered = text(message, "reaction", "message_id") if kind == "reaction" else text(message, "context", "id")
-    return Inbound("phone", f"+{number.group(1)}", words, text(message, "id"), answered)
+    return Inbound("whatsapp", f"+{number.group(1)}", words, text(message, "id"), answered)

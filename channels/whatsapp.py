@@ -116,7 +116,7 @@ class Adapter(HttpAdapter):
     """Accepted means that Meta has it; what became of it comes as calls with our own key."""
 
     kind: ClassVar[str] = "whatsapp"
-    traits: ClassVar[Traits] = Traits(family="phone", receipts=True)
+    traits: ClassVar[Traits] = Traits(family="whatsapp", receipts=True)
 
     def __init__(self, name: str, settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         super().__init__(name, settings, transport=transport)

@@ -18,8 +18,14 @@ from kentongan.errors import BadInput
 from kentongan.seam import Address
 from kentongan.settings import Audience
 
-FAMILIES = ("phone", "telegram", "email")
-"""The address spaces that a list may hold, each a column of its own."""
+FAMILIES = ("phone", "whatsapp", "telegram", "email")
+"""The address spaces that a list may hold, each a column of its own.
+
+A number on WhatsApp is not the same place as the number that takes SMS: a person may want both, or only one.
+"""
+
+NUMBERED = ("phone", "whatsapp")
+"""Those whose addresses are telephone numbers."""
 
 COLUMNS = ("reference", "name", *FAMILIES, "language", "groups", "regions")
 
@@ -70,8 +76,9 @@ def read_people(
 ) -> Iterator[Row | Fault | Remark]:
     """Reads a list of people, one person a row, in the order of the file.
 
-    Columns: `reference` (the agency's own id, optional), `phone`, `telegram` (a chat id), `email`, `language`, `groups`
-    and `regions` (several with semicolons); `name` is dropped with a remark. At least one address is needed a row.
+    Columns: `reference` (the agency's own id, optional), `phone`, `whatsapp`, `telegram` (a chat id), `email`,
+    `language`, `groups` and `regions` (several with semicolons); `name` is dropped with a remark. At least one address
+    is needed a row.
     Comma, semicolon and tab are told apart by the header. `default_region` is the ISO 3166 country of numbers written
     without one. `identify(family, value)` gives the keyed hash (`StateKeys.address_hash`) that stands in for an absent
     reference. While iterating, raises BadInput where the file as a whole cannot be read.
@@ -138,7 +145,7 @@ def normalise(family: str, text: str, *, default_region: str) -> Address:
 
     The message never holds the text.
     """
-    if family == "phone":
+    if family in NUMBERED:
         return Address(family, _phone(text, default_region))
     if family == "telegram":
         if _SPREADSHEET.fullmatch(text):
@@ -246,7 +253,8 @@ def _header(line: str, place: str) -> tuple[str, list[str]]:
     columns = columns_by(delimiter)
     known = ", ".join(COLUMNS)
     if not any(family in columns for family in FAMILIES):
-        raise BadInput(f"{place} row 1 must name the columns, phone, telegram or email among them; known are {known}")
+        one_of = " or ".join(FAMILIES)
+        raise BadInput(f"{place} row 1 must name the columns, {one_of} among them; known are {known}")
     unknown = [(position, column) for position, column in enumerate(columns, 1) if column not in COLUMNS]
     if unknown:
         position, column = unknown[0]

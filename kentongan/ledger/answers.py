@@ -22,7 +22,7 @@ from kentongan.keys import StateKeys
 from kentongan.ledger import opt_outs, receipts, schema
 from kentongan.ledger.ledger import Read, Write
 from kentongan.ledger.opt_outs import Named
-from kentongan.people import normalise
+from kentongan.people import NUMBERED, normalise
 from kentongan.seam import Address, Confirmed, Inbound, Receipt
 
 _REACHED = ", ".join(f"'{result}'" for result in REACHED)
@@ -108,7 +108,7 @@ def _take(write: Write, instance: str, inbound: Inbound, keys: StateKeys, words:
 def _address(inbound: Inbound) -> Address:
     """The sender as people's addresses are kept: providers leave the + of a number away."""
     value = inbound.address.strip()
-    if inbound.family == "phone" and value[:1].isdigit():
+    if inbound.family in NUMBERED and value[:1].isdigit():
         value = f"+{value}"
     try:
         # With its + a number needs no country to be understood.

@@ -35,7 +35,7 @@ from tests.channels.contract import MARK, SECRET
 from tests.channels.scripted import Reply, Request, ScriptedServer
 from tests.channels.wire_contract import WireContract
 
-PERSON = Address("phone", "+6281230001234")
+PERSON = Address("whatsapp", "+6281230001234")
 PHONE, ACCOUNT = "111", "222"
 BODY = "Peringatan resmi: {{1}}\n\nKode {{2}}. Terima kasih."
 DRILL_BODY = f"{MARK} {BODY} {MARK}"
@@ -161,7 +161,7 @@ class TestWhatsApp(WireContract):
 
     @pytest.mark.parametrize("value", ["", "agus", "+0812", "+62 812", "+62812345678901234"])
     async def test_what_is_no_number_is_refused(self, server: ScriptedServer, value: str) -> None:
-        job = replace(self.job(), to=Address("phone", value))
+        job = replace(self.job(), to=Address("whatsapp", value))
         async with self.opened(self.configured(server.base_url)) as channel:
             (outcome,) = await channel.send(self.message(), [job], None)
         assert isinstance(outcome, Rejected)
@@ -216,7 +216,7 @@ class TestWhatsApp(WireContract):
         channel = self.channel()
         found = [(each.key, each.confirmed.value) for each in channel.receipts(signed(content))]
         assert found == [("a", "delivered"), ("a", "accepted"), ("b", "unreachable")]
-        assert channel.inbound(signed(content)) == (Inbound("phone", PERSON.value, "1", "wamid.3"),)
+        assert channel.inbound(signed(content)) == (Inbound("whatsapp", PERSON.value, "1", "wamid.3"),)
 
     def test_a_status_without_our_key_still_names_the_message(self) -> None:
         (receipt,) = self.channel().receipts(signed(called({"statuses": [status("sent", key="")]})))
@@ -253,7 +253,7 @@ class TestWhatsApp(WireContract):
     def test_what_people_write_is_read(self, message: dict[str, Any], text: str, answered: str) -> None:
         content = called({"messages": [{"from": PERSON.value[1:], "id": "wamid.3", **message}]})
         (inbound,) = self.channel().inbound(signed(content))
-        assert inbound == Inbound("phone", PERSON.value, text, "wamid.3", answered)
+        assert inbound == Inbound("whatsapp", PERSON.value, text, "wamid.3", answered)
         assert PERSON.value not in repr(inbound)
         assert not text or text not in repr(inbound)
         assert self.channel().receipts(signed(content)) == ()

@@ -25,7 +25,7 @@ def lists(draw: st.DrawFn) -> list[Row]:
     rows = []
     for number in range(draw(st.integers(0, 6))):
         families = draw(st.lists(st.sampled_from(FAMILIES), unique=True, min_size=1))
-        value = {"phone": f"+628120000000{number}", "telegram": f"70000{number}"}
+        value = {family: f"{family}{number}" for family in FAMILIES}
         addresses = tuple(Address(family, value[family]) for family in families)
         rows.append(Row(number + 2, f"person-{number}", addresses, None, draw(groups), draw(regions)))
     return rows
