@@ -40,6 +40,7 @@ COMMANDS = {
     "regions": Lazy("console.commands.regions:regions", "Load and show the regions by which an area finds its people."),
     "alert": Lazy("console.commands.export:alert", "Write an alert as CAP 1.2 XML."),
     "channels": Lazy("console.commands.channels:channels", "Show the configured channels and the known kinds."),
+    "hazards": Lazy("console.commands.hazards:hazards", "Show the hazards, their fields, levels and languages."),
     "check": Lazy("console.commands.check:check", "Find every fault of the installation before a crisis does."),
     "login": Lazy("console.commands.officers:login", "Log an officer in for twelve hours."),
     "logout": Lazy("console.commands.officers:logout", "Log the officer out."),

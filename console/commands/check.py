@@ -56,6 +56,7 @@ def _checks(invocation: Invocation) -> Iterator[Found]:
     if chosen is not None:
         configured = chosen
         yield from _each("channels", lambda: _channels(configured))
+        yield from _each("routes", lambda: _routes(invocation, configured))
     yield from _each("words", lambda: _words(chosen))
     yield from _each("state", lambda: _state(invocation))
     yield from _each("officers", lambda: _officers(invocation))
@@ -115,6 +116,42 @@ def _unready(channel: Channel) -> str | None:
     return None if found.ready else found.detail.rstrip(".")
 
 
+def _routes(invocation: Invocation, settings: Settings) -> Iterator[Found]:
+    from kentongan import routing
+    from kentongan.data import data_path
+    from kentongan.ledger import Ledger
+    from kentongan.ledger.people import known_groups
+    from kentongan.state import State
+    from kentongan.words.hazards import library
+
+    routes = settings.routes
+    if routes == routing.Routes():
+        yield Found("routes", "ok", "there are none: every channel of its mode gets an alert")
+        return
+    with Ledger.open(State.find(invocation.state).ledger) as ledger:
+        groups = ledger.read(known_groups)
+    modes = {name: each.mode.value for name, each in settings.channels.items()}
+    remarks = routing.remarks(routes, modes, library(data_path("templates")).names, groups)
+    remarks += _unconfirmed(settings)
+    place = f"{settings.source / 'routes.yaml'}: " if settings.source is not None else ""
+    for remark in remarks:
+        yield Found("routes", "note", f"{place}{remark}")
+    if not remarks:
+        yield Found("routes", "ok", f"{len(routes.routes)} rules, each of which can match")
+
+
+def _unconfirmed(settings: Settings) -> list[str]:
+    """Channels whose kind would tell what became of a message, but which are not set up for it."""
+    import channels
+
+    first = {name for each in settings.routes.fallback for name in settings.routes.members(each.on)}
+    return [
+        f"fallback: {name} is not set up for receipts, so what its provider accepts counts as having reached people"
+        for name in sorted(first)
+        if channels.traits(settings.channels[name].kind).receipts and not settings.channels[name].confirmed()
+    ]
+
+
 def _words(settings: Settings | None) -> Iterator[Found]:
     import channels
     from kentongan.alert import Kind
@@ -135,8 +172,16 @@ def _words(settings: Settings | None) -> Iterator[Found]:
             composer(root).layout(kind)
         except TemplateFault as fault:
             yield Found("words", "fault", f"{fault}; {fault.remedy}")
-    for language in settings.agency.languages if settings is not None else ():
-        for of in Kind:
+    spoken = settings.agency.languages if settings is not None else ()
+    few = [one for one in spoken if one in read.languages and not read.languages[one].whole]
+    for language in few:
+        forms = " and ".join(read.languages[language].forms)
+        note = "; a native reader has still to read it" if read.languages[language].needs_native_reader else ""
+        yield Found("words", "note", f"{language} has only {forms} words; elsewhere its readers get another{note}")
+    if few and len(few) == len(spoken):
+        yield Found("words", "fault", "none of agency.languages has words for every form; add one, such as id")
+    for language in spoken:
+        for of in Kind if language not in few else ():
             if language not in read.get(GENERAL).languages(of):
                 name = read.get(GENERAL).template(of, language)
                 yield Found(
