@@ -92,7 +92,7 @@ def life_at_stake(draft: cap.Alert) -> bool:
 
 
 def has_life_at_stake(alert: cap.Alert) -> bool:
-    """The same of an alert as it is sent: Actual, or an Exercise, which goes to drill instances only and rehearses it."""
+    """The same of an alert that is Actual, or an Exercise, which goes to drill instances only and so rehearses it."""
     return alert.status in (Status.ACTUAL, Status.EXERCISE) and life_at_stake(alert)
 
 

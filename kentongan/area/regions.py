@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kentongan.area.codes import above
-from kentongan.area.geometry import Box, Disc, Point, Ring, box_round, distance, ring
+from kentongan.area.geometry import Box, Disc, Point, Ring, box_of, box_round, distance, ring
 
 Rings = Sequence[Sequence[Point]]
 """The outer rings of one region's boundary, of (latitude, longitude); its holes are left out, which errs outward."""
@@ -126,3 +126,16 @@ class Regions:
         if not away:
             return LONE_REACH
         return away[min(NEIGHBOURS, len(away)) - 1]
+
+
+def boundary_box(rings: Rings) -> Box:
+    """The box of a whole boundary; rings on both sides of the 180th meridian are brought to one side."""
+    drawn = [ring(points) for points in rings]
+    first = drawn[0].box
+    return box_of([corner for each in drawn for corner in _corners(each, first)])
+
+
+def _corners(drawn: Ring, beside: Box) -> list[tuple[float, float]]:
+    box = drawn.box
+    turn = min((-360, 0, 360), key=lambda each: abs(box.west + each - beside.west))
+    return [(box.south, box.west + turn), (box.north, box.east + turn)]

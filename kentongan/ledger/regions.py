@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kentongan.area.codes import Within, above, stray_codes
-from kentongan.area.geometry import Box, Ring, box_of, ring
-from kentongan.area.regions import Region, Regions, Rings
+from kentongan.area.geometry import Box
+from kentongan.area.regions import Region, Regions, Rings, boundary_box
 from kentongan.area.rows import RegionRow
 from kentongan.ledger.ledger import Read, Write
 from kentongan.ledger.planning import audience_condition
@@ -169,32 +169,19 @@ def people_by_region(read: Read, wanted: Sequence[tuple[str, Audience]], within:
 
 
 def _prepared(row: RegionRow) -> dict[str, object]:
-    box = _box(row.rings) if row.rings is not None else None
+    around = boundary_box(row.rings) if row.rings is not None else None
     return {
         "code": row.code,
         "name": row.name,
         "timezone": row.timezone,
         "latitude": row.point[0] if row.point is not None else None,
         "longitude": row.point[1] if row.point is not None else None,
-        "south": box.south if box is not None else None,
-        "west": box.west if box is not None else None,
-        "north": box.north if box is not None else None,
-        "east": box.east if box is not None else None,
+        "south": around.south if around is not None else None,
+        "west": around.west if around is not None else None,
+        "north": around.north if around is not None else None,
+        "east": around.east if around is not None else None,
         "rings": json.dumps(row.rings, separators=(",", ":")) if row.rings is not None else None,
     }
-
-
-def _box(rings: Rings) -> Box:
-    """The box of a whole boundary; rings on both sides of the 180th meridian are brought to one side."""
-    drawn = [ring(points) for points in rings]
-    first = drawn[0].box
-    return box_of([corner for each in drawn for corner in _corners(each, first)])
-
-
-def _corners(drawn: Ring, beside: Box) -> list[tuple[float, float]]:
-    box = drawn.box
-    turn = min((-360, 0, 360), key=lambda each: abs(box.west + each - beside.west))
-    return [(box.south, box.west + turn), (box.north, box.east + turn)]
 
 
 def _boundaries(read: Read, codes: Collection[str]) -> Mapping[str, Rings]:
