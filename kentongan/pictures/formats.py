@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 class NoPicture(ValueError):
@@ -24,7 +24,7 @@ class Still:
     media_type: str
     width: int
     height: int
-    content: bytes
+    content: bytes = field(repr=False)
     located: bool = False
 
 
@@ -54,8 +54,8 @@ _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), 
 
 
 def _png(content: bytes) -> Still:
-    kept, pixels, located = [_PNG], [], False
-    header = b""
+    kept, pixels, header = [_PNG], [], b""
+    orientation, located = 1, False
     for kind, body, whole in _png_chunks(content):
         if (kind == b"IHDR") != (not header):
             raise NoPicture("is damaged")
@@ -64,14 +64,18 @@ def _png(content: bytes) -> Still:
             kept.append(whole)
         elif kind[0] & 0x20 == 0:
             raise NoPicture("is of a newer kind than can be read")
-        located = located or (kind == b"eXIf" and _located(body))
+        if kind == b"eXIf":
+            orientation, located = _orientation(body), located or _located(body)
         if kind == b"IDAT":
             pixels.append(body)
     width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", header)
     if not width or not height or colour not in _PNG_CHANNELS:
         raise NoPicture("is damaged")
     _inflated(pixels, _png_size(width, height, depth * _PNG_CHANNELS[colour], interlaced))
-    return Still("image/png", width, height, b"".join(kept), located)
+    if orientation > 1:
+        chunk = b"eXIf" + _upright(orientation)
+        kept.insert(2, struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)))
+    return Still("image/png", *_shown(width, height, orientation), b"".join(kept), located)
 
 
 def _png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
@@ -142,10 +146,10 @@ def _jpeg(content: bytes) -> Still:
     if not width or not height:
         raise NoPicture("is damaged")
     if orientation > 1:
-        kept.insert(1, _upright(orientation))
-    if orientation > 4:
-        width, height = height, width
-    return Still("image/jpeg", width, height, b"".join((*kept, content[position:end])), located)
+        segment = b"Exif\0\0" + _upright(orientation)
+        kept.insert(1, b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment)
+    whole = b"".join((*kept, content[position:end]))
+    return Still("image/jpeg", *_shown(width, height, orientation), whole, located)
 
 
 def _jpeg_end(content: bytes, position: int) -> int:
@@ -166,13 +170,6 @@ def _jpeg_end(content: bytes, position: int) -> int:
             position += 2 + length
         else:
             raise NoPicture("is damaged")
-
-
-def _upright(orientation: int) -> bytes:
-    """An Exif segment that says which way is up, and nothing else."""
-    tags = struct.pack(">HHHIHHI", 1, 0x0112, 3, 1, orientation, 0, 0)
-    body = b"Exif\0\0MM\0*" + struct.pack(">I", 8) + tags
-    return b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
 
 
 # --- Exif, as far as it concerns the public ---
@@ -199,6 +196,15 @@ def _orientation(exif: bytes) -> int:
     return found if 1 <= found <= 8 else 1
 
 
+def _upright(orientation: int) -> bytes:
+    """Exif that says which way is up, and nothing else."""
+    return b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+
+
+def _shown(width: int, height: int, orientation: int) -> tuple[int, int]:
+    return (height, width) if orientation > 4 else (width, height)
+
+
 def _located(exif: bytes) -> bool:
     return 0x8825 in _tags(exif)
 
@@ -210,9 +216,9 @@ def _webp(content: bytes) -> Still:
     (length,) = struct.unpack_from("<I", content, 4)
     if length + 8 > len(content):
         raise NoPicture("is cut short")
-    kept: list[bytes] = []
+    kept: list[tuple[bytes, bytes]] = []
     width = height = 0
-    located = False
+    orientation, located = 1, False
     position = 12
     while position + 8 <= length + 8:
         kind, size = struct.unpack_from("<4sI", content, position)
@@ -223,19 +229,27 @@ def _webp(content: bytes) -> Still:
         if kind in (b"ANIM", b"ANMF"):
             raise NoPicture("moves")
         if kind == b"EXIF":
-            located = _located(body.removeprefix(b"Exif\0\0"))
-        if kind == b"VP8X":
-            # Without the flags of Exif (8) and XMP (4), whose chunks are left out.
-            body = bytes([body[0] & ~0x0C]) + body[1:]
-        elif kind in (b"VP8 ", b"VP8L"):
+            exif = body.removeprefix(b"Exif\0\0")
+            orientation, located = _orientation(exif), _located(exif)
+        if kind in (b"VP8 ", b"VP8L"):
             width, height = _webp_size(kind, body)
-        elif kind not in (b"ICCP", b"ALPH"):
+        elif kind not in (b"ICCP", b"ALPH", b"VP8X"):
             continue
-        kept.append(kind + struct.pack("<I", size) + body + b"\0" * (size % 2))
+        kept.append((kind, body))
     if not width or not height:
         raise NoPicture("is damaged")
-    whole = b"WEBP" + b"".join(kept)
-    return Still("image/webp", width, height, b"RIFF" + struct.pack("<I", len(whole)) + whole, located)
+    if orientation > 1:
+        kept.append((b"EXIF", _upright(orientation)))
+    whole = b"WEBP" + b"".join(_webp_chunk(kind, body, orientation > 1) for kind, body in kept)
+    content = b"RIFF" + struct.pack("<I", len(whole)) + whole
+    return Still("image/webp", *_shown(width, height, orientation), content, located)
+
+
+def _webp_chunk(kind: bytes, body: bytes, with_exif: bool) -> bytes:
+    if kind == b"VP8X":
+        # The flags of XMP (4) and Exif (8) say what is still there.
+        body = bytes([body[0] & ~0x0C | (0x08 if with_exif else 0)]) + body[1:]
+    return kind + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
 
 
 def _webp_size(kind: bytes, body: bytes) -> tuple[int, int]:

@@ -53,7 +53,7 @@ def read(name: str, content: bytes, description: str) -> tuple[Picture, bytes, t
     """
     told = _description(name, description)
     if len(content) > LARGEST:
-        raise BadInput(f"{name} has {len(content):,} bytes and at most {LARGEST:,} are taken; save it smaller")
+        raise BadInput(f"{name} is larger than {LARGEST:,} bytes; save it smaller")
     try:
         found = still(content)
     except NoPicture as fault:
@@ -107,9 +107,7 @@ def _description(name: str, description: str) -> str:
     if not letters:
         raise BadInput(f"{name} has no alternative text; say what the picture shows with --alt")
     if told.isupper() and letters > 1:
-        raise BadInput(
-            f"the alternative text of {name} is all in capitals, read out letter by letter; write words"
-        )
+        raise BadInput(f"the alternative text of {name} is all in capitals, read out letter by letter; write words")
     if told.casefold() in (name.casefold(), PurePath(name).name.casefold(), PurePath(name).stem.casefold()):
         raise BadInput(f"the alternative text of {name} is its file name; say what the picture shows")
     if len(told) > _LONGEST:
