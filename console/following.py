@@ -48,6 +48,7 @@ class Follower:
     _interrupts: int = 0
     _stirred: asyncio.Event = field(default_factory=asyncio.Event)
     _told_unable: bool = False
+    _told_waits: bool = False
     _told_held: set[str] = field(default_factory=set)
 
     async def run(self, begin: Callable[[], object] | None = None) -> tuple[Overview, bool]:
@@ -91,7 +92,7 @@ class Follower:
             began = loop.time()
             seen = await asyncio.to_thread(self.house.ledger.read, lambda read: overview(read, self.alert_id))
             self.progress.show(seen)
-            if not seen.open:
+            if not seen.open and (self._dispatcher is None or seen.waits_until is None):
                 return seen, True
             if self._interrupts > told_interrupts:
                 told_interrupts = self._interrupts
@@ -102,6 +103,7 @@ class Follower:
                     "Ctrl-C again ends this command."
                 )
             self._tell_holds(seen)
+            self._tell_waits(seen)
             await self._take_over_if_nobody_sends(seen)
             # Looking must cost those who send no more than a quarter of the time.
             await self._pause(max(_LOOK, 3 * (loop.time() - began)))
@@ -115,6 +117,16 @@ class Follower:
                 f"`kentongan retry {seen.alert.code}`"
             )
         self._told_held = set(held)
+
+    def _tell_waits(self, seen: Overview) -> None:
+        """Says once what this command waits for when all is sent: no service would take the next step."""
+        if seen.open or self._told_waits:
+            return
+        self._told_waits = True
+        self.progress.say(
+            "all is sent; people who are not reached or do not answer are waited for, since no service runs. Ctrl-C"
+            f" twice leaves: `kentongan resume {seen.alert.code}` goes on"
+        )
 
     async def _pause(self, seconds: float) -> None:
         self._stirred.clear()

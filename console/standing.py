@@ -146,6 +146,11 @@ def explain(office: Office, seen: Overview) -> None:
             output.say(f"  When it is mended it goes on by itself, or: kentongan retry {seen.alert.code}")
         if channel.duplicates:
             output.say(f"{channel.name}: {words.several(channel.duplicates, 'possible duplicate')}, marked as such")
+    if seen.waits_until is not None:
+        output.say(
+            f"Next look at who is not reached or has not answered: {words.moment(seen.waits_until, office.zone)};"
+            f" without a service: kentongan resume {seen.alert.code}"
+        )
     for cause in seen.causes[:_MOST_CAUSES]:
         why = f": {cause.reason}" if cause.reason else ""
         output.say(f"{cause.channel}: {cause.count:,} {words.word(cause.word)}{why}")
@@ -176,6 +181,7 @@ def to_json(office: Office, seen: Overview) -> dict[str, Any]:
         "mode": seen.alert.mode.value,
         "state": seen.alert.state,
         "open": seen.open,
+        "waits_until": words.iso(seen.waits_until),
         "follows": seen.predecessor,
         "sandbox": seen.sandbox,
         "drafted_at": words.iso(seen.alert.created_at),

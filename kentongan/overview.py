@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kentongan.clock import Milliseconds
-from kentongan.ledger import Read, alerts, reviews, senders, views
+from kentongan.ledger import Read, alerts, reviews, senders, steps, views
 from kentongan.ledger.alerts import Dispatch, StoredAlert
 from kentongan.ledger.reviews import Review
 from kentongan.plan import PUBLIC
@@ -62,6 +62,7 @@ class Overview:
     """One alert with all its channels. `open`: something of it is still to be done. `break_glass`: the typed reason.
 
     `by`: the officers whose word it went out on; `by_code`: those of them who said a one-time code and signed nothing.
+    `waits_until`: when the next channel or group is due for people not reached, None where nobody waits (wall time).
     `review`: that of a broken glass. `reason`: why a correction withdraws, by its name.
     """
 
@@ -77,6 +78,7 @@ class Overview:
     channels: tuple[ChannelView, ...]
     causes: tuple[Cause, ...]
     open: bool
+    waits_until: Milliseconds | None = None
 
     @property
     def unfinished(self) -> int:
@@ -108,6 +110,7 @@ def overview(read: Read, alert_id: str) -> Overview:
         channels=_channels(read, alert_id, dispatch),
         causes=_causes(read, alert_id),
         open=views.is_open(read, alert_id),
+        waits_until=steps.waiting(read, alert_id) if dispatch is not None else None,
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console import output, targets, words
+from console import output, routes, targets, words
 from console.command import HANDLE, command
 from kentongan.errors import BadInput
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kentongan.desk.composing import People
     from kentongan.gates import Finding
     from kentongan.ledger.alerts import StoredAlert
+    from kentongan.routing import Following
     from kentongan.seam import Limits, Rendered
     from kentongan.settings import InstanceSettings
     from kentongan.words.rendering import Problem
@@ -41,7 +42,9 @@ class _Page:
     findings: Sequence[Finding]
     people: People
     fixed: bool
-    within: Within | None = None
+    within: Within | None
+    rules: Mapping[str, str]
+    following: Following
 
 
 @command("preview")
@@ -85,7 +88,17 @@ def _page(office: Office, code: str, correction: bool, without: Collection[str])
     )
     made = composed.correction if correction else composed.alert
     within = composed.targeted.within if composed.targeted is not None else None
-    return _Page(stored, made.messages, made.problems, composed.findings, composed.people, False, within)
+    return _Page(
+        stored,
+        made.messages,
+        made.problems,
+        composed.findings,
+        composed.people,
+        False,
+        within,
+        composed.choice.rules,
+        composed.following,
+    )
 
 
 def _on_record(office: Office, stored: StoredAlert, correction: bool) -> _Page:
@@ -102,8 +115,10 @@ def _on_record(office: Office, stored: StoredAlert, correction: bool) -> _Page:
     there = {message.instance for message in messages}
     instances = {n: s for n, s in office.settings.channels.items() if n in there}
     within = desk.ledger.read(lambda read: approvals.within_of(read, shown.id))
-    people = composing.count_people(desk, instances, within)
-    return _Page(shown, messages, (), (), people, True, within)
+    counted = composing.people if shown.kind.widens else None
+    people = counted(desk, shown, instances, within) if counted else composing.count_people(desk, instances, within)
+    rules, following = desk.ledger.read(lambda read: approvals.routed(read, shown.id))
+    return _Page(shown, messages, (), (), people, True, within, rules, following)
 
 
 def _only(page: _Page, channels: Collection[str]) -> _Page:
@@ -121,6 +136,8 @@ def _only(page: _Page, channels: Collection[str]) -> _Page:
         page.people,
         page.fixed,
         page.within,
+        page.rules,
+        page.following,
     )
 
 
@@ -181,12 +198,18 @@ def _show(office: Office, page: _Page) -> None:
                 size += f", costs {limits.cost.currency} {limits.cost.of(message.text):g}"
         shown = filled(message, values.get(message.language))
         output.say()
-        output.say(f"--- {message.instance}, {message.language}, to {_readers(page, message)}{size}")
+        why = routes.chosen_by(page.rules, page.following, message.instance)
+        output.say(f"--- {message.instance}, {message.language}, to {_readers(page, message)}{size}{why}")
         output.say(shown.text)
         for media in shown.media:
             output.say(f"[picture {media.name}: {media.description}]")
     output.say()
+    for sentence in routes.lines(page.following):
+        output.say(sentence)
     for problem in page.problems:
+        if problem.other_language:
+            output.say(f"NOTE {problem.instance}: {problem.sentence}")
+            continue
         place = f"{problem.instance}:{problem.language}"
         told = "the general short form stands in" if problem.fallen_back else f"or leave it out: --without {place}"
         output.say(f"PROBLEM {place}: {problem.sentence}; {problem.remedy}; {told}")
@@ -197,7 +220,7 @@ def _show(office: Office, page: _Page) -> None:
     elif (
         office.configured
         and not page.fixed
-        and not page.problems
+        and all(problem.other_language for problem in page.problems)
         and all(finding.severity != "block" for finding in page.findings)
     ):
         output.say(f"Next: kentongan submit {stored.code}")
@@ -232,6 +255,7 @@ def _show_json(office: Office, page: _Page) -> None:
             "channel": message.instance,
             "language": message.language,
             "people": page.people.by_instance.get(message.instance),
+            "rule": page.rules.get(message.instance) or None,
             "code": message.code,
             "mark": message.mark,
             "title": shown.title,
@@ -257,6 +281,7 @@ def _show_json(office: Office, page: _Page) -> None:
             "places": list(area_names(stored.draft)),
             "area": targets.described(office, stored, page.within, _instances(office, page)) if page.within else None,
             "messages": [told(message) for message in page.messages],
+            "following": routes.to_json(page.following),
             "problems": [
                 {
                     "channel": each.instance,
@@ -264,6 +289,7 @@ def _show_json(office: Office, page: _Page) -> None:
                     "sentence": each.sentence,
                     "remedy": each.remedy,
                     "fallen_back": each.fallen_back,
+                    "other_language": each.other_language,
                 }
                 for each in page.problems
             ],

@@ -107,6 +107,7 @@ def submit(
                 "signed": to_json(signed),
                 "people": dict(composed.people.by_instance),
                 "clock_override": clock_override,
+                "rules": dict(composed.choice.rules),
             },
             id=new_id(),
         )
@@ -345,6 +346,14 @@ def within_of(read: Read, alert_id: str) -> Within | None:
     if alerts.submission(read, alert_id) is None:
         return None
     return targeting.now(read, _submitted_subject(read, alert_id).within)
+
+
+def routed(read: Read, alert_id: str) -> tuple[Mapping[str, str], Following]:
+    """By which rule of the routes each channel was chosen when an alert was submitted, and what follows."""
+    submission = alerts.submission(read, alert_id)
+    if submission is None:
+        return {}, Following()
+    return submission.subject.get("rules") or {}, from_json(Subject, submission.subject["subject"]).following
 
 
 def _submitted_subject(read: Read, alert_id: str) -> Subject:
