@@ -10,6 +10,8 @@
 |              |              | into warnings                                                                    |
 | completeness | completeness | source, hazard, place, action or time is missing                                 |
 | area         | area         | nothing says where, or none of the loaded regions lies there                     |
+| reach        | scope        | the text is Private and names none of our people                                 |
+|              | opt-out      | (warns) life is at stake, and those who opted out get it too                     |
 | routing      | route        | no instance is left that it may go to                                            |
 """
 
@@ -187,6 +189,26 @@ def unknown_regions() -> list[Finding]:
     """Without regions, whole audiences are written to, wherever they are."""
     told = "no regions are loaded, so all people are written to, wherever they live"
     return [_warn("area", f"{told}; load regions with `kentongan regions import`")]
+
+
+def reach(alert: cap.Alert, *, people: int, writes: bool, despite_opt_outs: bool) -> list[Finding]:
+    """A Private alert must name somebody of ours; that opt-outs do not hold is said before anybody signs it.
+
+    `people`: how many would be written to; `writes`: whether it goes to people at all.
+    """
+    if alert.scope is Scope.PRIVATE and writes and not people:
+        return [
+            _block(
+                "scope",
+                "the alert is Private and none of its addresses is on our lists; import those people, with numbers and"
+                " references as the alert has them",
+            )
+        ]
+    if despite_opt_outs and writes:
+        return [
+            _warn("opt-out", "life is at stake, so those who opted out get it too (opt_out_exception in policy.yaml)")
+        ]
+    return []
 
 
 def at_submit(

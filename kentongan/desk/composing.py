@@ -135,6 +135,14 @@ def compose(
         override=clock_override,
         action_rendered=not stored.kind.widens,
     )
+    reached_people = people(desk, stored, instances, within)
+    if stored.kind.widens:
+        findings += gates.reach(
+            draft.cap,
+            people=reached_people.total,
+            writes=any(settings.audience is not None for settings in instances.values()),
+            despite_opt_outs=reach_of(draft.cap, desk.settings.policy, desk.identify).despite_opt_outs,
+        )
     if thread is None and chosen.findings:
         findings = [finding for finding in findings if finding.rule != "route"] + chosen.findings
     return Composed(
@@ -142,7 +150,7 @@ def compose(
         alert=rendered(draft, stored.kind, stored.code, thread.earlier if thread is not None else None, instances),
         correction=rendered(withdrawal, Kind.CORRECTION, correction_code, Earlier(stored.code), withdrawn),
         correction_draft=withdrawal,
-        people=people(desk, stored, instances, within),
+        people=reached_people,
         findings=gates.ordered(
             findings
             + (targeting.findings(desk, targeted, instances) if stored.kind.widens else [])
