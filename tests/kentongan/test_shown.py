@@ -1,0 +1,126 @@
+"""What an officer signs on their own machine is what they were shown, whatever the service claims."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from kentongan.desk import approvals
+from kentongan.errors import BadInput, KentonganError, Refused
+from kentongan.ledger import alerts
+from kentongan.shown import Shown, messages_of, record, subject_of
+from kentongan.stored import to_json
+from kentongan.subject import subject_digest
+from tests.kentongan.desk.scenes import Scene, scene
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with scene(tmp_path_factory.mktemp("shown") / "desk") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def answer(desk: Scene) -> dict[str, Any]:
+    """What the service answers, as JSON, with the digest that the ledger has."""
+    stored = desk.submitted()
+    correction = desk.ledger.read(lambda read: approvals.prepared_correction(read, stored.id))
+    assert correction is not None
+    subject = desk.ledger.read(lambda read: approvals.current_subject(read, stored.id))
+    shown = Shown(
+        subject=to_json(subject),
+        alert=desk.ledger.read(lambda read: record(read, stored.id)),
+        correction=desk.ledger.read(lambda read: record(read, correction.id)),
+        submitted_by="siti",
+        people=4,
+        people_by_instance={},
+    )
+    return {"digest": subject_digest(subject), "shown": json.loads(shown.model_dump_json())}
+
+
+def digest(shown: Any) -> str:
+    return subject_digest(subject_of(Shown.model_validate(shown)))
+
+
+def test_the_digest_is_the_ledgers_own(desk: Scene, answer: dict[str, Any]) -> None:
+    assert digest(answer["shown"]) == answer["digest"]
+    messages = messages_of(Shown.model_validate(answer["shown"]).alert)
+    assert any("Manna" in message.text for message in messages)
+    assert len(messages) == len(
+        desk.ledger.read(lambda read: alerts.renderings(read, answer["shown"]["subject"]["alert_id"]))
+    )
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if isinstance(value, dict) and value:
+        for name, each in value.items():
+            yield from leaves(each, (*path, name))
+    elif isinstance(value, list) and value:
+        for number, each in enumerate(value):
+            yield from leaves(each, (*path, number))
+    else:
+        yield path
+
+
+NOT_SIGNED = ("people", "people_by_instance", "submitted_by", "warnings")
+MOVING = ("state", "epoch", "expires_at", "digest")
+
+
+@given(data=st.data(), other=st.one_of(st.none(), st.integers(), st.text(max_size=12), st.booleans()))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
+def test_whatever_the_service_changes_is_refused_or_signed_as_what_it_is(
+    answer: dict[str, Any], data: Any, other: Any
+) -> None:
+    shown = copy.deepcopy(answer["shown"])
+    path = data.draw(st.sampled_from(sorted(leaves(shown), key=str)))
+    place = shown
+    for step in path[:-1]:
+        place = place[step]
+    if place[path[-1]] == other:
+        return
+    place[path[-1]] = other
+    try:
+        found = digest(shown)
+    except (KentonganError, ValidationError):
+        return
+    # Not refused: then either it is no part of what is signed, or another digest is, which the ledger will refuse.
+    free = path[0] in NOT_SIGNED or (len(path) == 3 and path[1] == "row" and path[2] in MOVING)
+    assert free or found != answer["digest"], path
+
+
+def test_words_that_are_not_those_of_the_digest_are_refused(answer: dict[str, Any]) -> None:
+    shown = copy.deepcopy(answer["shown"])
+    first = shown["alert"]["renderings"][0]
+    first["content"] = first["content"].replace("Manna", "Mannb")
+    with pytest.raises(Refused, match="sign nothing"):
+        digest(shown)
+
+
+def test_a_message_that_is_shown_twice_or_left_out_is_refused(answer: dict[str, Any]) -> None:
+    twice = copy.deepcopy(answer["shown"])
+    twice["alert"]["renderings"].insert(0, twice["alert"]["renderings"][0])
+    with pytest.raises(Refused, match="twice"):
+        digest(twice)
+    fewer = copy.deepcopy(answer["shown"])
+    fewer["alert"]["renderings"].pop()
+    with pytest.raises(Refused):
+        digest(fewer)
+
+
+def test_a_correction_that_is_hidden_is_refused(answer: dict[str, Any]) -> None:
+    with pytest.raises(Refused, match="correction"):
+        digest({**answer["shown"], "correction": None})
+
+
+def test_a_newer_services_columns_are_named(answer: dict[str, Any]) -> None:
+    shown = copy.deepcopy(answer["shown"])
+    del shown["alert"]["row"]["content"]
+    with pytest.raises(BadInput, match="update Kentongan"):
+        digest(shown)
