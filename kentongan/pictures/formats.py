@@ -48,6 +48,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_KEPT = frozenset(
     (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"sBIT", b"pHYS", b"bKGD")
 )
+_MOST_ACROSS = 16_384
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 # The seven passes of an interlaced picture: first column and row, and the steps between them.
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
@@ -71,6 +72,8 @@ def _png(content: bytes) -> Still:
     width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", header)
     if not width or not height or colour not in _PNG_CHANNELS:
         raise NoPicture("is damaged")
+    if max(width, height) > _MOST_ACROSS:
+        raise NoPicture("says that it is far too large")  # pixels are not decoded for a mere claim
     _inflated(pixels, _png_size(width, height, depth * _PNG_CHANNELS[colour], interlaced))
     if orientation > 1:
         chunk = b"eXIf" + _upright(orientation)
