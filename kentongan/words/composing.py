@@ -155,7 +155,16 @@ class Composer:
         except TemplateSyntaxError as error:
             place = f"templates/{error.name or name}, line {error.lineno}"
             raise TemplateFault(f"{place}: {clean(error.message or 'cannot be read')}", "mend that line") from None
-        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, OSError) as error:
+        except (
+            TemplateError,
+            TypeError,
+            ValueError,
+            ArithmeticError,
+            LookupError,
+            AttributeError,
+            OSError,
+            RecursionError,
+        ) as error:
             lines = [
                 frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".j2")
             ]

@@ -1,21 +1,26 @@
 from __future__ import annotations
 
 import shutil
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import JsonValue
 
 from kentongan.alert import Draft, Kind
+from kentongan.cap.model import ResponseType, Severity, Status, Urgency
 from kentongan.data import data_path
 from kentongan.errors import BadConfig, BadInput
 from kentongan.settings import Agency
-from kentongan.words.composing import BLOCKS
 from kentongan.words.context import Telling, context
+from kentongan.words.drafting import from_facts
 from kentongan.words.hazards import RESERVED, HazardLibrary
 from kentongan.words.hazards import library as read_library
+from kentongan.words.languages import BLOCKS
 from kentongan.words.shortening import Budget, Shortener
 
 ZONE = ZoneInfo("Asia/Jakarta")
@@ -105,7 +110,7 @@ def test_all_faults_are_named_at_once(library: HazardLibrary) -> None:
 
 
 def test_an_unknown_hazard_is_refused_with_the_nearest_and_all_known(library: HazardLibrary) -> None:
-    with pytest.raises(BadInput, match=r"did you mean earthquake.*known are earthquake, general"):
+    with pytest.raises(BadInput, match=r"did you mean earthquake\?.*known are earthquake, .*general, "):
         library.get("earthqake")
 
 
@@ -134,19 +139,7 @@ def test_observed_times_are_those_that_must_lie_in_the_past(library: HazardLibra
 
 
 def test_no_field_can_take_a_name_that_templates_know(library: HazardLibrary, agency: Agency, quake: Draft) -> None:
-    names = context(
-        quake,
-        library.get("earthquake"),
-        library.languages["id"],
-        drafted=library.get("earthquake"),
-        agency=agency,
-        code="K7Q4-ID",
-        link="",
-        earlier=None,
-        shortener=Shortener(library.languages["id"], "", Budget()),
-        telling=Telling(),
-        together=False,
-    )
+    names = told(quake, library, agency, "id")
     assert set(names) - set(library.get("earthquake").own_fields) - {"source"} == RESERVED
 
 
@@ -180,19 +173,125 @@ def test_without_the_general_hazard_nothing_starts(templates: Path) -> None:
 
 
 def test_a_new_hazard_is_a_folder(templates: Path) -> None:
-    folder = templates / "hazards/landslide"
+    known = read_library(templates).names
+    folder = templates / "hazards/meteorite"
     folder.mkdir()
     (folder / "hazard.yaml").write_text(
-        "event: {en: Landslide}\ncategories: [Geo]\nseverity: Severe\nurgency: Expected\ncertainty: Likely\n"
+        "event: {en: Meteorite}\ncategories: [Geo]\nseverity: Severe\nurgency: Expected\ncertainty: Likely\n"
         "lasts: 12h\n",
         "utf-8",
     )
     (folder / "alert.en.j2").write_text(
-        "\n".join(f"{{% block {block} %}}Landslide{{% endblock %}}" for block in BLOCKS), "utf-8"
+        "\n".join(f"{{% block {block} %}}Meteorite{{% endblock %}}" for block in BLOCKS), "utf-8"
     )
     found = read_library(templates)
-    assert found.names == ("earthquake", "general", "landslide")
-    assert found.get("landslide").languages(Kind.ALERT) == ("en",)
+    assert set(found.names) == {*known, "meteorite"}
+    meteorite = found.get("meteorite")
+    # What follows an alert is said in words that all hazards share.
+    assert all(meteorite.languages(kind) == ("en",) for kind in Kind)
+    assert meteorite.template(Kind.ALL_CLEAR, "en") == "kinds/all-clear.en.j2"
+    assert meteorite.template(Kind.ALL_CLEAR, "id") == "hazards/meteorite/all-clear.id.j2"
+    assert meteorite.all_clear_after == timedelta(hours=2)
+
+
+@pytest.mark.parametrize(("stated", "least"), [("0h", timedelta()), ("90min", timedelta(minutes=90))])
+def test_a_hazard_says_how_soon_it_can_be_over(templates: Path, stated: str, least: timedelta) -> None:
+    path = templates / "hazards/tsunami/hazard.yaml"
+    path.write_text(path.read_text("utf-8").replace("all_clear_after: 2h", f"all_clear_after: {stated}"), "utf-8")
+    assert read_library(templates).get("tsunami").all_clear_after == least
+
+
+def test_values_by_place_are_typed_and_said_in_the_language(
+    library: HazardLibrary, agency: Agency, now: datetime
+) -> None:
+    hazard = library.get("tsunami")
+    facts = hazard.read(
+        {
+            "levels": "Awas: KAB. PACITAN, Kab. Trenggalek; siaga: Kab. Cilacap",
+            "arrivals": "Kab. Pacitan=2026-11-21 14:41; Kab. Cilacap=2026-11-22 00:05",
+            "heights": "Kab. Pacitan=1,3; Kab. Cilacap=2",
+        },
+        zone=ZONE,
+    )
+    assert facts == {
+        "levels": {"awas": ["KAB. PACITAN", "Kab. Trenggalek"], "siaga": ["Kab. Cilacap"]},
+        "arrivals": {"Kab. Pacitan": "2026-11-21T14:41:00+07:00", "Kab. Cilacap": "2026-11-22T00:05:00+07:00"},
+        "heights": {"Kab. Pacitan": 1.3, "Kab. Cilacap": 2},
+    }
+    draft = from_facts(hazard, facts, agency=agency, status=Status.ACTUAL, identifier="K", now=now)
+    names = told(draft, library, agency, "id")
+    assert [(str(one.level), one.places) for one in names["levels"]] == [
+        ("Awas", ("Kab. Pacitan", "Kab. Trenggalek")),
+        ("Siaga", ("Kab. Cilacap",)),
+    ]
+    assert names["arrivals"] == ("Kab. Pacitan 14.41 WIB", "Kab. Cilacap 22 Nov 2026 00.05 WIB")
+    assert names["heights"] == ("Kab. Pacitan 1,3 m", "Kab. Cilacap 2 m")
+    assert told(draft, library, agency, "en")["heights"] == ("Kab. Pacitan 1.3 m", "Kab. Cilacap 2 m")
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "wanted"),
+    [
+        ("arrivals", "Kab. Pacitan 14:41", "place=time"),
+        ("arrivals", "Kab. Pacitan=soon", "place=time"),
+        ("arrivals", "=2026-11-21 14:41", "place=time"),
+        ("arrivals", "A=2026-11-21 14:41; A=2026-11-21 14:42", "each place once"),
+        ("arrivals", 5, "place=time"),
+        ("heights", "A=high", "place=number"),
+        ("heights", "A=-1", "a number from 0 to 200"),
+        ("heights", {}, "place=number"),
+        ("levels", "Merah: A", "a level of BMKG's tsunami scale: waspada, siaga, awas"),
+    ],
+)
+def test_a_wrong_value_by_place_is_refused(library: HazardLibrary, field: str, given: object, wanted: str) -> None:
+    with pytest.raises(BadInput) as error:
+        library.get("tsunami").read({"levels": "Awas: A", field: given}, zone=ZONE)  # type: ignore[dict-item]
+    assert f"tsunami: {field} is" in str(error.value)
+    assert wanted in str(error.value)
+
+
+def test_cap_gets_the_gravest_level_and_each_as_its_issuer_gave_it(
+    library: HazardLibrary, agency: Agency, now: datetime
+) -> None:
+    hazard = library.get("tsunami")
+    facts: dict[str, JsonValue] = {"levels": "Waspada: Kab. Bantul; Awas: Kab. Pacitan, Kab. Trenggalek"}
+    draft = from_facts(hazard, facts, agency=agency, status=Status.ACTUAL, identifier="K", now=now)
+    info = draft.cap.infos[0]
+    assert (info.severity, info.urgency, info.response_types) == (
+        Severity.EXTREME,
+        Urgency.IMMEDIATE,
+        (ResponseType.EVACUATE,),
+    )
+    assert [(each.value_name, each.value) for each in info.parameters] == [
+        ("tsunami-level", "Awas: Kab. Pacitan; Kab. Trenggalek"),
+        ("tsunami-level", "Waspada: Kab. Bantul"),
+    ]
+    lowest = from_facts(
+        hazard, {"levels": "Waspada: A"}, agency=agency, status=Status.ACTUAL, identifier="K", now=now
+    ).cap.infos[0]
+    assert lowest.severity is Severity.MODERATE
+    stated = from_facts(
+        hazard, {**facts, "severity": "Minor"}, agency=agency, status=Status.ACTUAL, identifier="K", now=now
+    )
+    assert stated.cap.infos[0].severity is Severity.MINOR
+
+
+def told(draft: Draft, library: HazardLibrary, agency: Agency, language: str) -> dict[str, Any]:
+    """All names that the templates of the draft's hazard see."""
+    hazard = library.get(draft.hazard)
+    return context(
+        draft,
+        hazard,
+        library.languages[language],
+        drafted=hazard,
+        agency=agency,
+        code="K7Q4-ID",
+        link="",
+        earlier=None,
+        shortener=Shortener(library.languages[language], "", Budget()),
+        telling=Telling(),
+        together=False,
+    )
 
 
 def test_languages_must_know_the_same_reasons(templates: Path) -> None:
