@@ -5,6 +5,7 @@ KentonganError                   one sentence, with the place and the remedy; ca
 │   └── BadConfig       exit 2   a config file is wrong; names file and field
 ├── Refused             exit 3   a rule forbids it (gate, approval, mode, scope)
 └── LedgerUnavailable   exit 2   the ledger is locked, full or unreadable; nothing was lost
+    └── DamagedRecord   exit 2   one row of it cannot be read; the others stand
 """
 
 from __future__ import annotations
@@ -38,3 +39,7 @@ class Refused(KentonganError):
 
 class LedgerUnavailable(KentonganError):
     """The ledger could not be read or written; whatever was committed before still stands."""
+
+
+class DamagedRecord(LedgerUnavailable):
+    """A row of the ledger is not as it was written and cannot be read; what others hold still stands."""

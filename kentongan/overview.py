@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kentongan.alert import Kind
 from kentongan.clock import Milliseconds
+from kentongan.errors import DamagedRecord
 from kentongan.ledger import Read, alerts, reviews, senders, steps, views
 from kentongan.ledger.alerts import Dispatch, StoredAlert
 from kentongan.ledger.reviews import Review
@@ -92,14 +94,14 @@ class Overview:
 
 
 def overview(read: Read, alert_id: str) -> Overview:
-    """Where an alert stands now; raises KeyError for an id that is none."""
+    """Where an alert stands now; raises KeyError for an id that is none, DamagedRecord for what cannot be read."""
     stored = alerts.get(read, alert_id)
     dispatch = alerts.get_dispatch(read, alert_id)
     proof = _proof(read, alert_id)
-    before = alerts.get(read, stored.predecessor) if stored.predecessor is not None else None
+    before = alerts.codes(read, [stored.predecessor]) if stored.predecessor is not None else {}
     return Overview(
         alert=stored,
-        predecessor=before.code if before is not None else None,
+        predecessor=before.get(stored.predecessor or ""),
         dispatch=dispatch,
         by=tuple(proof.get("by") or ()),
         by_code=tuple(proof.get("by_code") or ()),
@@ -114,6 +116,19 @@ def overview(read: Read, alert_id: str) -> Overview:
     )
 
 
+def overviews(read: Read) -> tuple[list[Overview], dict[str, DamagedRecord]]:
+    """All alerts, the newest first, without corrections that lie ready; and by id those that cannot be read."""
+    seen, damaged = [], alerts.damaged(read)
+    for stored in alerts.listing(read):
+        if stored.kind is Kind.CORRECTION and stored.state == "prepared":
+            continue
+        try:
+            seen.append(overview(read, stored.id))
+        except DamagedRecord as damage:
+            damaged[stored.id] = damage
+    return seen, damaged
+
+
 def sandboxed(read: Read, stored: StoredAlert, dispatch: Dispatch | None) -> bool:
     """Whether every channel that an alert goes to is a sandbox, as it was when it was submitted."""
     submitted = alerts.submission(read, stored.id)
@@ -122,7 +137,10 @@ def sandboxed(read: Read, stored: StoredAlert, dispatch: Dispatch | None) -> boo
         submitted = alerts.submission(read, stored.predecessor)
     if submitted is None:
         return False
-    instances = {each["name"]: each["sandbox"] for each in submitted.subject["subject"]["instances"]}
+    try:
+        instances = {each["name"]: bool(each["sandbox"]) for each in submitted.subject["subject"]["instances"]}
+    except (KeyError, TypeError):
+        return False
     names = [instance.name for instance in dispatch.plan.instances] if dispatch is not None else list(instances)
     return bool(names) and all(instances.get(name, False) for name in names)
 

@@ -46,15 +46,12 @@ def _is_sent(office: Office, code: str) -> bool:
 
 def _list(office: Office) -> int:
     from console import standing
-    from kentongan.alert import Kind
     from kentongan.ledger import alerts, senders
-    from kentongan.overview import overview
+    from kentongan.overview import overviews
 
     ledger = office.house.ledger
-    stored = [
-        each for each in ledger.read(alerts.listing) if each.kind is not Kind.CORRECTION or each.state != "prepared"
-    ]
-    seen = ledger.read(lambda read: [overview(read, each.id) for each in stored])
+    seen, damaged = ledger.read(overviews)
+    codes = ledger.read(lambda read: alerts.codes(read, list(damaged)))
     held = ledger.read(senders.holds)
     if output.wants_json():
         output.document(
@@ -76,16 +73,19 @@ def _list(office: Office) -> int:
                     for each in seen
                 ],
                 "held": held,
+                "damaged": {codes[id]: str(damage) for id, damage in damaged.items()},
                 "reviews_due": [each.alert.code for each in seen if each.review and not each.review.is_done],
             }
         )
         return exits.WELL
-    if not seen:
+    if not seen and not damaged:
         output.say("There is no alert yet. Next: kentongan draft --help")
         return exits.WELL
-    output.print_table(
-        ("Code", "What", "State", "When", "Says"), standing.listing(seen, office.zone), clipped=(4,), widest={2: 20}
-    )
+    lines = standing.listing(seen, office.zone)
+    lines += [(code, "", "DAMAGED", "", "see below") for code in codes.values()]
+    output.print_table(("Code", "What", "State", "When", "Says"), lines, clipped=(4,), widest={2: 20})
+    for damage in damaged.values():
+        output.say(f"{damage}.")
     for name, reason in held.items():
         output.say(f"{name} is held: {reason}")
     for each in seen:

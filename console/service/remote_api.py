@@ -24,7 +24,7 @@ from console.service.proof import Asked, Attempts, Challenges, verify
 from flows.house import House
 from kentongan.approval import Approval
 from kentongan.desk import Desk, approvals, composing, releases, returning
-from kentongan.errors import BadInput, KentonganError, LedgerUnavailable, Refused
+from kentongan.errors import BadInput, DamagedRecord, KentonganError, LedgerUnavailable, Refused
 from kentongan.ledger import Read, alerts
 from kentongan.ledger import officers as register
 from kentongan.officers import Officer, Refusal
@@ -329,7 +329,11 @@ def _listing(read: Read) -> list[Listed]:
     for stored in alerts.listing(read)[:200]:
         if stored.state == "prepared":
             continue
-        seen = overview(read, stored.id)
+        try:
+            seen = overview(read, stored.id)
+        except DamagedRecord as damage:
+            _log.warning("an alert cannot be read", extra={"alert": stored.id, "why": str(damage)})
+            continue
         result.append(
             Listed(
                 code=stored.code,

@@ -7,18 +7,20 @@ prepared → dispatched            (a correction, approved with its alert)
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import case, func, insert, select, update
+from sqlalchemy.exc import OperationalError
 
 from kentongan.alert import Draft, Kind
 from kentongan.clock import Milliseconds, to_milliseconds
-from kentongan.errors import BadInput, Refused
+from kentongan.errors import BadInput, DamagedRecord, Refused
 from kentongan.ledger import pictures, schema, steps, threads
 from kentongan.ledger.ledger import Read, Write, canonical, digest
 from kentongan.ledger.planning import plan_public
@@ -112,21 +114,58 @@ def alert_digest(row: Mapping[str, Any]) -> str:
 
 
 def get(read: Read, alert_id: str) -> StoredAlert:
-    """The alert with this id; raises KeyError."""
-    row = read.execute(select(schema.alert).where(schema.alert.c.id == alert_id)).mappings().first()
+    """The alert with this id; raises KeyError, and DamagedRecord where its row cannot be read."""
+    with _legible(read, alert_id, "its own row"):
+        row = read.execute(select(schema.alert).where(schema.alert.c.id == alert_id)).mappings().first()
     if row is None:
         raise KeyError(alert_id)
-    return _stored(row)
+    with _legible(read, alert_id, "its own row"):
+        return _stored(row)
+
+
+@contextlib.contextmanager
+def _legible(read: Read, alert_id: str, what: str) -> Iterator[None]:
+    """Raises DamagedRecord where a row of an alert is not what this program has written."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError):
+        raise _damaged(read, alert_id, what) from None
+    except OperationalError as error:
+        # What is no UTF-8 any more, SQLite's driver does not hand out.
+        if "UTF-8" not in str(error.orig):
+            raise
+        raise _damaged(read, alert_id, what) from None
+
+
+def _damaged(read: Read, alert_id: str, what: str) -> DamagedRecord:
+    name = codes(read, [alert_id]).get(alert_id, alert_id)
+    return DamagedRecord(
+        f"alert {name} is damaged in the ledger ({what}); `kentongan log verify` names what was changed,"
+        " and a backup restores it"
+    )
+
+
+def codes(read: Read, ids: Sequence[str] | None = None) -> dict[str, str]:
+    """The codes of these alerts, or of all, by id; damaged ones too."""
+    rows = read.sql(
+        "SELECT id, code FROM alert WHERE :all OR id IN (SELECT value FROM json_each(:ids))",
+        {"all": ids is None, "ids": json.dumps(list(ids or ()))},
+    ).all()
+    return {row.id: row.code for row in rows}
+
+
+def id_by_handle(read: Read, handle: str) -> str:
+    """The id of the alert that an officer means by its code or id, though it be damaged; raises BadInput."""
+    wanted = handle.strip().upper()
+    found = read.sql("SELECT id FROM alert WHERE code = :code OR id = :id", {"code": wanted, "id": handle}).scalar()
+    if found is None:
+        raise BadInput(f"no alert {handle!r} in this ledger; `kentongan status` lists them")
+    return str(found)
 
 
 def by_handle(read: Read, handle: str) -> StoredAlert:
-    """The alert that an officer means by its code or id; raises BadInput."""
-    table = schema.alert
-    wanted = handle.strip().upper()
-    row = read.execute(select(table).where((table.c.code == wanted) | (table.c.id == handle))).mappings().first()
-    if row is None:
-        raise BadInput(f"no alert {handle!r} in this ledger; `kentongan status` lists them")
-    return _stored(row)
+    """The alert that an officer means by its code or id; raises BadInput, DamagedRecord."""
+    return get(read, id_by_handle(read, handle))
 
 
 def by_source(read: Read, source_digest: str) -> StoredAlert | None:
@@ -157,8 +196,11 @@ def by_origin(read: Read, sender: str, identifier: str) -> StoredAlert | None:
         read.execute(
             select(table)
             .where(
-                func.json_extract(table.c.content, "$.origin.identifier") == identifier,
-                func.json_extract(table.c.content, "$.origin.sender") == sender,
+                # One row that is damaged must not keep all others from being found.
+                case((func.json_valid(table.c.content) == 1, func.json_extract(table.c.content, "$.origin.identifier")))
+                == identifier,
+                case((func.json_valid(table.c.content) == 1, func.json_extract(table.c.content, "$.origin.sender")))
+                == sender,
             )
             .order_by(table.c.created_at.desc())
             .limit(1)
@@ -170,19 +212,38 @@ def by_origin(read: Read, sender: str, identifier: str) -> StoredAlert | None:
 
 
 def listing(read: Read, *, states: Sequence[str] = ()) -> list[StoredAlert]:
-    """All alerts, the newest first; only those in `states`, where given."""
-    table = schema.alert
-    statement = select(table).order_by(table.c.created_at.desc(), table.c.id.desc())
-    if states:
-        statement = statement.where(table.c.state.in_(states))
-    return [_stored(row) for row in read.execute(statement).mappings()]
+    """All alerts that can be read, the newest first; only those in `states`, where given. `damaged` has the others."""
+    found = (_or_damage(read, id) for id in _ids(read, states))
+    return [each for each in found if isinstance(each, StoredAlert)]
+
+
+def damaged(read: Read) -> dict[str, DamagedRecord]:
+    """The alerts whose own row cannot be read, by id, and of each what to do."""
+    found = {id: _or_damage(read, id) for id in _ids(read, ())}
+    return {id: each for id, each in found.items() if isinstance(each, DamagedRecord)}
+
+
+def _ids(read: Read, states: Sequence[str]) -> list[str]:
+    rows = read.sql(
+        "SELECT id FROM alert WHERE :all OR state IN (SELECT value FROM json_each(:states))"
+        " ORDER BY created_at DESC, id DESC",
+        {"all": not states, "states": json.dumps(list(states))},
+    )
+    return [row.id for row in rows.all()]
+
+
+def _or_damage(read: Read, alert_id: str) -> StoredAlert | DamagedRecord:
+    try:
+        return get(read, alert_id)
+    except DamagedRecord as damage:
+        return damage
 
 
 def successors(read: Read, alert_id: str) -> list[StoredAlert]:
     """The alerts that follow this one in its thread."""
     table = schema.alert
-    rows = read.execute(select(table).where(table.c.predecessor == alert_id).order_by(table.c.created_at)).mappings()
-    return [_stored(row) for row in rows]
+    rows = read.execute(select(table.c.id).where(table.c.predecessor == alert_id).order_by(table.c.created_at))
+    return [get(read, row.id) for row in rows.all()]
 
 
 def code_is_free(read: Read, code: str) -> bool:
@@ -242,7 +303,8 @@ def renderings(read: Read, alert_id: str) -> list[Rendered]:
     rows = read.execute(
         select(table.c.content).where(table.c.alert_id == alert_id).order_by(table.c.instance, table.c.language)
     )
-    messages = [rendered_from_json(row.content) for row in rows]
+    with _legible(read, alert_id, "one of its messages"):
+        messages = [rendered_from_json(row.content) for row in rows]
     kept = pictures.contents(read, {media.digest for message in messages for media in message.media})
     return [message.with_pictures(kept) for message in messages]
 
@@ -303,7 +365,10 @@ def submission(read: Read, alert_id: str) -> Submission | None:
     row = read.execute(
         select(table).where(table.c.alert_id == alert_id).order_by(table.c.number.desc()).limit(1)
     ).first()
-    return Submission(row.id, row.officer, row.at, json.loads(row.subject), row.digest) if row else None
+    if row is None:
+        return None
+    with _legible(read, alert_id, "what was submitted for approval"):
+        return Submission(row.id, row.officer, row.at, json.loads(row.subject), row.digest)
 
 
 def signed_digest(row: Mapping[str, Any]) -> str:
@@ -497,13 +562,10 @@ def get_dispatch(read: Read, alert_id: str) -> Dispatch | None:
     row = read.execute(select(schema.dispatch).where(schema.dispatch.c.alert_id == alert_id)).first()
     if row is None:
         return None
+    with _legible(read, alert_id, "its plan"):
+        plan = Plan.model_validate_json(row.plan)
     return Dispatch(
-        alert_id=row.alert_id,
-        at=row.at,
-        by=row.by,
-        plan=Plan.model_validate_json(row.plan),
-        owner=row.owner,
-        expanded=bool(row.expanded),
+        alert_id=row.alert_id, at=row.at, by=row.by, plan=plan, owner=row.owner, expanded=bool(row.expanded)
     )
 
 

@@ -7,11 +7,13 @@ from kentongan.ledger.ledger import Read
 
 REACHED_SQL = ", ".join(f"'{result}'" for result in REACHED)
 
-_MESSAGES = (
+_WHOLE = (
     "WITH RECURSIVE back(id) AS (SELECT :id UNION SELECT a.predecessor FROM alert a JOIN back ON a.id = back.id"
     " WHERE a.predecessor IS NOT NULL), whole(id) AS (SELECT id FROM back UNION SELECT a.id FROM alert a"
     " JOIN whole ON a.predecessor = whole.id)"
-    " SELECT s.alert_id, s.at, a.kind FROM whole JOIN dispatch s ON s.alert_id = whole.id"
+)
+_MESSAGES = (
+    f"{_WHOLE} SELECT s.alert_id, s.at, a.kind FROM whole JOIN dispatch s ON s.alert_id = whole.id"
     " JOIN alert a ON a.id = whole.id"
 )
 
@@ -19,6 +21,16 @@ _MESSAGES = (
 def messages(read: Read, alert_id: str) -> list[str]:
     """Ids of all messages of the thread that `alert_id` stands in and that were dispatched, oldest first."""
     return [row.alert_id for row in read.sql(f"{_MESSAGES} ORDER BY s.at, s.rowid", {"id": alert_id}).all()]
+
+
+def whole(read: Read, alert_id: str) -> list[str]:
+    """Ids of all alerts of the thread: those that were dispatched, oldest first, then all that never were."""
+    rows = read.sql(
+        f"{_WHOLE} SELECT a.id FROM whole JOIN alert a ON a.id = whole.id LEFT JOIN dispatch s ON s.alert_id = a.id"
+        " ORDER BY s.at IS NULL, s.at, s.rowid, a.created_at, a.rowid",
+        {"id": alert_id},
+    )
+    return [row.id for row in rows.all()]
 
 
 def others(read: Read, alert_id: str) -> list[str]:

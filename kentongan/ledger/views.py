@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Row
@@ -69,9 +70,13 @@ class Delivery:
     reason: str
 
 
+DAMAGED: Mapping[str, Any] = MappingProxyType({"damaged": True})
+"""Stands for the data of an event that is not as it was written; `kentongan log verify` names its place."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened; `data` is what its writer put there."""
+    """One thing that happened; `data` is what its writer put there, DAMAGED where that cannot be read."""
 
     chain: str
     seq: int
@@ -249,7 +254,17 @@ def events(
         " (SELECT value FROM json_each(:types))) AND e.at > :after ORDER BY l.position, e.ordinal",
         {"alert": alert_id, "all": not types, "types": json.dumps(list(types)), "after": after},
     ).all()
-    return [
-        Event(row.chain, row.seq, row.ordinal, row.at, row.type, row.alert_id, row.delivery_id, json.loads(row.data))
-        for row in rows
-    ]
+    return [event(row) for row in rows]
+
+
+def event(row: Row[Any]) -> Event:
+    """An event as its row holds it."""
+    return Event(row.chain, row.seq, row.ordinal, row.at, row.type, row.alert_id, row.delivery_id, _data(row.data))
+
+
+def _data(content: str) -> Mapping[str, Any]:
+    try:
+        data = json.loads(content)
+    except ValueError:
+        return DAMAGED
+    return data if isinstance(data, dict) else DAMAGED
