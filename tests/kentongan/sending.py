@@ -19,6 +19,7 @@ from kentongan.keys import StateKeys
 from kentongan.ledger import Ledger, alerts, people, views, work
 from kentongan.people import Row
 from kentongan.plan import PUBLIC, Plan, PlannedInstance
+from kentongan.routing import Following
 from kentongan.seam import (
     Absent,
     Accepted,
@@ -194,6 +195,7 @@ class Place:
         life_at_stake: bool = True,
         deliver_within: float = 600.0,
         expires_within: float = 3600.0,
+        following: Following | None = None,
     ) -> str:
         """Puts an alert on record and dispatches it: to people on direct channels, in two languages on public ones."""
         named = [c if isinstance(c, ScriptedChannel) else ScriptedChannel(c) for c in channels]
@@ -208,6 +210,7 @@ class Place:
                 languages=("id", "en"),
                 audience=Audience() if channel.traits.family and predecessor is None else None,
                 deliver_by=self.clock.wall() + round(deliver_within * 1000),
+                receipts=channel.traits.receipts,
             )
             for channel in named
         )
@@ -218,6 +221,7 @@ class Place:
             instances=instances,
             values={"id": {}, "en": {}},
             predecessor=predecessor,
+            following=following or Following(),
         )
 
         def write(write: Any) -> None:
