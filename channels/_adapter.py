@@ -17,12 +17,14 @@ from kentongan.errors import BadConfig
 from kentongan.seam import (
     Absent,
     Accepted,
+    Cost,
     Inbound,
     InDoubt,
     Job,
     Limits,
     Mode,
     Outcome,
+    Pictures,
     Posted,
     Readiness,
     Receipt,
@@ -69,7 +71,17 @@ class ChannelSettings(InstanceSettings, ABC):
     def limits(self) -> Limits:
         """What an instance with these settings allows."""
 
-    def limited(self, counting: str, length: int, *, rate: float, concurrency: int, deliver_within: float) -> Limits:
+    def limited(
+        self,
+        counting: str,
+        length: int,
+        *,
+        rate: float,
+        concurrency: int,
+        deliver_within: float,
+        cost: Cost | None = None,
+        pictures: Pictures | None = None,
+    ) -> Limits:
         """Limits of these settings over the kind's own `rate`, `concurrency` and `deliver_within`."""
         return Limits(
             counting=counting,
@@ -78,6 +90,8 @@ class ChannelSettings(InstanceSettings, ABC):
             concurrency=min(self.concurrency or concurrency, MOST_CONNECTIONS),
             deadline=self.deadline,
             deliver_within=self.deliver_within or deliver_within,
+            cost=cost,
+            pictures=pictures,
         )
 
 

@@ -10,7 +10,6 @@ of them. No network is used, and the same key always means the same files.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import hashlib
 import logging
 import re
@@ -73,8 +72,14 @@ class Settings(ChannelSettings):
 
     def limits(self) -> Limits:
         """A page may be as long as it needs; the bound only keeps a fault from filling the disk."""
-        limits = self.limited("characters", 100_000, rate=10.0, concurrency=1, deliver_within=86_400)
-        return dataclasses.replace(limits, pictures=Pictures(most=10, size=8_000_000))
+        return self.limited(
+            "characters",
+            100_000,
+            rate=10.0,
+            concurrency=1,
+            deliver_within=86_400,
+            pictures=Pictures(most=10, size=8_000_000),
+        )
 
 
 class Adapter(BaseAdapter):

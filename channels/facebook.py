@@ -28,6 +28,7 @@ from kentongan.seam import (
     Media,
     Outcome,
     Pending,
+    Pictures,
     Posted,
     Readiness,
     Rejected,
@@ -65,7 +66,14 @@ class Settings(OnlineSettings):
 
     def limits(self) -> Limits:
         """Meta counts calls by the page's readers; a warning needs few."""
-        return self.limited("characters", 63_206, rate=1.0, concurrency=2, deliver_within=21_600)
+        return self.limited(
+            "characters",
+            63_206,
+            rate=1.0,
+            concurrency=2,
+            deliver_within=21_600,
+            pictures=Pictures(most=4, size=4_000_000, types=("image/jpeg", "image/png")),
+        )
 
 
 class Adapter(HttpAdapter):

@@ -5,7 +5,6 @@ Source: docs.joinmastodon.org, methods/statuses, methods/media, methods/accounts
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -60,14 +59,20 @@ class Settings(OnlineSettings):
     def _seen_by_all(self) -> Settings:
         if self.audience is not None:
             raise ValueError("audience must be absent: Mastodon publishes to everybody")
-        if self.mode is Mode.LIVE and self.visibility != "public":
-            raise ValueError("visibility must be public on a live instance, or nobody would see the warning")
+        if self.mode is not Mode.DRILL and self.visibility != "public":
+            raise ValueError("visibility must be public on a live or exercise instance, or nobody would see it")
         return self
 
     def limits(self) -> Limits:
         """300 requests in 5 minutes are allowed an account."""
-        limits = self.limited("mastodon", self.characters, rate=1.0, concurrency=2, deliver_within=21_600)
-        return dataclasses.replace(limits, pictures=Pictures(most=4, size=8_000_000))
+        return self.limited(
+            "mastodon",
+            self.characters,
+            rate=1.0,
+            concurrency=2,
+            deliver_within=21_600,
+            pictures=Pictures(most=4, size=8_000_000),
+        )
 
 
 class Adapter(HttpAdapter):

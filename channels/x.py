@@ -1,5 +1,5 @@
-"""X (API v2): public posts on an account of the agency, each of them charged, one with a link far more. X ends a token
-of OAuth 2 after two hours and it is not refreshed here yet: name a file, which is read at every request, and let another
+"""X (API v2): public posts on an account of the agency, each of them charged, one with a link far more. X ends an OAuth 2
+token after two hours and it is not refreshed here yet: name a file, which is read at every request, and let another
 program keep a fresh token in it.
 
 The token is a user's own, with tweet.read, tweet.write, users.read and media.write; an app-only token may not post.
@@ -9,7 +9,6 @@ Source: docs.x.com, x-api/posts, x-api/media, fundamentals/rate-limits, fundamen
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import html
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -83,9 +82,12 @@ class Settings(OnlineSettings):
 
     def limits(self) -> Limits:
         """100 posts in 15 minutes are allowed a user."""
-        limits = self.limited("x", 280, rate=0.1, concurrency=1, deliver_within=21_600)
-        return dataclasses.replace(
-            limits,
+        return self.limited(
+            "x",
+            280,
+            rate=0.1,
+            concurrency=1,
+            deliver_within=21_600,
             cost=Cost("USD", self.price, self.price_with_link, self.price_of_look_up),
             pictures=Pictures(most=4, size=5_000_000, description=1_000),
         )
