@@ -92,7 +92,7 @@ async def test_an_officer_with_only_a_telephone_approves_by_code(made: Night) ->
     assert verified.code == 0, verified
 
 
-async def test_five_wrong_answers_lock_the_sheet_and_page_everybody(made: Night) -> None:
+async def test_five_wrong_answers_lock_the_sheet_and_all_can_see_it(made: Night) -> None:
     await made.beside.do("officer", "codes", "budi")
     code = await made.submitted()
     for left in (4, 3, 2, 1, 0):
