@@ -10,7 +10,11 @@ from channels._feed_folder import FILES, PICTURE
 from channels._visible import stands_first_and_last, visible_text
 from kentongan.seam import Media, Mode, Rendered
 
-_STATUS = {"Actual": Mode.LIVE, "Exercise": Mode.DRILL, "Test": Mode.DRILL}
+_STATUSES = {
+    Mode.LIVE: ("Actual",),
+    Mode.DRILL: ("Exercise", "Test"),
+    Mode.EXERCISE: ("Exercise",),
+}
 
 
 class BadDocument(Exception):
@@ -36,7 +40,7 @@ def files_of(message: Rendered) -> tuple[dict[str, bytes], CapFacts]:
         files[media_type] = document.text.encode()
         if media_type == CAP_TYPE:
             facts = cap_facts(files[media_type], message.mode)
-        elif message.mode is Mode.DRILL and not stands_first_and_last(message.mark, visible_text(document.text)):
+        elif message.mode is not Mode.LIVE and not stands_first_and_last(message.mark, visible_text(document.text)):
             raise BadDocument("the drill mark does not stand first and last on the page")
     if not files:
         raise BadDocument("the message holds no file to publish")
@@ -68,7 +72,7 @@ def cap_facts(document: bytes, mode: Mode) -> CapFacts:
         raise BadDocument("the CAP file is no XML") from None
     if root.tag != "{urn:oasis:names:tc:emergency:cap:1.2}alert":
         raise BadDocument("the CAP file is no CAP 1.2 alert")
-    if _STATUS.get(root.findtext("{*}status", "").strip()) is not mode:
+    if root.findtext("{*}status", "").strip() not in _STATUSES[mode]:
         raise BadDocument("the status of the CAP file does not fit the mode")
     ends = [_time(info.findtext("{*}expires")) for info in root.iterfind("{*}info")]
     known = [end for end in ends if end is not None]

@@ -82,7 +82,7 @@ def _head(mail: EmailMessage, message: Rendered, job: Job, to: str, letterhead: 
     if message.code:  # which a page to officers need not have
         mail["X-Kentongan-Alert"] = _one_line(message.code)
     mail["X-Kentongan-Kind"] = _one_line(message.alert_kind)
-    mail["X-Kentongan-Mode"] = "drill" if message.mode is Mode.DRILL else "live"
+    mail["X-Kentongan-Mode"] = message.mode.value
 
 
 def _body(mail: EmailMessage, message: Rendered, job: Job) -> None:

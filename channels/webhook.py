@@ -156,7 +156,7 @@ class Adapter(BaseAdapter):
             "alert": alert,
             "code": message.code,
             "kind": message.alert_kind,
-            "drill": message.mode is Mode.DRILL,
+            "drill": message.mode is not Mode.LIVE,
             "language": message.language,
             "title": title_of(message),
             "text": message.text,

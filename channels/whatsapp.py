@@ -95,7 +95,7 @@ class Settings(OnlineSettings):
             raise ValueError(f"{place} is longer than {MOST_CHARACTERS} characters")
         if body.startswith("{{") or body.endswith("}}"):
             raise ValueError(f"{place} begins or ends with a place; Meta approves no such body")
-        if self.mode is Mode.DRILL and not _framed(body):
+        if self.mode is not Mode.LIVE and not _framed(body):
             raise ValueError(f"{place} must begin and end with the drill mark; a drill needs templates of its own")
 
     def approved_templates(self) -> Sequence[ApprovedTemplate]:

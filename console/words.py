@@ -14,6 +14,7 @@ from kentongan.seam import Mode
 BANNERS = {
     Mode.LIVE: "LIVE - this warns the public",
     Mode.DRILL: "DRILL - marked as an exercise, on drill channels only",
+    Mode.EXERCISE: "PUBLIC EXERCISE - marked as an exercise, on the real accounts, for everybody",
 }
 
 

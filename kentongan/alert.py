@@ -54,6 +54,7 @@ class Draft(BaseModel):
     whose words stand in its info blocks. `languages` are those it can be rendered in, first one first. `pictures`
     go with the alert's own messages, never with what withdraws it. `evidence` is what an all-clear rests on, in an
     officer's words, for approver and record; `issuers_end`: it passes on the issuer's own end message.
+    `public_exercise`: an Exercise for everybody, on the real accounts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,6 +67,7 @@ class Draft(BaseModel):
     pictures: tuple[Picture, ...] = ()
     evidence: str = ""
     issuers_end: bool = False
+    public_exercise: bool = False
     warnings: tuple[str, ...] = ()
 
     @property
@@ -73,9 +75,21 @@ class Draft(BaseModel):
         """When the alert ends by itself."""
         return self.cap.expires
 
+    @property
+    def mode(self) -> Mode:
+        """The mode it is sent in; raises Refused for a status that never leaves."""
+        return mode_of(self.cap.status, public_exercise=self.public_exercise)
 
-def mode_of(status: Status) -> Mode:
-    """Returns the mode that a CAP status sends in; raises Refused for the two that never leave."""
+
+def mode_of(status: Status, *, public_exercise: bool = False) -> Mode:
+    """Returns the mode that a CAP status sends in; raises Refused for the two that never leave.
+
+    A public exercise is of status Exercise alone: a live alert that calls itself one is refused, and so is a test.
+    """
+    if public_exercise:
+        if status is Status.EXERCISE:
+            return Mode.EXERCISE
+        raise Refused(f"a public exercise has status Exercise and this is {status}; draft it again", rule="mode")
     if status is Status.ACTUAL:
         return Mode.LIVE
     if status in (Status.EXERCISE, Status.TEST):
@@ -91,9 +105,13 @@ def life_at_stake(draft: cap.Alert) -> bool:
     )
 
 
-def has_life_at_stake(alert: cap.Alert) -> bool:
-    """The same of an alert that is Actual, or an Exercise, which goes to drill instances only and so rehearses it."""
-    return alert.status in (Status.ACTUAL, Status.EXERCISE) and life_at_stake(alert)
+def has_life_at_stake(draft: Draft) -> bool:
+    """The same of an alert that is Actual, or an Exercise on drill instances, which so rehearses it.
+
+    A public exercise is worth no second message to anybody.
+    """
+    told = draft.cap.status in (Status.ACTUAL, Status.EXERCISE) and not draft.public_exercise
+    return told and life_at_stake(draft.cap)
 
 
 def worst_severity(alert: cap.Alert) -> Severity:

@@ -69,7 +69,7 @@ def _reviews(read: Read, paging: Paging) -> Iterator[Concern]:
 def _holds(read: Read, modes: Mapping[str, Mode]) -> Iterator[Concern]:
     since = senders.held_since(read)
     for instance, reason in senders.holds(read).items():
-        drill = modes.get(instance) is Mode.DRILL
+        drill = modes.get(instance) in (Mode.DRILL, Mode.EXERCISE)
         yield Concern(
             about=f"held:{instance}:{since[instance]}",
             cause=Cause.HELD,

@@ -53,15 +53,19 @@ class Finding:
     severity: Weight
 
 
-def mode(status: Status, instance_mode: Mode) -> list[Finding]:
-    """Actual goes to live instances only, Exercise and Test to drill instances only, System and Draft nowhere."""
+def mode(status: Status, instance_mode: Mode, *, public_exercise: bool = False) -> list[Finding]:
+    """Actual goes to live instances only, Exercise and Test to drill instances only, System and Draft nowhere.
+
+    An Exercise that is a public exercise goes to exercise instances only.
+    """
     try:
-        wanted = mode_of(status)
+        wanted = mode_of(status, public_exercise=public_exercise)
     except Refused as refused:
         return [_block(refused.rule, str(refused))]
     if wanted is instance_mode:
         return []
-    return [_block("mode", f"an alert of status {status} may not go to a {instance_mode} channel; use a {wanted} one")]
+    told = "a public exercise" if public_exercise else f"an alert of status {status}"
+    return [_block("mode", f"{told} may not go to a channel of mode {instance_mode}; use one of mode {wanted}")]
 
 
 def scope(scope: Scope, *, public: bool) -> list[Finding]:
@@ -71,16 +75,19 @@ def scope(scope: Scope, *, public: bool) -> list[Finding]:
     return [_block("scope", f"an alert of scope {scope} may not go to a public channel; use one with an audience")]
 
 
-def fits(status: Status, scope_: Scope, instance: InstanceSettings) -> Finding | None:
+def fits(draft: Draft, instance: InstanceSettings) -> Finding | None:
     """Why an alert may not go to `instance`, None where it may; the last check before every send."""
-    findings = [*mode(status, instance.mode), *scope(scope_, public=instance.audience is None)]
+    alert = draft.cap
+    findings = [
+        *mode(alert.status, instance.mode, public_exercise=draft.public_exercise),
+        *scope(alert.scope, public=instance.audience is None),
+    ]
     return findings[0] if findings else None
 
 
 def route(draft: Draft, instances: Mapping[str, InstanceSettings]) -> tuple[str, ...]:
     """Names of the instances that `draft` goes to, in their order: all whose mode and scope fit."""
-    alert = draft.cap
-    return tuple(name for name, instance in instances.items() if fits(alert.status, alert.scope, instance) is None)
+    return tuple(name for name, instance in instances.items() if fits(draft, instance) is None)
 
 
 def time(
@@ -134,9 +141,7 @@ def completeness(draft: Draft, *, action_rendered: bool = False) -> list[Finding
     return findings
 
 
-def all_clear(
-    evidence: str, *, issuers_end: bool, began: datetime, minimum: timedelta, now: datetime
-) -> list[Finding]:
+def all_clear(evidence: str, *, issuers_end: bool, began: datetime, minimum: timedelta, now: datetime) -> list[Finding]:
     """An all-clear says what it rests on, and waits: `minimum` since the thread began, or for the issuer's own end.
 
     Ended on thin data, 34 minutes after it began: Palu, 28 September 2018.
@@ -248,13 +253,13 @@ def _routing(draft: Draft, instances: Mapping[str, InstanceSettings]) -> Iterato
     if route(draft, instances):
         return
     alert = draft.cap
-    reasons = [fits(alert.status, alert.scope, instance) for instance in instances.values()]
     if alert.status in (Status.SYSTEM, Status.DRAFT):
         yield from mode(alert.status, Mode.LIVE)
-    elif not reasons:
+    elif not instances:
         yield _block("route", "the config has no channel; add one to channels.yaml")
     else:
-        kind = f"status {alert.status} and scope {alert.scope}"
+        what = "public exercise" if draft.public_exercise else f"status {alert.status}"
+        kind = f"{what} and scope {alert.scope}"
         yield _block("route", f"no channel fits an alert of {kind}; add one of its mode to channels.yaml")
 
 

@@ -19,10 +19,14 @@ from typing import ClassVar, Protocol
 
 
 class Mode(enum.StrEnum):
-    """What an alert or a channel instance is for; the two must agree before anything leaves."""
+    """What an alert or a channel instance is for; the two must agree before anything leaves.
+
+    EXERCISE is a public exercise: marked like a drill, but on the real account, for everybody.
+    """
 
     LIVE = "live"
     DRILL = "drill"
+    EXERCISE = "exercise"
 
 
 SLOT_OPEN, SLOT_CLOSE = "\ue000", "\ue001"
@@ -396,7 +400,7 @@ class Channel(Protocol):
 
     @property
     def mode(self) -> Mode:
-        """Live or drill; a rendering of the other mode is refused."""
+        """Live, drill or public exercise; a rendering of another mode is refused."""
 
     @property
     def limits(self) -> Limits:

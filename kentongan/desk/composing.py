@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 from zoneinfo import ZoneInfo
 
 from kentongan import gates
-from kentongan.alert import Draft, Kind, mode_of
+from kentongan.alert import Draft, Kind
 from kentongan.area.codes import Within
 from kentongan.cap.writing import write as write_cap
 from kentongan.desk import illustrating, routes, targeting, threads
@@ -57,7 +57,7 @@ class Composed:
 
 def targets(desk: Desk, draft: Draft, instances: Mapping[str, InstanceSettings]) -> list[Target]:
     """The instances to render for, in the agency's languages that the alert has; in all of its own if it has none."""
-    mode = mode_of(draft.cap.status)
+    mode = draft.mode
     published = {language.split("-")[0].lower() for language in desk.settings.agency.languages}
     languages = tuple(language for language in draft.languages if language in published) or draft.languages
     return [
@@ -178,12 +178,10 @@ def _followed_instances(
     desk: Desk, draft: Draft, kind: Kind, routed: Collection[str], thread: Thread
 ) -> tuple[str, ...]:
     """Where a follow-up goes: wherever its thread has gone and still can, and, if it widens, where it is routed to."""
-    alert = draft.cap
     there = [
         name
         for name in thread.instances
-        if (configured := desk.settings.channels.get(name)) is not None
-        and gates.fits(alert.status, alert.scope, configured) is None
+        if (configured := desk.settings.channels.get(name)) is not None and gates.fits(draft, configured) is None
     ]
     return tuple(dict.fromkeys([*there, *(routed if kind.widens else ())]))
 

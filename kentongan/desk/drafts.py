@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import JsonValue
 
-from kentongan.alert import Draft, Kind, mode_of
+from kentongan.alert import Draft, Kind
 from kentongan.cap.merging import merge
 from kentongan.cap.model import Reference, Status
 from kentongan.cap.reading import Reading, read
@@ -200,6 +200,6 @@ def store(
 def _mode(draft: Draft) -> Mode:
     """The mode an alert would be sent in; what never leaves counts as a drill until the gates refuse it."""
     try:
-        return mode_of(draft.cap.status)
+        return draft.mode
     except Refused:
         return Mode.DRILL

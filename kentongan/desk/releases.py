@@ -161,7 +161,7 @@ def _plan(desk: Desk, write: Write, stored: StoredAlert, subject: Subject, witho
     within = targeting.now(write, subject.within)
     for instance in subject.instances:
         settings = desk.settings.channels[instance.name]
-        finding = gates.fits(stored.draft.cap.status, stored.draft.cap.scope, settings)
+        finding = gates.fits(stored.draft, settings)
         if finding is not None:
             raise Refused(f"channel {instance.name} cannot be used: {finding.sentence}", rule=finding.rule)
         languages = _languages(stored, messages, instance.name, without)
@@ -188,7 +188,7 @@ def _plan(desk: Desk, write: Write, stored: StoredAlert, subject: Subject, witho
     return Plan(
         kind=stored.kind,
         mode=stored.mode,
-        life_at_stake=has_life_at_stake(stored.draft.cap),
+        life_at_stake=has_life_at_stake(stored.draft),
         instances=tuple(instances),
         values=_values(desk, messages, sent=now, earlier_sent=to_milliseconds(thread.sent) if thread else None),
         predecessor=stored.predecessor,

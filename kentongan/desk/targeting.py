@@ -57,7 +57,7 @@ def target(desk: Desk, draft: Draft) -> Targeted | None:
         matched = match(areas, loaded, words=read_words(desk.library.root))
         within = Within(
             codes=matched.codes,
-            unplaced=has_life_at_stake(draft.cap),
+            unplaced=has_life_at_stake(draft),
             strays=regions.strays(read, loaded.by_code),
         )
         return Targeted(matched, within)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from kentongan import cap
-from kentongan.alert import Draft, Kind, mode_of
+from kentongan.alert import Draft, Kind
 from kentongan.approved import ApprovedTemplate
 from kentongan.cap.model import Status
 from kentongan.pictures import unfit
@@ -94,7 +94,7 @@ class Dresser:
         earlier: Earlier | None,
         cap_xml: Callable[[cap.Alert], str],
     ) -> None:
-        self.mode = mode_of(draft.cap.status)
+        self.mode = draft.mode
         self.templates = composer(library.root)
         self._draft = draft
         self._kind = kind

@@ -65,7 +65,7 @@ def page(
         kind="page",
         mode=mode,
         code=str(concern.values.get("code", "")),
-        mark=mark if mode is Mode.DRILL else "",
+        mark=mark if mode is not Mode.LIVE else "",
         title=title,
         text=text,
         alert_kind="page",

@@ -62,18 +62,25 @@ def rules(findings: list[Finding], weight: Weight) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("status", "live", "drill"),
+    ("status", "public_exercise", "passes"),
     [
-        (Status.ACTUAL, True, False),
-        (Status.EXERCISE, False, True),
-        (Status.TEST, False, True),
-        (Status.SYSTEM, False, False),
-        (Status.DRAFT, False, False),
+        (Status.ACTUAL, False, Mode.LIVE),
+        (Status.EXERCISE, False, Mode.DRILL),
+        (Status.TEST, False, Mode.DRILL),
+        (Status.SYSTEM, False, None),
+        (Status.DRAFT, False, None),
+        (Status.ACTUAL, True, None),
+        (Status.EXERCISE, True, Mode.EXERCISE),
+        (Status.TEST, True, None),
+        (Status.SYSTEM, True, None),
+        (Status.DRAFT, True, None),
     ],
 )
-def test_the_mode_gate_lets_each_status_to_its_own_instances_only(status: Status, live: bool, drill: bool) -> None:
-    assert (gates.mode(status, Mode.LIVE) == []) is live
-    assert (gates.mode(status, Mode.DRILL) == []) is drill
+def test_the_mode_gate_lets_each_status_to_its_own_instances_only(
+    status: Status, public_exercise: bool, passes: Mode | None
+) -> None:
+    for mode in Mode:
+        assert (gates.mode(status, mode, public_exercise=public_exercise) == []) is (mode is passes)
 
 
 @pytest.mark.parametrize(
@@ -210,28 +217,33 @@ instances = st.dictionaries(
 
 
 @settings(deadline=None)
-@given(statuses, scopes, instances)
+@given(statuses, scopes, instances, st.booleans())
 def test_no_drill_on_live_no_live_on_drill_no_private_text_in_public(
-    status: Status, scope: Scope, configured: dict[str, InstanceSettings]
+    status: Status, scope: Scope, configured: dict[str, InstanceSettings], public_exercise: bool
 ) -> None:
-    routed = gates.route(draft(status=status, scope=scope), configured)
+    alert = draft(status=status, scope=scope).model_copy(update={"public_exercise": public_exercise})
+    routed = gates.route(alert, configured)
     for name in routed:
         assert status in (Status.ACTUAL, Status.EXERCISE, Status.TEST)
         assert (configured[name].mode is Mode.LIVE) is (status is Status.ACTUAL)
+        assert (configured[name].mode is Mode.EXERCISE) is (public_exercise and status is Status.EXERCISE)
         assert scope is Scope.PUBLIC or configured[name].audience is not None
     for name, one in configured.items():
-        finding = gates.fits(status, scope, one)
+        finding = gates.fits(alert, one)
         assert (name in routed) is (finding is None)
         assert finding is None or finding.severity is Weight.BLOCK
 
 
 @settings(deadline=None)
-@given(statuses, scopes, instances)
+@given(statuses, scopes, instances, st.booleans())
 def test_every_instance_that_may_carry_an_alert_carries_it(
-    status: Status, scope: Scope, configured: dict[str, InstanceSettings]
+    status: Status, scope: Scope, configured: dict[str, InstanceSettings], public_exercise: bool
 ) -> None:
     wanted = {Status.ACTUAL: Mode.LIVE, Status.EXERCISE: Mode.DRILL, Status.TEST: Mode.DRILL}.get(status)
-    routed = gates.route(draft(status=status, scope=scope), configured)
+    if public_exercise:
+        wanted = Mode.EXERCISE if status is Status.EXERCISE else None
+    alert = draft(status=status, scope=scope).model_copy(update={"public_exercise": public_exercise})
+    routed = gates.route(alert, configured)
     assert routed == tuple(
         name
         for name, one in configured.items()
