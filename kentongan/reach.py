@@ -10,7 +10,7 @@ from kentongan import cap
 from kentongan.alert import life_at_stake, worst_severity
 from kentongan.cap.model import Scope, Status
 from kentongan.errors import BadInput
-from kentongan.people import FAMILIES, normalise
+from kentongan.people import FAMILIES, NUMBERED, normalise
 from kentongan.settings import Policy
 
 _SCHEMES = {"tel": "phone", "sms": "phone", "mailto": "email"}
@@ -56,7 +56,7 @@ def _hashes(addresses: Iterable[str], identify: Callable[[str, str], str]) -> se
         family = _SCHEMES.get(scheme.lower(), scheme.lower()) if colon else ""
         tries = [(family, rest)] if family in FAMILIES else [(family, address) for family in FAMILIES]
         for of, value in tries:
-            if of == "phone" and not value.startswith("+"):
+            if of in NUMBERED and not value.startswith("+"):
                 continue
             try:
                 found.add(identify(of, normalise(of, value, default_region="ID").value))
