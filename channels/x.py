@@ -1,6 +1,6 @@
-"""X (API v2): public posts on an account of the agency, each of them charged, one with a link far more. X ends an OAuth 2
-token after two hours and it is not refreshed here yet: name a file, which is read at every request, and let another
-program keep a fresh token in it.
+"""X (API v2): public posts on an account of the agency, each of them charged, one with a link far more. X ends an
+OAuth 2 token after two hours and it is not refreshed here yet: name a file, which is read at every request, and let
+another program keep a fresh token in it.
 
 The token is a user's own, with tweet.read, tweet.write, users.read and media.write; an app-only token may not post.
 Source: docs.x.com, x-api/posts, x-api/media, fundamentals/rate-limits, fundamentals/response-codes-and-errors.
@@ -18,8 +18,9 @@ from urllib.parse import quote
 from pydantic import Field, JsonValue, model_validator
 
 from channels._adapter import HttpAdapter, OnlineSettings, read_secret
-from channels._reading import Answer, readiness, reversible, unreadable
+from channels._reading import Answer, readiness, unreadable
 from channels._visible import carries_code
+from channels._x_pictures import PicturesOnTheirWay, data
 from kentongan.errors import BadConfig
 from kentongan.seam import (
     Absent,
@@ -29,9 +30,7 @@ from kentongan.seam import (
     InDoubt,
     Job,
     Limits,
-    Media,
     Outcome,
-    Pending,
     Pictures,
     Posted,
     Readiness,
@@ -48,15 +47,6 @@ if TYPE_CHECKING:
 
 PAGE = 100
 """Most of our own posts that one look-up returns, and is charged for."""
-
-SEGMENT = 1024 * 1024
-"""Bytes of a picture in one request."""
-
-POLL = 1.0
-"""Seconds between two questions where X does not say how long."""
-
-_NAME, _STEP, _ID, _SEGMENT = "name", "step", "id", "segment"
-_MEDIUM = "medium:"
 
 
 class Settings(OnlineSettings):
@@ -105,6 +95,7 @@ class Adapter(HttpAdapter):
         self._may_edit = settings.may_edit
         self._source = settings.token
         self._token = read_secret(settings.token, name, "token")
+        self._pictures = PicturesOnTheirWay(self._ask)
 
     @property
     def _bearer(self) -> Mapping[str, str]:
@@ -128,94 +119,16 @@ class Adapter(HttpAdapter):
         asked = await self.wire.ask("POST", "/2/tweets", headers=self._bearer, fields=fields, documented=_documented)
         if not isinstance(asked, Answer):
             return asked
-        identifier = _data(asked).get("id")
+        identifier = data(asked).get("id")
         return Accepted(identifier, _address(identifier)) if isinstance(identifier, str) else unreadable(asked)
-
-    # --- Pictures: initialize, append, finalize, wait, describe; one request a call ---
 
     async def upload(self, message: Rendered) -> Uploaded | Outcome:
         """Begins with the first picture; `advance` takes the further steps and pictures in turn."""
-        return await self._next_picture(message, {})
+        return await self._pictures.begin(message)
 
     async def advance(self, message: Rendered, job: Job) -> Uploaded | Outcome:
-        """Takes the step that the handle names."""
-        handle = dict(job.handle or {})
-        step, name = handle.get(_STEP), handle.get(_NAME)
-        media = next((media for media in message.media if media.name == name), None)
-        if step is None or media is None:
-            return await self._next_picture(message, handle)
-        match step:
-            case "append":
-                return await self._append(handle, media)
-            case "finalize":
-                path = f"/2/media/upload/{quote(handle[_ID], safe='')}/finalize"
-                return self._processing(handle, await self._ask("POST", path), message, media)
-            case "status":
-                query = {"command": "STATUS", "media_id": handle[_ID]}
-                return self._processing(handle, await self._ask("GET", "/2/media/upload", query=query), message, media)
-            case _:
-                return await self._describe(handle, message, media)
-
-    async def _next_picture(self, message: Rendered, handle: Mapping[str, str]) -> Uploaded | Outcome:
-        media = next((media for media in message.media if _MEDIUM + media.name not in handle), None)
-        if media is None:
-            return _progress(message, handle)
-        fields: dict[str, JsonValue] = {
-            "media_type": media.media_type,
-            "media_category": "tweet_image",
-            "total_bytes": len(media.content),
-        }
-        asked = await self._ask("POST", "/2/media/upload/initialize", fields=fields)
-        if not isinstance(asked, Answer):
-            return reversible(asked)
-        identifier = _data(asked).get("id")
-        if not isinstance(identifier, str):
-            return reversible(unreadable(asked))
-        return _step({**handle, _NAME: media.name, _ID: identifier, _SEGMENT: "0"}, "append")
-
-    async def _append(self, handle: dict[str, str], media: Media) -> Uploaded | Outcome:
-        number = int(handle[_SEGMENT])
-        part = media.content[number * SEGMENT : (number + 1) * SEGMENT]
-        asked = await self.wire.ask(
-            "POST",
-            f"/2/media/upload/{quote(handle[_ID], safe='')}/append",
-            headers=self._bearer,
-            form={"segment_index": str(number)},
-            files={"media": (media.name, part, "application/octet-stream")},
-            repeatable=True,
-            documented=_documented,
-        )
-        if not isinstance(asked, Answer):
-            return reversible(asked)
-        if (number + 1) * SEGMENT < len(media.content):
-            return _step({**handle, _SEGMENT: str(number + 1)}, "append")
-        return _step(handle, "finalize")
-
-    def _processing(
-        self, handle: dict[str, str], asked: Answer | Outcome, message: Rendered, media: Media
-    ) -> Uploaded | Outcome:
-        if not isinstance(asked, Answer):
-            return reversible(asked)
-        data = _data(asked)
-        if data.get("id") != handle[_ID]:
-            return reversible(unreadable(asked))
-        processing = data.get("processing_info")
-        state = processing.get("state", "succeeded") if isinstance(processing, dict) else "succeeded"
-        if state == "failed":
-            return Rejected("X cannot use the picture", Why.PAYLOAD)
-        if state != "succeeded":
-            after = processing.get("check_after_secs") if isinstance(processing, dict) else None
-            wait = float(after) if isinstance(after, (int, float)) and not isinstance(after, bool) else POLL
-            return Pending({**handle, _STEP: "status"}, min(max(wait, 0.0), 60.0), irreversible_next=False)
-        return _step(handle, "describe") if media.description else _taken(handle, message)
-
-    async def _describe(self, handle: dict[str, str], message: Rendered, media: Media) -> Uploaded | Outcome:
-        fields: dict[str, JsonValue] = {
-            "id": handle[_ID],
-            "metadata": {"alt_text": {"text": media.description}},
-        }
-        asked = await self._ask("POST", "/2/media/metadata", fields=fields)
-        return _taken(handle, message) if isinstance(asked, Answer) else reversible(asked)
+        """Takes the next step of the picture that the handle names."""
+        return await self._pictures.advance(message, job.handle or {})
 
     async def _ask(
         self,
@@ -224,10 +137,20 @@ class Adapter(HttpAdapter):
         *,
         query: Mapping[str, str] | None = None,
         fields: Mapping[str, JsonValue] | None = None,
+        form: Mapping[str, str] | None = None,
+        files: Mapping[str, tuple[str, bytes, str]] | None = None,
     ) -> Answer | Outcome:
         """Asks what may be asked again without harm."""
         return await self.wire.ask(
-            method, path, headers=self._bearer, query=query, fields=fields, repeatable=True, documented=_documented
+            method,
+            path,
+            headers=self._bearer,
+            query=query,
+            fields=fields,
+            form=form,
+            files=files,
+            repeatable=True,
+            documented=_documented,
         )
 
     # --- Looking up, taking away ---
@@ -237,7 +160,7 @@ class Adapter(HttpAdapter):
         account = self._account
         if account is None:
             asked = await self._ask("GET", "/2/users/me")
-            identifier = _data(asked).get("id") if isinstance(asked, Answer) else None
+            identifier = data(asked).get("id") if isinstance(asked, Answer) else None
             if not isinstance(identifier, str) or not identifier.isalnum():
                 return InDoubt("our account cannot be read")
             account = identifier
@@ -261,12 +184,12 @@ class Adapter(HttpAdapter):
         )
         if not isinstance(asked, Answer):
             return asked
-        return Accepted(posted.id) if _data(asked).get("deleted") is True else unreadable(asked)
+        return Accepted(posted.id) if data(asked).get("deleted") is True else unreadable(asked)
 
     async def ready(self) -> Readiness:
         """Asks whose token this is."""
         asked = await self._ask("GET", "/2/users/me")
-        if isinstance(asked, Answer) and not isinstance(_data(asked).get("id"), str):
+        if isinstance(asked, Answer) and not isinstance(data(asked).get("id"), str):
             return readiness(unreadable(asked))
         return readiness(asked)
 
@@ -276,11 +199,6 @@ _UNSEEN = InDoubt("our posts cannot be read")
 
 def _address(identifier: str) -> str:
     return f"https://x.com/i/web/status/{identifier}"
-
-
-def _data(answer: Answer) -> Mapping[str, JsonValue]:
-    data = answer.fields.get("data")
-    return data if isinstance(data, dict) else {}
 
 
 def _documented(answer: Answer) -> Outcome | None:
@@ -294,22 +212,6 @@ def _documented(answer: Answer) -> Outcome | None:
     if answer.status == 402 or "usage-capped" in told or "credits" in told:
         return Credential(f"status {answer.status}: the account's credits are used up")
     return None
-
-
-def _step(handle: Mapping[str, str], step: str) -> Pending:
-    return Pending({**handle, _STEP: step}, 0.0, irreversible_next=False)
-
-
-def _taken(handle: Mapping[str, str], message: Rendered) -> Uploaded | Outcome:
-    done = {name: value for name, value in handle.items() if name.startswith(_MEDIUM)}
-    return _progress(message, {**done, _MEDIUM + handle[_NAME]: handle[_ID]})
-
-
-def _progress(message: Rendered, handle: Mapping[str, str]) -> Uploaded | Outcome:
-    references = {media.name: handle[_MEDIUM + media.name] for media in message.media if _MEDIUM + media.name in handle}
-    if len(references) == len({media.name for media in message.media}):
-        return Uploaded(references)
-    return Pending(handle, 0.0, irreversible_next=False)
 
 
 def _look(page: Mapping[str, JsonValue], code: str, earliest: datetime) -> Accepted | Absent | InDoubt:
