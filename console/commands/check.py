@@ -57,6 +57,7 @@ def _checks(invocation: Invocation) -> Iterator[Found]:
         configured = chosen
         yield from _each("channels", lambda: _channels(configured))
         yield from _each("routes", lambda: _routes(invocation, configured))
+        yield from _each("paging", lambda: _paging(invocation, configured))
     yield from _each("words", lambda: _words(chosen))
     yield from _each("state", lambda: _state(invocation))
     yield from _each("officers", lambda: _officers(invocation))
@@ -87,6 +88,32 @@ def _config(invocation: Invocation, into: list[Settings | None]) -> Iterator[Fou
     modes = {instance.mode.value for instance in settings.channels.values() if not instance.sandbox}
     if "live" not in modes and not settings.agency.sandbox:
         yield Found("config", "note", "no real live channel is configured, so no live alert can go out")
+
+
+def _paging(invocation: Invocation, settings: Settings) -> Iterator[Found]:
+    """Whether officers would be called at night."""
+    import channels
+    from kentongan.clock import SystemClock, to_datetime
+    from kentongan.ledger import Ledger, pages
+    from kentongan.ledger import officers as register
+    from kentongan.seam import Mode
+    from kentongan.state import State
+
+    named = {name: settings.channels[name] for name in settings.paging.instances}
+    if not named:
+        yield Found("paging", "note", "paging.yaml names no channel, so no officer is called; see docs/night.md")
+        return
+    if all(instance.mode is Mode.DRILL for instance in named.values()):
+        yield Found("paging", "note", "paging.yaml names drill channels alone, so nobody is paged for live alerts")
+    families = {channels.traits(instance.kind).family for instance in named.values()}
+    with Ledger.open(State.find(invocation.state).ledger) as ledger:
+        now = to_datetime(SystemClock().wall())
+        known = [name for name, officer in ledger.read(register.officers).items() if officer.active(now)]
+        reached = {sealed.officer for sealed in ledger.read(pages.pagers) if sealed.family in families}
+    for name in sorted(set(known) - reached):
+        yield Found("paging", "note", f"{name} cannot be paged; they run `kentongan officer page {name}`")
+    if set(known) <= reached:
+        yield Found("paging", "ok", f"{len(known)} officers can be paged over {', '.join(named)}")
 
 
 def _channels(settings: Settings) -> Iterator[Found]:

@@ -92,25 +92,6 @@ async def test_an_officer_with_only_a_telephone_approves_by_code(made: Night) ->
     assert verified.code == 0, verified
 
 
-async def test_five_wrong_answers_lock_the_sheet_and_all_can_see_it(made: Night) -> None:
-    await made.beside.do("officer", "codes", "budi")
-    code = await made.submitted()
-    for left in (4, 3, 2, 1, 0):
-        missed = await made.duty.run(
-            *("approve", code, "--by-code", "budi", "--code-file", "-", "--check", "000000"), stdin="00000000"
-        )
-        assert missed.code == 3
-        assert (f"{left} more wrong answers" if left else "the sheet is locked now") in missed.err
-    shut = await made.duty.run(
-        *("approve", code, "--by-code", "budi", "--code-file", "-", "--check", "000000"), stdin="00000000"
-    )
-    assert "locked after too many wrong answers" in shut.err
-    shown = await made.duty.do("log")
-    assert "sheet.locked" in json.dumps(shown)
-    waiting = await made.duty.do("waiting")
-    assert "codes" in [each["cause"] for each in waiting["waiting"]]
-
-
 async def test_broken_glass_pages_the_others_and_waits_for_one_of_them_to_review_it(made: Night) -> None:
     code = await made.submitted()
     await made.duty.do("send", code, "--break-glass", "Budi cannot be reached and the water is rising")
