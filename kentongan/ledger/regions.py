@@ -134,17 +134,13 @@ def people_by_region(read: Read, wanted: Sequence[tuple[str, Audience]], within:
     parameters: dict[str, str] = {}
     for number, (family, audience) in enumerate(wanted):
         condition, own = audience_condition(audience, f"_{number}", within=within)
-        conditions.append(
-            f"(EXISTS (SELECT 1 FROM address a WHERE a.person_id = p.id AND a.active = 1"
-            f" AND a.family = :family_{number}) AND {condition})"
-        )
+        conditions.append(f"(a.family = :family_{number} AND {condition})")
         parameters |= {**own, f"family_{number}": family}
     if not conditions:
         return []
-    # One row for each person and region: whose codes lie in the same matched region must not count twice.
     rows: Any = read.sql(
-        "SELECT p.id, r.code FROM person p LEFT JOIN person_region r ON r.person_id = p.id"
-        f" WHERE {' OR '.join(conditions)}",
+        "SELECT DISTINCT p.id, r.code FROM address a JOIN person p ON p.id = a.person_id"
+        f" LEFT JOIN person_region r ON r.person_id = p.id WHERE a.active = 1 AND ({' OR '.join(conditions)})",
         parameters,
     )
     codes = set(within.codes)
