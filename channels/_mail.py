@@ -16,7 +16,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 
 from channels._feed_documents import title_of
-from kentongan.seam import Job, Mode, Rendered
+from kentongan.seam import Job, Rendered
 
 LONGEST_LINE = 998
 """Octets of a line without its end, RFC 5321 section 4.5.3.1.6."""

@@ -42,6 +42,7 @@ NONCE_LENGTH = 12  # AES-GCM's own, NIST SP 800-38D section 5.2.1.1
 _FOLDER = "keys"
 _NAMES = ("ledger.key", "people.key", "receipts.key")
 _HEAD_PREFIX = b"kentongan head 1\n"
+_WITNESS_PREFIX = b"kentongan witness 1\n"
 _WRAPPED_PREFIX = b"kentongan person key 1"
 _ADDRESS_PREFIX = b"kentongan address 1\n"
 _WORDS_PREFIX = b"kentongan words 1\n"
@@ -67,6 +68,11 @@ def verify_signature(public_key: bytes, message: bytes, signature: bytes) -> boo
 def verify_head(public_key: bytes, head: bytes, signature: bytes) -> bool:
     """Whether a ledger head is signed by the installation with this public key; needs no state directory."""
     return verify_signature(public_key, _HEAD_PREFIX + head, signature)
+
+
+def verify_witness(public_key: bytes, content: bytes, signature: bytes) -> bool:
+    """Whether the installation with this public key has witnessed `content`."""
+    return verify_signature(public_key, _WITNESS_PREFIX + content, signature)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +123,10 @@ class StateKeys:
     def sign_head(self, head: bytes) -> bytes:
         """Signs one head of an event chain; 64 bytes."""
         return self._head_key.sign(_HEAD_PREFIX + head)
+
+    def witness(self, content: bytes) -> bytes:
+        """Signs what this installation itself has done, such as a drill that it rendered by a schedule; 64 bytes."""
+        return self._head_key.sign(_WITNESS_PREFIX + content)
 
     def verify_head(self, head: bytes, signature: bytes) -> bool:
         """Whether this installation signed the head."""

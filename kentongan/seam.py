@@ -103,9 +103,10 @@ class Rendered:
     """One message as approved, for one instance and one language; texts may hold slots (see `slot`).
 
     `kind` is the kind of channel; `alert_kind` what the message does in its thread ("alert", "all-clear", ...), for
-    channels that tell it to machines. `code` is the alert code with its language ("K7Q4-ID"); it stands in every public text and is what `find`
-    looks for. `mark` is the exact drill token ("" when live): it stands first and last in `text`. `text` is the
-    whole message in the instance's own counting; `title`, `html` and `documents` are for channels that use them.
+    channels that tell it to machines. `code` is the alert code with its language ("K7Q4-ID"); it stands in every public
+    text and is what `find` looks for. `mark` is the exact drill token ("" when live): it stands first and last in
+    `text`. `text` is the whole message in the instance's own counting; `title`, `html` and `documents` are for channels
+    that use them.
     """
 
     alert_id: str

@@ -123,7 +123,7 @@ class InstanceSettings(Model):
 
     kind: str = Field(description="The kind of channel: the name of its adapter.")
     mode: Mode = Field(
-        description="live, drill or exercise (a public exercise on the real account); credentials of live and drill differ."
+        description="live, drill (with credentials of its own) or exercise (public, real account)."
     )
     sandbox: bool = Field(default=False, description="True where a stand-in answers and nobody is reached.")
     audience: str | None = Field(default=None, description="Who is written to, by audience name; absent: public.")

@@ -33,7 +33,7 @@ from kentongan.ledger.holder import end_stopped_holder
 
 _log = logging.getLogger(__name__)
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest migration; a test compares it with the folder."""
 
 CONSOLE = "console"

@@ -50,6 +50,7 @@ alert = Table(
     Column("expires_at", BigInteger),
     Index("alert_source", "source_digest"),
     Index("alert_predecessor", "predecessor"),
+    Index("alert_standing", "mode", sqlite_where=text("state = 'dispatched'")),
 )
 
 rendering = Table(
@@ -373,6 +374,43 @@ review = Table(
     Column("done_at", BigInteger),
     Column("done_by", Text),
     Column("content", Text),  # the reviewer's signed statement, as JSON
+)
+
+drill_schedule = Table(
+    "drill_schedule",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("scenario", Text, nullable=False),
+    Column("digest", Text, nullable=False),  # of what the scenario renders to: officers sign it
+    Column("every", Text, nullable=False),
+    Column("zone", Text, nullable=False),
+    Column("correct", Integer, nullable=False),
+    Column("signed", Text, nullable=False),  # the officers' signed statements, as JSON
+    Column("created_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("ended_by", Text),
+)
+
+drill = Table(
+    "drill",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("scenario", Text, nullable=False),  # "" for an alert that was drafted by hand
+    Column("part", Text, nullable=False),  # kentongan.ledger.drills.Part
+    Column("schedule_id", Text),
+    Column("slot", BigInteger),  # the hour of the schedule that it is for
+    Column("alert_id", Text),
+    Column("state", Text, nullable=False),  # kentongan.ledger.drills.State
+    Column("why", Text, nullable=False, server_default=text("''")),
+    Column("scenario_content", Text, nullable=False, server_default=text("'{}'")),  # as it was when this run began
+    Column("release", Text),  # the signed word by which its correction goes, given at the start, as JSON
+    Column("began_at", BigInteger),
+    Column("ended_at", BigInteger),
+    Column("result", Text),  # kentongan.drills.Measured as JSON
+    Column("score", Integer),
+    UniqueConstraint("schedule_id", "part", "slot"),
+    Index("drill_alert", "alert_id"),
+    Index("drill_running", "id", sqlite_where=text("state = 'running'")),
 )
 
 event = Table(
