@@ -51,7 +51,9 @@ def _info(
 ) -> cap.Info:
     language = info.language.split("-")[0].lower()
     said: dict[str, str | None] = {name: getattr(info, name) for name in ("headline", "description", "instruction")}
-    if draft.origin is None or kind is Kind.CORRECTION:
+    ours = draft.origin is None or kind is Kind.CORRECTION
+    # What follows a relay on our own word brings no words of its sender's.
+    if ours or (kind in (Kind.CANCEL, Kind.ALL_CLEAR) and not any(said.values())):
         said = _own_words(draft, language, kind, agency, library, code, link, earlier, templates) or said
     elif code:
         said["description"] = "\n\n".join(filter(None, (said["description"], with_language(code, language))))

@@ -49,6 +49,11 @@ def from_facts(
         if language in written and _said_in(hazard, facts, language, first=published[0])
     )
     spoken = tuple(language for language in languages if language in whole)
+    if languages and not spoken:
+        raise BadInput(
+            f"{hazard.name}: has words for every form in none of {', '.join(languages)}; "
+            "add a language that has to agency.languages, such as id"
+        )
     if not spoken:
         raise BadInput(
             f"{hazard.name}: has no words in {', '.join(published)}; give its texts in one of them, "

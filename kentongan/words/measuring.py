@@ -76,6 +76,11 @@ def rows(
             )
 
 
+def _roomy(target: Target, longest: Mapping[str, int]) -> bool:
+    """Whether every fact took less than half of the room, so that no other choice of them can want for more."""
+    return longest.get(target.kind, target.limits.length) < target.limits.length / 2
+
+
 def _gathered(found: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
     gathered: dict[str, tuple[str, ...]] = {}
     for fault, specimen in found:
@@ -134,7 +139,7 @@ def _fits(
             kind=kind,
             alert_id="specimen",
             code=_CODE,
-            targets=targets,
+            targets=[target for target in targets if not _roomy(target, longest)],
             agency=speaking,
             library=library,
             earlier=None if kind is Kind.ALERT else Earlier(_EARLIER_CODE),

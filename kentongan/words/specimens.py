@@ -57,12 +57,17 @@ def specimen_draft(
 ) -> Draft:
     """The draft of that kind which these facts make; raises BadInput."""
     draft = from_facts(hazard, specimen.facts, agency=agency, status=status, identifier="specimen-1", now=now)
+    return of_kind(draft, kind, now=now)
+
+
+def of_kind(draft: Draft, kind: Kind, *, now: datetime) -> Draft:
+    """The draft itself, or one of that kind that follows it."""
+    lasts = timedelta(hours=6)
     if kind is Kind.UPDATE:
         return following.update(draft, draft)
     if kind is Kind.CANCEL:
-        return following.cancel(draft, identifier="specimen-2", now=now, lasts=timedelta(hours=6))
+        return following.cancel(draft, identifier="specimen-2", now=now, lasts=lasts)
     if kind is Kind.ALL_CLEAR:
-        lasts = timedelta(hours=6)
         return following.all_clear(draft, identifier="specimen-2", now=now, lasts=lasts, evidence="Seen by officers.")
     if kind is Kind.CORRECTION:
         return following.correction(draft, identifier="specimen-2", now=now)

@@ -22,6 +22,7 @@ from kentongan.words.following import correction
 from kentongan.words.hazards import HazardLibrary
 from kentongan.words.late import late_values
 from kentongan.words.rendering import Earlier, Renderings, cap_document
+from kentongan.words.specimens import of_kind
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 needs_data = pytest.mark.skipif(not SHARED.is_dir(), reason="../shared/data is absent: other senders' alerts not tried")
@@ -52,9 +53,7 @@ def filled(text: str, library: HazardLibrary, now: datetime) -> str:
 def test_the_cap_file_is_valid_and_says_what_the_public_reads(
     quake: Draft, rendered: Render, library: HazardLibrary, now: datetime, status: Status, kind: Kind
 ) -> None:
-    draft = lowered(quake, status)
-    if kind is Kind.CORRECTION:
-        draft = correction(draft, identifier="K-2", now=now)
+    draft = of_kind(lowered(quake, status), kind, now=now)
     message = feed(rendered(draft, kind=kind, earlier=Earlier("M2X8")))
     xml = next(document.text for document in message.documents if document.media_type == "application/cap+xml")
     data = filled(xml, library, now).encode()
@@ -71,8 +70,29 @@ def test_the_cap_file_is_valid_and_says_what_the_public_reads(
             assert marked == (status is Status.EXERCISE)
         assert f"K7Q4-{info.language.upper()}" in (info.description or "")
         assert info.web == "https://siaga.bengkuluselatan.example/K7Q4"
-    assert "Jauhi bangunan" in (alert.infos[0].instruction or "") or kind is Kind.CORRECTION
-    assert "Jangan ikuti" in (alert.infos[0].instruction or "") or kind is Kind.ALERT
+    asked = {
+        Kind.ALERT: "Jauhi bangunan",
+        Kind.UPDATE: "Jauhi bangunan",
+        Kind.CANCEL: "tidak perlu lagi mengikuti",
+        Kind.ALL_CLEAR: "Jangan masuk ke bangunan",
+        Kind.CORRECTION: "Jangan ikuti",
+    }
+    assert {of for of, words in asked.items() if words in (alert.infos[0].instruction or "")} == {
+        of for of, words in asked.items() if words == asked[kind]
+    }
+
+
+@pytest.mark.parametrize("kind", [Kind.CANCEL, Kind.ALL_CLEAR])
+def test_what_follows_a_relay_on_our_own_word_says_so_in_the_cap_file(
+    rendered: Render, agency: Agency, library: HazardLibrary, quake: Draft, now: datetime, kind: Kind
+) -> None:
+    ours = relay(quake.cap, agency=agency, identifier="R-1", now=now)
+    message = feed(rendered(of_kind(ours, kind, now=now), kind=kind, earlier=Earlier("M2X8")))
+    xml = next(document.text for document in message.documents if document.media_type == "application/cap+xml")
+    for info in read(filled(xml, library, now).encode()).alert.infos:
+        assert info.headline
+        assert info.description
+        assert info.instruction
 
 
 def test_a_draft_can_be_exported_before_it_has_a_code(

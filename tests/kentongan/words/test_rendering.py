@@ -30,6 +30,7 @@ from kentongan.words.hazards import library as read_library
 from kentongan.words.late import late_values
 from kentongan.words.marks import marked
 from kentongan.words.rendering import Earlier, Renderings, Target
+from kentongan.words.specimens import of_kind
 
 Render = Callable[..., Renderings]
 Targets = Callable[..., tuple[Target, ...]]
@@ -103,9 +104,7 @@ def check(message: Rendered, library: HazardLibrary, draft: Draft, code: str, no
 def test_every_channel_gets_its_messages_within_its_limits(
     quake: Draft, rendered: Render, library: HazardLibrary, now: datetime, status: Status, kind: Kind
 ) -> None:
-    draft = lowered(quake, status)
-    if kind is Kind.CORRECTION:
-        draft = correction(draft, identifier="K-2", now=now)
+    draft = of_kind(lowered(quake, status), kind, now=now)
     result = rendered(draft, kind=kind, code="M2X8", earlier=Earlier("K7Q4"))
     assert result.problems == ()
     assert [(message.kind, message.language) for message in result.messages] == [
@@ -249,7 +248,7 @@ def test_missing_words_fall_back_and_a_missing_layout_is_a_problem_without_a_mes
     [
         ("{{ mark }}\n\n{{ body }}", "Halo {{ mark }}\n\n{{ body }}", "drill mark"),
         (" {{ code }}", "", "alert code"),
-        ('{% set forms = ["standard", "short"] %}', "", "declares no forms"),
+        ('{% set forms = ["standard", "short", "brief"] %}', "", "declares no forms"),
         ('mark_form = "long"', 'mark_form = "huge"', "mark_form is 'huge'"),
         ("{{ body }}", "{{ body }} \ue000weather\ue001", "no late fact"),
         ("{{ body }}", "{{ phrases.nothing }}", "nothing"),
@@ -423,8 +422,7 @@ def test_whatever_the_facts_say_every_message_keeps_the_rules(
         )  # fmt: skip
     except BadInput:
         return
-    if kind is Kind.CORRECTION:
-        draft = correction(draft, identifier="K-2", now=now)
+    draft = of_kind(draft, kind, now=now)
     result = rendered(draft, kind=kind, earlier=Earlier("M2X8"))
     assert len(result.messages) == 7
     assert all(problem.fallen_back for problem in result.problems)
@@ -450,8 +448,7 @@ def test_any_imported_alert_renders_and_keeps_the_rules(
     draft = relay(
         theirs.model_copy(update={"status": status, "msg_type": msg_type}), agency=agency, identifier="R", now=now
     )
-    if kind is Kind.CORRECTION:
-        draft = correction(draft, identifier="K-2", now=now)
+    draft = of_kind(draft, kind, now=now)
     result = rendered(draft, kind=kind, earlier=Earlier("M2X8"))
     assert len(result.messages) == {0: 7, 1: 4, 2: 7}[infos]
     for message in result.messages:
