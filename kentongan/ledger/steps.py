@@ -22,6 +22,9 @@ from kentongan.routing import Escalation, Fallback
 
 FALLBACK, ESCALATION = "fallback", "escalation"
 
+_BY_PERSON = "INDEXED BY delivery_person"
+"""Left to itself, SQLite would look through all of an alert's deliveries for each person."""
+
 _BEFORE_FIRST = -1
 """The position of an escalation that has not yet looked whether anybody is in its first group."""
 
@@ -117,7 +120,7 @@ def _reached(plan: Plan, fallback: Fallback) -> tuple[str, dict[str, str]]:
     chain = (*fallback.on, *fallback.to)
     silent = [each.name for each in plan.instances if each.name in chain and not each.receipts]
     condition = (
-        "EXISTS (SELECT 1 FROM delivery r WHERE r.person_id = x.person_id AND r.alert_id = :alert"
+        f"EXISTS (SELECT 1 FROM delivery r {_BY_PERSON} WHERE r.person_id = x.person_id AND r.alert_id = :alert"
         " AND (r.result = 'read' OR (r.result = 'delivered' AND r.instance IN (SELECT value FROM json_each(:chain)))"
         " OR (r.result = 'accepted' AND r.instance IN (SELECT value FROM json_each(:silent)))))"
     )
@@ -130,7 +133,7 @@ def _fall_back(write: Write, row: Row[Any], plan: Plan, fallback: Fallback, size
     tried = (*fallback.on, *fallback.to[: row.position])
     reached, parameters = _reached(plan, fallback)
     sources = write.sql(
-        f"SELECT x.id, x.person_id, {reached} AS reached FROM delivery x WHERE x.alert_id = :alert"
+        f"SELECT x.id, x.person_id, {reached} AS reached FROM delivery x NOT INDEXED WHERE x.alert_id = :alert"
         " AND x.instance IN (SELECT value FROM json_each(:tried)) AND x.person_id IS NOT NULL"
         " AND x.id > :cursor AND x.id <= :mark ORDER BY x.id LIMIT :size",
         {
@@ -152,9 +155,9 @@ def _fall_back(write: Write, row: Row[Any], plan: Plan, fallback: Fallback, size
             row.alert_id,
             plan,
             instance,
-            "p.id IN (SELECT value FROM json_each(:left)) AND NOT EXISTS (SELECT 1 FROM delivery n WHERE"
-            " n.person_id = p.id AND n.alert_id = :alert AND (n.instance = :instance OR (n.id > :mark"
-            " AND n.instance IN (SELECT value FROM json_each(:next)))))",
+            "a.id IN (SELECT own.id FROM address own WHERE own.person_id IN (SELECT value FROM json_each(:left)))"
+            f" AND NOT EXISTS (SELECT 1 FROM delivery n {_BY_PERSON} WHERE n.person_id = p.id AND n.alert_id = :alert"
+            " AND (n.instance = :instance OR (n.id > :mark AND n.instance IN (SELECT value FROM json_each(:next)))))",
             {"left": json.dumps(left), "mark": mark, "next": json.dumps(fallback.to)},
             unique_by="a.hash || ':' || :instance",
             deliver_by=_deliver_by(row, instance, write.now),
