@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from console.demo.samples import PEOPLE, chat, phone
+from console.demo.samples import chat, on_the_coast, phone
 from kentongan.ledger.views import Delivery
 from kentongan.people import mask
+from kentongan.policy import Reason
 from kentongan.seam import Address
 from sandbox.faults import Fault, Rule
 from sandbox.server import Sandbox
 
-THROTTLED, REPEATED, SETTLED, DOUBTED = 7, 4, 11, 2
+THROTTLED, REPEATED, SETTLED, DOUBTED = 7, 8, 11, 6
 """The people whom a fault strikes, by number; DOUBTED is struck in the second alert."""
+
+_OUT = ("accepted", "delivered", "read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +30,31 @@ class Line:
     well: bool
 
 
+PUBLIC = (
+    ("mastodon-drill", "mastodon"),
+    ("facebook-drill", "facebook"),
+    ("x-drill", "x"),
+    ("blog-drill", "wordpress"),
+    ("partner-drill", "webhook"),
+)
+"""The channels that everybody reads and whose stand-ins count; the feed is files of our own."""
+
+DIRECT = (
+    ("sms-drill", "kannel", "phone", "delivered"),
+    ("whatsapp-drill", "whatsapp", "whatsapp", "delivered"),
+    ("telegram-drill", "telegram", "telegram", "accepted"),
+    ("mail-drill", "smtp", "email", "accepted"),
+)
+"""The channels to people: instance, stand-in, address space, and the word that their deliveries end in."""
+
+CHANNELS = 1 + len(PUBLIC) + len(DIRECT)
+
+
 def prepare_first(sandbox: Sandbox) -> None:
     """Sets the faults that the first alert meets."""
     sandbox.add_faults("mastodon", [Rule(Fault.ACCEPT_THEN_500)])
+    sandbox.add_faults("facebook", [Rule(Fault.ACCEPT_THEN_RESET)])
+    sandbox.add_faults("wordpress", [Rule(Fault.ACCEPT_THEN_500)])
     sandbox.add_faults("telegram", [Rule(Fault.ACCEPT_THEN_RESET, match=chat(REPEATED))])
     sandbox.add_faults(
         "kannel",
@@ -48,8 +73,9 @@ def prepare_second(sandbox: Sandbox) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One alert in the ledger, each delivery with its address ("" on public channels), and its code in the texts."""
+    """One alert in the ledger, each delivery with its address ("" on public channels), its kind and its code."""
 
+    kind: str
     code: str
     deliveries: Sequence[tuple[Delivery, str]]
 
@@ -70,25 +96,38 @@ def taken(sandbox: Sandbox, kind: str, code: str, recipient: str | None = None) 
     )
 
 
-def compare(sandbox: Sandbox, quake: Seen, nowcast: Seen, correction: Seen, resolved: str) -> list[Line]:
-    """The list, from the ledger's deliveries and the stand-ins' own counts."""
+def compare(
+    sandbox: Sandbox, warning: Seen, followed: Sequence[Seen], quake: Seen, correction: Seen, resolved: str
+) -> list[Line]:
+    """The list, from the ledger's deliveries and the stand-ins' own counts.
+
+    `warning` begins a thread, `followed` are its update and all-clear; `quake` was stopped, and withdrawn by
+    `correction`.
+    """
     return [
         _one(
             f"SMS to {_masked('phone', phone(THROTTLED))} is throttled",
             "accepted at a later attempt, taken once",
-            quake.of("sms-drill", phone(THROTTLED)),
-            taken(sandbox, "kannel", quake.code, phone(THROTTLED)),
+            warning.of("sms-drill", phone(THROTTLED)),
+            taken(sandbox, "kannel", warning.code, phone(THROTTLED)),
             words=("accepted", "delivered"),
             attempts=2,
             times=1,
             marked=False,
         ),
-        _mastodon(sandbox, quake),
+        _mastodon(sandbox, warning),
+        *(
+            _found(sandbox, warning, instance, kind, what)
+            for instance, kind, what in (
+                ("facebook-drill", "facebook", "Facebook takes a post and resets the connection"),
+                ("blog-drill", "wordpress", "The blog takes a post and answers 500"),
+            )
+        ),
         _one(
             f"Telegram to {_masked('telegram', chat(REPEATED))} is taken and dropped",
             "one marked repeat",
-            quake.of("telegram-drill", chat(REPEATED)),
-            taken(sandbox, "telegram", quake.code, chat(REPEATED)),
+            warning.of("telegram-drill", chat(REPEATED)),
+            taken(sandbox, "telegram", warning.code, chat(REPEATED)),
             words=("accepted",),
             attempts=2,
             times=2,
@@ -97,8 +136,8 @@ def compare(sandbox: Sandbox, quake: Seen, nowcast: Seen, correction: Seen, reso
         _one(
             f"SMS to {_masked('phone', phone(SETTLED))} is taken and dropped",
             "settled by its receipt, taken once",
-            quake.of("sms-drill", phone(SETTLED)),
-            taken(sandbox, "kannel", quake.code, phone(SETTLED)),
+            warning.of("sms-drill", phone(SETTLED)),
+            taken(sandbox, "kannel", warning.code, phone(SETTLED)),
             words=("delivered",),
             attempts=1,
             times=1,
@@ -107,15 +146,16 @@ def compare(sandbox: Sandbox, quake: Seen, nowcast: Seen, correction: Seen, reso
         _one(
             f"SMS to {_masked('phone', phone(DOUBTED))} is taken, dropped and never confirmed",
             f"in doubt until an officer settles it (was {resolved})",
-            nowcast.of("sms-drill", phone(DOUBTED)),
-            taken(sandbox, "kannel", nowcast.code, phone(DOUBTED)),
+            quake.of("sms-drill", phone(DOUBTED)),
+            taken(sandbox, "kannel", quake.code, phone(DOUBTED)),
             words=("accepted",),
             attempts=1,
             times=1,
             marked=False,
         ),
-        *_everybody(sandbox, quake),
-        *_stopped(sandbox, nowcast),
+        *_everybody(sandbox, warning),
+        *(_followed(sandbox, warning, each) for each in followed),
+        *_stopped(sandbox, quake),
         *_withdrawn(sandbox, quake, correction),
     ]
 
@@ -148,10 +188,10 @@ def _one(
     return Line(what, must, f"{delivery.word}, {delivery.attempt} attempts{mark}", f"taken {count} times", well)
 
 
-def _mastodon(sandbox: Sandbox, quake: Seen) -> Line:
-    posts = quake.of("mastodon-drill")
+def _mastodon(sandbox: Sandbox, warning: Seen) -> Line:
+    posts = warning.of("mastodon-drill")
     repeats = sandbox.stand_in("mastodon").repeats
-    count = taken(sandbox, "mastodon", quake.code)
+    count = taken(sandbox, "mastodon", warning.code)
     well = (
         [post.word for post in posts] == ["accepted"] * 2
         and sum(post.attempt for post in posts) == 3
@@ -167,20 +207,34 @@ def _mastodon(sandbox: Sandbox, quake: Seen) -> Line:
     )
 
 
-def _everybody(sandbox: Sandbox, quake: Seen) -> list[Line]:
+def _found(sandbox: Sandbox, alert: Seen, instance: str, kind: str, what: str) -> Line:
+    posts = alert.of(instance)
+    count = taken(sandbox, kind, alert.code)
+    found = sum(post.reason.startswith(Reason.FOUND) for post in posts)
+    well = (
+        [post.word for post in posts] == ["accepted"] * 2
+        and all(post.attempt == 1 and not post.possible_duplicate for post in posts)
+        and found == 1
+        and count == 2
+    )
+    ledger = f"{sum(post.word == 'accepted' for post in posts)} accepted, {found} by look-up"
+    return Line(what, "looked up before any repeat, and found", ledger, f"{count} posts", well)
+
+
+def _everybody(sandbox: Sandbox, alert: Seen) -> list[Line]:
     lines = []
-    for instance, kind, words, extra in (
-        ("sms-drill", "kannel", ("delivered",), 0),
-        ("telegram-drill", "telegram", ("accepted",), 1),
-    ):
-        found = quake.of(instance)
-        count = taken(sandbox, kind, quake.code)
-        well = len(found) == PEOPLE and all(d.word in words for d in found) and count == PEOPLE + extra
+    for instance, kind, family, word in DIRECT:
+        found = alert.of(instance)
+        # The one repeat of Telegram is counted twice, and marked.
+        extra = sum(each.possible_duplicate for each in found)
+        count = taken(sandbox, kind, alert.code)
+        people = on_the_coast(family)
+        well = len(found) == people and all(d.word == word for d in found) and count == people + extra
         lines.append(
             Line(
-                f"everybody else on {instance}",
-                f"{PEOPLE} {words[0]}",
-                f"{sum(d.word in words for d in found)} {words[0]}",
+                f"everybody on the coast, on {instance}",
+                f"{people} {word}",
+                f"{sum(d.word == word for d in found)} {word}",
                 f"taken {count} times",
                 well,
             )
@@ -188,15 +242,33 @@ def _everybody(sandbox: Sandbox, quake: Seen) -> list[Line]:
     return lines
 
 
-def _stopped(sandbox: Sandbox, nowcast: Seen) -> list[Line]:
-    found = nowcast.of("sms-drill")
-    out = [d for d in found if d.word in ("accepted", "delivered")]
+def _followed(sandbox: Sandbox, before: Seen, after: Seen) -> Line:
+    out = sum(d.word in _OUT for d, _ in after.deliveries)
+    count = _taken_everywhere(sandbox, after.code)
+    feed = len(after.of("feed-drill"))
+    well = out == len(after.deliveries) == len(before.deliveries) and count == out - feed
+    return Line(
+        f"{after.kind} {after.code} follows",
+        f"to all {len(before.deliveries)} whom the thread reached",
+        f"{out} accepted or delivered",
+        f"taken {count} times, {feed} in the feed",
+        well,
+    )
+
+
+def _taken_everywhere(sandbox: Sandbox, code: str) -> int:
+    return sum(taken(sandbox, kind, code) for _, kind, *_ in (*PUBLIC, *DIRECT))
+
+
+def _stopped(sandbox: Sandbox, quake: Seen) -> list[Line]:
+    found = quake.of("sms-drill")
+    out = [d for d in found if d.word in _OUT]
     cancelled = [d for d in found if d.word == "cancelled"]
-    count = taken(sandbox, "kannel", nowcast.code)
-    well = len(out) == count and len(out) + len(cancelled) == PEOPLE and 0 < len(out) < PEOPLE
+    count = taken(sandbox, "kannel", quake.code)
+    well = bool(len(out) == count and len(out) + len(cancelled) == len(found) and out and cancelled)
     return [
         Line(
-            "the second alert is stopped in the middle",
+            "another alert is stopped in the middle",
             "what was out is on record, the rest is cancelled",
             f"{len(out)} out, {len(cancelled)} cancelled",
             f"taken {count} times",
@@ -205,17 +277,17 @@ def _stopped(sandbox: Sandbox, nowcast: Seen) -> list[Line]:
     ]
 
 
-def _withdrawn(sandbox: Sandbox, quake: Seen, correction: Seen) -> list[Line]:
-    reached = {d.id for d, _ in quake.deliveries if d.word in ("accepted", "delivered", "read", "in_doubt")}
+def _withdrawn(sandbox: Sandbox, alert: Seen, correction: Seen) -> list[Line]:
+    reached = {d.id for d, _ in alert.deliveries if d.word in (*_OUT, "in_doubt")}
     followed = [d for d, _ in correction.deliveries]
-    out = sum(d.word in ("accepted", "delivered") for d in followed)
-    count = sum(taken(sandbox, kind, correction.code) for kind in ("kannel", "telegram", "mastodon"))
+    out = sum(d.word in _OUT for d in followed)
+    count = _taken_everywhere(sandbox, correction.code)
     feed = sum(d.instance == "feed-drill" for d in followed)
     well = len(followed) == len(reached) == out and count == out - feed
     return [
         Line(
-            "the first alert is withdrawn",
-            f"a correction to all {len(reached)} whom it reached",
+            "what was stopped is withdrawn",
+            f"a correction to all {len(reached)} whom it reached, and to nobody else",
             f"{out} accepted or delivered",
             f"taken {count} times, {feed} in the feed",
             well,

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from rich.live import Live
 
@@ -19,11 +20,13 @@ from console.demo.stage import APPROVER, SUBMITTER, Stage, stage
 from kentongan import report
 from kentongan.approval import Approved
 from kentongan.cap.model import Status
-from kentongan.desk import approvals, composing, drafts, releases
+from kentongan.desk import approvals, composing, drafts, following, releases
 from kentongan.ledger import Read, verification, views
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.overview import Overview, overview
 from kentongan.seam import Rendered
+from kentongan.words.counting import count
+from kentongan.words.late import at_widest
 
 _PREFECT_PATIENCE = 40.0
 _RECEIPTS_PATIENCE = 15.0
@@ -71,18 +74,32 @@ class Play:
         rows = []
         for message in composed.alert.messages:
             limits = self.on.desk.kinds.limits(composed.instances[message.instance])
-            rows.append((message.instance, message.language, _length(message, limits.counting), str(limits.length)))
+            length = words.number(count(self.said(message), limits.counting))
+            rows.append((message.instance, message.language, length, str(limits.length)))
         output.print_table(("Channel", "Language", "Length", "Most"), rows, right=(2, 3))
         short = min(composed.alert.messages, key=lambda message: len(message.text))
         output.say(f"  {short.instance} ({short.language}) will say:")
-        for line in short.text.splitlines():
+        for line in self.said(short).splitlines():
             output.say(f"    | {line}")
+
+    def said(self, message: Rendered) -> str:
+        """The text as it would read if it were sent now; at its widest where only the sending will tell."""
+        languages = self.on.desk.library.languages
+        own = languages.get(message.language) or next(iter(languages.values()))
+        return at_widest(message.text, own, languages, ZoneInfo(self.on.desk.settings.agency.timezone))
 
     async def send(self, code: str) -> StoredAlert:
         """Commits a dispatch and nudges the service, as `kentongan send` does."""
         released = await asyncio.to_thread(releases.dispatch, self.on.desk, code, self.on.ani)
         await self.on.service.dispatcher.nudge(released.alert.id)
         return released.alert
+
+    async def followed(self, drafted: drafts.Drafted) -> StoredAlert:
+        """Approves what follows an alert, sends it, and watches it to its end."""
+        await self.approved(drafted)
+        sent = await self.send(drafted.alert.code)
+        await self.watch(sent, lambda seen: not seen.open)
+        return sent
 
     async def watch(self, alert: StoredAlert, until: Callable[[Overview], bool]) -> None:
         """Shows the live table until `until` holds; into a file or a pipe only as it then is."""
@@ -106,18 +123,13 @@ class Play:
         found = self.on.house.ledger.read(lambda read: views.deliveries(read, alert.id))
         opened = self.on.house.open_addresses([d.address_id for d in found if d.address_id is not None])
         addressed = [(d, opened[d.address_id].value if d.address_id is not None else "") for d in found]
-        return expectations.Seen(alert.code, addressed)
-
-
-def _length(message: Rendered, counting: str) -> str:
-    from kentongan.words.counting import count
-
-    return words.number(count(message.text, counting))
+        return expectations.Seen(alert.kind, alert.code, addressed)
 
 
 def _receipts_in(seen: Overview) -> bool:
+    wanted = {instance: word for instance, _, _, word in expectations.DIRECT}
     return not seen.open and all(
-        set(channel.words) == {"delivered"} for channel in seen.channels if channel.name == "sms-drill"
+        set(channel.words) == {wanted[channel.name]} for channel in seen.channels if channel.name in wanted
     )
 
 
@@ -130,62 +142,82 @@ async def perform(root: Path) -> bool:
         play = Play(on, began)
         output.say(f"What citizens would see: {on.sandbox.url}/ (while the demo runs)")
 
-        play.step("A BMKG earthquake comes in and is drafted as a drill")
-        quake = await asyncio.to_thread(
-            drafts.from_bmkg,
-            on.desk,
-            samples.earthquake(on.desk.now),
-            {},
-            status=Status.EXERCISE,
-            by=SUBMITTER,
+        play.step("A tsunami warning comes in (CAP, two languages) and is relayed as a drill")
+        relayed = await asyncio.to_thread(
+            drafts.from_cap, on.desk, samples.tsunami(on.desk.now, 1), lower_to=Status.EXERCISE, by=SUBMITTER
         )
-        await play.approved(quake)
-
-        play.step("A BMKG thunderstorm warning (CAP, two languages) is drafted as a drill")
-        nowcast = await asyncio.to_thread(
-            drafts.from_cap, on.desk, samples.nowcast(on.desk.now), lower_to=Status.EXERCISE, by=SUBMITTER
-        )
-        await play.approved(nowcast)
+        await play.approved(relayed)
 
         play.step("The Prefect server comes up beside the service")
         shown = await play.prefect()
         output.say(f"  {'it answers and is warmed up' if shown else 'it does not answer: sending goes on without it'}")
 
-        play.step(f"{SUBMITTER} sends alert {quake.alert.code}: four faults wait for it")
+        play.step(f"{SUBMITTER} sends alert {relayed.alert.code} on {expectations.CHANNELS} channels: six faults wait")
         expectations.prepare_first(on.sandbox)
-        first = await play.send(quake.alert.code)
-        await play.watch(first, lambda seen: not seen.open)
+        warning = await play.send(relayed.alert.code)
+        await play.watch(warning, lambda seen: not seen.open)
         async with asyncio.timeout(_RECEIPTS_PATIENCE):
-            await play.watch(first, _receipts_in)
+            await play.watch(warning, _receipts_in)
 
-        play.step(f"{SUBMITTER} sends alert {nowcast.alert.code} and stops it in the middle")
+        play.step("The second bulletin raises the level: an update in our own words")
+        raised = await asyncio.to_thread(
+            following.update,
+            on.desk,
+            warning.code,
+            samples.second_bulletin(on.desk.now),
+            by=SUBMITTER,
+            hazard="tsunami",
+        )
+        update = await play.followed(raised)
+
+        play.step("The issuer ends its warning: an all-clear, which otherwise would have to wait two hours")
+        ended = await asyncio.to_thread(
+            following.all_clear,
+            on.desk,
+            warning.code,
+            by=SUBMITTER,
+            evidence="",
+            documents=samples.tsunami(on.desk.now, 4),
+        )
+        clear = await play.followed(ended)
+
+        play.step("An earthquake (BMKG's JSON) is sent, and stopped in the middle")
         expectations.prepare_second(on.sandbox)
-        second = await play.send(nowcast.alert.code)
+        quake = await asyncio.to_thread(
+            drafts.from_bmkg, on.desk, samples.earthquake(on.desk.now), {}, status=Status.EXERCISE, by=SUBMITTER
+        )
+        await play.approved(quake)
+        second = await play.send(quake.alert.code)
         while expectations.taken(on.sandbox, "kannel", second.code) < _STOP_AFTER:  # noqa: ASYNC110  # no event tells
             await asyncio.sleep(0.01)
         await asyncio.to_thread(releases.stop, on.desk, second.code, by=SUBMITTER, signed=True)
         await play.watch(second, lambda seen: not seen.open)
         resolved = await _resolve(play, second)
 
-        play.step(f"{SUBMITTER} withdraws alert {first.code} with the correction that lay ready")
+        play.step(f"{SUBMITTER} withdraws alert {second.code} with the correction that lay ready")
         correction = await asyncio.to_thread(
-            releases.release_correction, on.desk, first.code, on.ani, reason="sent_by_mistake"
+            releases.release_correction, on.desk, second.code, on.ani, reason="sent_by_mistake"
         )
         await on.service.dispatcher.nudge(correction.alert.id)
         await play.watch(correction.alert, lambda seen: not seen.open)
 
         play.step("What had to happen, and what did")
         lines = expectations.compare(
-            on.sandbox, play.recorded(first), play.recorded(second), play.recorded(correction.alert), resolved
+            on.sandbox,
+            play.recorded(warning),
+            [play.recorded(update), play.recorded(clear)],
+            play.recorded(second),
+            play.recorded(correction.alert),
+            resolved,
         )
-        lines.append(_through_prefect(play, first, shown=shown))
+        lines.append(_through_prefect(play, warning, shown=shown))
         lines.append(_verified(play))
         _show(lines)
-        for alert in (first, second, correction.alert):
+        for alert in (warning, second):
             _report(play, alert)
         output.say()
         output.say(output.SANDBOX)
-        output.say(f"Report: {root / f'report-{first.code}.md'}")
+        output.say(f"Report: {root / f'report-{warning.code}.md'}")
     return all(line.well for line in lines)
 
 
@@ -206,10 +238,10 @@ def _through_prefect(play: Play, alert: StoredAlert, *, shown: bool) -> expectat
     ways = play.on.house.ledger.read(began)
     return expectations.Line(
         "the first alert is sent through Prefect",
-        "a task for each of 4 channels",
+        f"a task for each of {expectations.CHANNELS} channels",
         f"{sum(way == 'prefect' for way in ways)} begun by Prefect",
         "",
-        shown and ways == ["prefect"] * 4,
+        shown and ways == ["prefect"] * expectations.CHANNELS,
     )
 
 

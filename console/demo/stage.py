@@ -7,10 +7,11 @@ import contextlib
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import SecretStr
@@ -26,7 +27,7 @@ from kentongan.ledger import people as register
 from kentongan.ledger import regions
 from kentongan.login import Login, LoginFile
 from kentongan.people import Row, read_people
-from sandbox import kannel, mastodon, telegram
+from sandbox import facebook, kannel, mastodon, smtp, telegram, webhook, whatsapp, wordpress, x
 from sandbox.server import Sandbox
 
 SUBMITTER, APPROVER = "ani", "budi"
@@ -50,7 +51,7 @@ async def stage(root: Path) -> AsyncIterator[Stage]:
     """Sets the stage below `root`, which must be there and empty, and clears it away."""
     async with Sandbox() as sandbox:
         with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as receipts:
-            config = _config(root, sandbox.port, receipts.getsockname()[1])
+            config = _config(root, sandbox, receipts.getsockname()[1])
             with _secrets(), House.open(config, root / "state", role="service") as house:
                 service = Service(house, receipts)
                 await service.start()
@@ -64,22 +65,30 @@ async def stage(root: Path) -> AsyncIterator[Stage]:
                     await service.stop()
 
 
-def _config(root: Path, sandbox: int, receipts: int) -> Path:
+def _config(root: Path, sandbox: Sandbox, receipts: int) -> Path:
     """Copies the demo's config, with the ports of this run and a folder for the feed."""
     folder, feed = root / "config", root / "feed"
     folder.mkdir()
     feed.mkdir()
     for name in ("agency", "audiences", "policy", "channels"):
         content = yaml.safe_load((data_path("configs") / "demo" / f"{name}.yaml").read_text("utf-8"))
-        for instance in content.get("channels", {}).values():
-            if instance["kind"] == "cap_feed":
-                instance["directory"] = str(feed)
+        for instance, fields in content.get("channels", {}).items():
+            if fields["kind"] == "cap_feed":
+                fields["directory"] = str(feed)
             else:
-                instance["base_url"] = f"http://127.0.0.1:{sandbox}/{instance['kind']}"
-            if "receipt_url" in instance:
-                instance["receipt_url"] = f"http://127.0.0.1:{receipts}/receipts/sms-drill"
+                fields["base_url"] = sandbox.base_url(fields["kind"])
+            if "receipt_url" in fields:
+                fields["receipt_url"] = f"http://127.0.0.1:{receipts}/receipts/{instance}"
+            if fields["kind"] == "whatsapp":
+                _approve_templates(sandbox, fields["templates"], f"http://127.0.0.1:{receipts}/receipts/{instance}")
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), "utf-8")
     return folder
+
+
+def _approve_templates(sandbox: Sandbox, templates: Sequence[Mapping[str, Any]], webhook: str) -> None:
+    """Lets the stand-in have approved the agency's templates, and call us with what becomes of a message."""
+    known = [{"name": each["name"], "language": each["code"], "body": each["body"]} for each in templates]
+    sandbox.stand_in("whatsapp").configure({"webhook": webhook, "templates": known})
 
 
 @contextlib.contextmanager
@@ -88,7 +97,15 @@ def _secrets() -> Iterator[None]:
     values = {
         "KENTONGAN_DEMO_MASTODON_TOKEN": mastodon.token("default"),
         "KENTONGAN_DEMO_TELEGRAM_TOKEN": telegram.token("default"),
+        "KENTONGAN_DEMO_FACEBOOK_TOKEN": facebook.token("default"),
+        "KENTONGAN_DEMO_X_TOKEN": x.token("default"),
+        "KENTONGAN_DEMO_WORDPRESS_PASSWORD": wordpress.password("default"),
+        "KENTONGAN_DEMO_WEBHOOK_SECRET": webhook.secret("default"),
         "KENTONGAN_DEMO_KANNEL_PASSWORD": kannel.password("default"),
+        "KENTONGAN_DEMO_SMTP_PASSWORD": smtp.password("default"),
+        "KENTONGAN_DEMO_WHATSAPP_TOKEN": whatsapp.token("default"),
+        "KENTONGAN_DEMO_WHATSAPP_APP_SECRET": whatsapp.app_secret("default"),
+        "KENTONGAN_DEMO_WHATSAPP_VERIFY_TOKEN": whatsapp.VERIFY_TOKEN,
         "KENTONGAN_DEMO_RECEIPT_SECRET": secrets.token_urlsafe(24),
     }
     os.environ.update(values)
