@@ -330,12 +330,15 @@ class _Twice(ValueError):
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader, which refuses a name that stands twice."""
+    """The safe loader, which refuses a name that stands twice and takes every name of a field as it is written."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Builds one mapping."""
         seen: set[str] = set()
         for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag == "tag:yaml.org,2002:bool":
+                # YAML 1.1 reads the field `on` as true.
+                key.tag = "tag:yaml.org,2002:str"
             if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
                 if key.value in seen:
                     raise _Twice(f"line {key.start_mark.line + 1}: {key.value!r} stands there twice; keep one")

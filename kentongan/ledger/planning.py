@@ -171,8 +171,8 @@ def _held_back(plan: Plan, instance: PlannedInstance) -> tuple[str, dict[str, st
     before = plan.following.waits_for(instance.name)
     if before:
         conditions.append(
-            "NOT EXISTS (SELECT 1 FROM delivery w INDEXED BY delivery_person WHERE w.person_id = p.id AND w.alert_id = :alert"
-            " AND w.instance IN (SELECT value FROM json_each(:before)))"
+            "NOT EXISTS (SELECT 1 FROM delivery w INDEXED BY delivery_person WHERE w.person_id = p.id"
+            " AND w.alert_id = :alert AND w.instance IN (SELECT value FROM json_each(:before)))"
         )
         parameters["before"] = json.dumps(sorted(before))
     member = "EXISTS (SELECT 1 FROM person_group g WHERE g.person_id = p.id AND g.name"

@@ -10,6 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kentongan import routing
 from kentongan.errors import BadConfig
 from kentongan.settings import InstanceSettings, load
 
@@ -92,3 +93,20 @@ def test_whatever_stands_in_a_file_it_is_read_or_refused(
     text = yaml.safe_dump({file: content} if inside else content, allow_unicode=True)
     with contextlib.suppress(BadConfig):
         load(write(folder, **{file: text}), {"post": InstanceSettings})
+
+
+def test_the_page_on_routes_shows_a_config_that_is_read_as_it_is_meant(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "routes.md").read_text("utf-8")
+    example = page.split("```yaml\n")[1].split("```")[0]
+    audiences = {"toots": "", "feed": "", "sms": ", audience: all", "bot": ", audience: all"}
+    instances = "".join(
+        f"  {name}-{mode}: {{kind: post, mode: {mode}{audience}}}\n"
+        for name, audience in audiences.items()
+        for mode in ("live", "drill")
+    )
+    settings = load(write(tmp_path, routes=example, channels=f"channels:\n{instances}"), {"post": InstanceSettings})
+    assert settings.routes.fallback[0].on == ("sms",)
+    assert settings.routes.escalation[0].after == 600
+    modes = {name: each.mode.value for name, each in settings.channels.items()}
+    known = ("flood", "weather", "tsunami")
+    assert routing.remarks(settings.routes, modes, known, ("duty", "deputies", "heads")) == []
