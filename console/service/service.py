@@ -129,7 +129,7 @@ class Service:
         self._listening = [Listening(officers_api.application(lambda: self), officers)]
         if self._receipts_socket is not None:
             endpoint = receipts_endpoint.application(
-                self.house.ledger, self._channels, self.dispatcher.wake, answers=self.house.take_answers()
+                self.house.ledger, self._channels, self.dispatcher.wake, answers=self._take_answers()
             )
             self._listening.append(Listening(endpoint, self._receipts_socket))
         if self._officers is not None:
@@ -148,6 +148,14 @@ class Service:
         if self._orchestration is not None and self._server is not None:
             self._orchestration.start(Sending(self.dispatcher, asyncio.get_running_loop()))
             self._server.start()
+
+    def _take_answers(self) -> receipts_endpoint.Answers | None:
+        """What keeps answers; None where the words of a language cannot be read: that must not keep alerts in."""
+        try:
+            return self.house.take_answers()
+        except KentonganError as error:
+            _log.error("answers cannot be taken", extra={"why": str(error)})
+            return None
 
     async def stop(self) -> None:
         """Takes nothing more, lets every request in flight end and be recorded, and ends what it started."""
