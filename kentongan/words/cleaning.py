@@ -31,6 +31,9 @@ def clean_paragraphs(text: str) -> tuple[str, ...]:
 
 def clean(text: str) -> str:
     """Returns `text` on one line without control, private-use and direction-turning characters."""
+    if text.isprintable():
+        # Nothing that is not allowed is printable, and most texts are.
+        return " ".join(text.split())
     spaced = "".join(" " if character.isspace() else character for character in text)
     return " ".join("".join(filter(_allowed, spaced)).split())
 

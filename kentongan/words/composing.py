@@ -64,6 +64,7 @@ class Composer:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._layouts: dict[str, tuple[int, Layout]] = {}
 
     @cached_property
     def _environment(self) -> ImmutableSandboxedEnvironment:
@@ -125,11 +126,14 @@ class Composer:
         """Reads what the layout of a kind of channel declares; raises TemplateFault where there is none."""
         for suffix in ("txt", "html"):
             name = f"channels/{kind}.{suffix}.j2"
-            if (self._root / name).is_file():
+            path = self._root / name
+            if path.is_file():
                 with self._faults(name):
-                    source = (self._root / name).read_text("utf-8")
-                    tree = self._environment.parse(source, name)
-                    return _declared(name, suffix == "html", tree)
+                    changed = path.stat().st_mtime_ns
+                    if name not in self._layouts or self._layouts[name][0] != changed:
+                        tree = self._environment.parse(path.read_text("utf-8"), name)
+                        self._layouts[name] = changed, _declared(name, suffix == "html", tree)
+                    return self._layouts[name][1]
         raise TemplateFault(f"templates/channels/{kind}.txt.j2 is missing", "add a layout for this kind of channel")
 
     def page(self, kind: str) -> str | None:
