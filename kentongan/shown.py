@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ from sqlalchemy import select
 
 from kentongan.alert import Draft, Kind
 from kentongan.errors import BadInput, Refused
-from kentongan.ledger import Read, schema
+from kentongan.ledger import Read, pictures, schema
 from kentongan.ledger.alerts import alert_digest, rendered_from_json, rendering_digest
 from kentongan.seam import Mode, Rendered
 from kentongan.stored import from_json
@@ -45,7 +46,10 @@ class Record(BaseModel):
 
 
 class Shown(BaseModel):
-    """All that an approval covers, with the people that each instance would write to and who submitted it."""
+    """All that an approval covers, with the people that each instance would write to and who submitted it.
+
+    `pictures` are in base64, by the digest that the messages name.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -55,6 +59,7 @@ class Shown(BaseModel):
     submitted_by: str
     people: int
     people_by_instance: Mapping[str, int]
+    pictures: Mapping[str, str] = {}
     warnings: tuple[str, ...] = ()
 
 
@@ -72,6 +77,13 @@ def record(read: Read, alert_id: str) -> Record:
         row=row,
         renderings=tuple(Words(instance=r.instance, language=r.language, content=r.content) for r in rows),
     )
+
+
+def pictures_of(read: Read, shown: Record) -> dict[str, str]:
+    """The pictures of a record's messages, to be shown elsewhere."""
+    wanted = {media.digest for message in messages_of(shown) for media in message.media}
+    kept = pictures.contents(read, wanted)
+    return {digest: base64.b64encode(content).decode("ascii") for digest, content in kept.items()}
 
 
 # --- On the officer's machine ---
@@ -139,6 +151,17 @@ def messages_of(shown: Record) -> tuple[Rendered, ...]:
         return tuple(rendered_from_json(words.content) for words in shown.renderings)
     except (ValueError, KeyError, TypeError):
         raise BadInput("a message that the service shows cannot be read; update Kentongan on both machines") from None
+
+
+def picture(shown: Shown, digest: str) -> bytes:
+    """A picture that was shown, once it is found to be the one that would be signed; raises Refused."""
+    try:
+        content = base64.b64decode(shown.pictures[digest], validate=True)
+    except (KeyError, binascii.Error):
+        raise Refused("a picture of the alert was not shown; sign nothing", rule="shown") from None
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise Refused("a picture that is shown is not what would be signed; sign nothing", rule="shown")
+    return content
 
 
 def _unknown(column: str) -> BadInput:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -67,11 +68,22 @@ def submit(code: str, without: tuple[str, ...], clock_override: str | None) -> N
 @click.argument("code", type=HANDLE)
 @click.option("--by-code", metavar="NAME", help="This officer is on the telephone and says a one-time code.")
 @click.option("--check", metavar="DIGITS", help="With --by-code: the check that they read out of their page.")
+@click.option("--code-file", metavar="FILE", help="With --by-code: read the code from here; - is standard input.")
 @click.option(
-    "--code-file", metavar="FILE", help="With --by-code: read the code from here; - is standard input."
+    "--pictures",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="With --service: write its pictures here.",
 )
 @SECRET_FILE
-def approve(code: str, by_code: str | None, check: str | None, code_file: str | None, secret_file: str | None) -> None:
+def approve(
+    code: str,
+    by_code: str | None,
+    check: str | None,
+    code_file: str | None,
+    pictures: Path | None,
+    secret_file: str | None,
+) -> None:
     """Approve another officer's alert; shows first what is approved.
 
     With --by-code the officer logged in takes down what another says on the telephone: the check of the page they got,
@@ -89,7 +101,7 @@ def approve(code: str, by_code: str | None, check: str | None, code_file: str | 
 
         if by_code is not None:
             raise BadInput("an approval by code is taken down on the ledger's own machine; leave --service out")
-        return remote.approve(code, secret_file)
+        return remote.approve(code, secret_file, pictures)
     with opened(Need.CONFIG) as office:
         ahead = releases.prospect(office.desk, code)
         if not output.wants_json():

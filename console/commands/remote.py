@@ -78,7 +78,7 @@ def listing() -> None:
 # --- The commands with --service -------------------------------------------------------------------------
 
 
-def approve(code: str, secret_file: str | None) -> None:
+def approve(code: str, secret_file: str | None, pictures: Path | None) -> None:
     """Shows all that an approval covers, as digested here, and signs it with the officer's own key."""
     from datetime import UTC, datetime
 
@@ -90,8 +90,11 @@ def approve(code: str, secret_file: str | None) -> None:
     service = _open(secret_file)
     found = _shown(service, code)
     subject = subject_of(found)
+    written = _pictures(found, pictures)
     if not output.wants_json():
         _show(found, subject)
+        for path in written:
+            output.say(f"--- picture: {path}")
     if found.submitted_by == service.key.officer:
         told = f"{found.submitted_by} submitted alert {code} and cannot approve it too; another officer must"
         raise Refused(told, rule="approval-second-person")
@@ -209,11 +212,37 @@ def _show(found: Shown, subject: Subject) -> None:
     for message in shown.messages_of(found.alert):
         output.say(f"--- {message.instance}, {message.language}")
         output.say(filled(message, None).text)
+        for media in message.media:
+            output.say(f"[picture {media.name}: {media.description}]")
     if found.correction is not None:
         for message in shown.messages_of(found.correction):
             output.say(f"--- its correction: {message.instance}, {message.language}")
             output.say(filled(message, None).text)
     output.say(f"--- digest {subject_digest(subject)}")
+
+
+def _pictures(found: Shown, folder: Path | None) -> list[Path]:
+    """Writes the alert's pictures where they can be looked at; raises BadInput where they are to be signed unseen."""
+    from kentongan import shown
+
+    media = {each.digest: each for message in shown.messages_of(found.alert) for each in message.media}
+    contents = {digest: shown.picture(found, digest) for digest in media}
+    if not contents:
+        return []
+    if folder is None:
+        raise BadInput("this alert has pictures; name a folder to look at them in, with --pictures DIR")
+    written = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for digest, content in contents.items():
+            # The name is the service's to choose: only its ending is taken.
+            ending = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
+            path = folder / f"{digest[:16]}{ending.get(media[digest].media_type, '')}"
+            path.write_bytes(content)
+            written.append(path)
+    except OSError as error:
+        raise BadInput(f"pictures cannot be written to {folder}: {error.strerror}; name another folder") from None
+    return written
 
 
 def _confirm(code: str) -> None:

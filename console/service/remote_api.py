@@ -29,7 +29,7 @@ from kentongan.ledger import Read, alerts
 from kentongan.ledger import officers as register
 from kentongan.officers import Officer, Refusal
 from kentongan.overview import overview
-from kentongan.shown import Shown, record
+from kentongan.shown import Shown, pictures_of, record
 from kentongan.stored import from_json, to_json
 
 _log = logging.getLogger(__name__)
@@ -312,9 +312,11 @@ def _shown(desk: Desk, code: str) -> Shown:
             raise BadInput(f"alert {ahead.alert.code} is not submitted; run `kentongan submit`")
         subject = approvals.current_subject(read, ahead.alert.id)
         correction = approvals.prepared_correction(read, ahead.alert.id)
+        shown = record(read, ahead.alert.id)
         return Shown(
             subject=to_json(subject),
-            alert=record(read, ahead.alert.id),
+            alert=shown,
+            pictures=pictures_of(read, shown),
             correction=record(read, correction.id) if correction is not None else None,
             submitted_by=submission.officer,
             people=ahead.people.total,
