@@ -20,6 +20,11 @@ def _because(data: _Data) -> str:
     return f": {'; '.join(told)}" if told else ""
 
 
+def _of(data: _Data, name: str) -> str:
+    value = (data.get("set") or {}).get(name)
+    return "" if value is None else str(value)
+
+
 def _dispatched(data: _Data) -> str:
     proof = data.get("proof") or {}
     told = f"sent off by {data.get('by')} on {', '.join(data.get('instances', ()))}"
@@ -156,6 +161,18 @@ WORDS: Mapping[str, Callable[[_Data], str]] = {
     "receipt.received": lambda data: f"receipt on {data.get('instance')}: {data.get('confirmed')}",
     "sender.started": lambda data: f"process begun to send ({data.get('role')})",
     "sender.ended": lambda data: "process ended",
+    "schedule.added": lambda data: f"drill {_of(data, 'scenario')} scheduled{_by(data)}: {_of(data, 'every')}",
+    "schedule.signed": lambda data: f"schedule of a drill approved{_by(data)}",
+    "schedule.ended": lambda data: f"schedule of a drill ended{_by(data)}{_because(data)}",
+    "drill.recorded": lambda data: (
+        f"drill {_of(data, 'scenario') or 'of this alert'}: {_of(data, 'part')} {_of(data, 'state')}"
+        f"{_because(data.get('set') or {})}"
+    ),
+    "drill.began": lambda data: "the drill began",
+    "drill.finished": lambda data: f"the drill is done; score {_of(data, 'score')}{_because(data.get('set') or {})}",
+    "drill.stopped": lambda data: f"the drill was stopped{_because(data.get('set') or {})}",
+    "drill.dropped": lambda data: f"the drill was dropped{_because(data.get('set') or {})}",
+    "drill.not_announced": lambda data: f"the end of the drill could not be announced{_because(data)}",
     "orchestration.began": lambda data: "the flow began in Prefect",
     "orchestration.ended": lambda data: f"the flow ended in Prefect ({data.get('state', 'state unknown')})",
     "orchestration.lost": _lost,

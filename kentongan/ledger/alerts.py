@@ -21,7 +21,7 @@ from sqlalchemy.exc import OperationalError
 from kentongan.alert import Draft, Kind
 from kentongan.clock import Milliseconds, to_milliseconds
 from kentongan.errors import BadInput, DamagedRecord, Refused
-from kentongan.ledger import pictures, schema, steps, threads
+from kentongan.ledger import drills, pictures, schema, steps, threads, yielding
 from kentongan.ledger.ledger import Read, Write, canonical, digest
 from kentongan.ledger.planning import plan_public
 from kentongan.plan import Plan
@@ -459,8 +459,10 @@ def dispatch(
 
     `allowed`: the states it may be dispatched from; `proof`: by what right, for the record. What it follows is
     superseded first, in the same transaction. Raises Refused where another has followed since, or the thread was
-    withdrawn; a correction supersedes them all.
+    withdrawn; a correction supersedes them all. A live alert stops every drill: from this commit none begins a request.
     """
+    if plan.mode is Mode.LIVE:
+        _stop_drills(write, alert_id, by=by)
     if plan.predecessor is not None:
         earlier = threads.messages(write, plan.predecessor)
         if plan.kind is not Kind.CORRECTION and earlier[-1:] != [plan.predecessor]:
@@ -483,6 +485,13 @@ def dispatch(
     )
     plan_public(write, alert_id, plan)
     steps.begin(write, alert_id, plan)
+
+
+def _stop_drills(write: Write, alert_id: str, *, by: str) -> None:
+    why = f"live alert {get(write, alert_id).code} was sent"
+    for each in yielding.to_stop(write):
+        stop(write, each, by=by, signed=True, why=why)
+    drills.stop_running(write, why=why)
 
 
 def _refuse_overtaken(read: Read, alert_id: str, earlier: Sequence[str]) -> None:

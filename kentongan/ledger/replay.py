@@ -23,7 +23,8 @@ UNTRACKED = {
 }
 """Columns, by table, that no event speaks of (docs/ledger.md)."""
 
-_FAMILIES = ("alert", "dispatch", "officer", "sheet", "review", "picture")
+_FAMILIES = ("alert", "dispatch", "officer", "sheet", "review", "picture", "schedule", "drill")
+_NAMED = ("officer", "sheet", "picture", "schedule", "drill")
 """The events that speak of rows which are no deliveries."""
 
 _FRESH_DELIVERY: Mapping[str, Any] = {
@@ -123,8 +124,11 @@ def check_rows(read: Read, differences: list[Difference]) -> None:
                 digests["picture", data["picture"]] = data["picture"]
             case "review.opened":
                 digests["review", alert] = canonical(data["set"]["alert_id"])
+            case "schedule.added" | "drill.recorded":
+                family = event.type.partition(".")[0]
+                digests[family, data[family]] = canonical(data[family])
         family = event.type.partition(".")[0]
-        key = (family, data[family] if family in ("officer", "sheet", "picture") else alert)
+        key = (family, data[family] if family in _NAMED else alert)
         if "set" in data:
             moved.setdefault(key, {}).update(data["set"])
 
@@ -167,10 +171,16 @@ def _rows(read: Read) -> Iterator[tuple[tuple[str, str], str, dict[str, Any]]]:
     for row in table("code_sheet"):
         yield ("sheet", str(row["id"])), sheet_digest(row), row
     for row in table("picture"):
-        yield ("picture", str(row["digest"])), digest_of(row["content"]), row
+        # Its content alone is bytes, which `plain` shows as such.
+        own = digest_of(bytes.fromhex(str(row["content"]).removeprefix("bytes: ")))
+        yield ("picture", str(row["digest"])), own, row
     for row in table("review"):
         # All its columns move, so that replaying finds every change; here it only counts that it is there.
         yield ("review", str(row["alert_id"])), canonical(row["alert_id"]), row
+    for name, family in (("drill_schedule", "schedule"), ("drill", "drill")):
+        # The same holds for these: all that they say stands in the events that moved them.
+        for row in table(name):
+            yield (family, str(row["id"])), canonical(row["id"]), row
     for row in table("officer"):
         yield ("officer", str(row["name"])), officer_digest(row), row
 
