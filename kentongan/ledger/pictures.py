@@ -29,7 +29,8 @@ def contents(read: Read, digests: Collection[str]) -> Mapping[str, bytes]:
         return {}
     table = schema.picture
     rows = read.execute(select(table.c.digest, table.c.content).where(table.c.digest.in_(sorted(set(digests)))))
-    found = {row.digest: bytes(row.content) for row in rows if digest_of(bytes(row.content)) == row.digest}
+    genuine = (row for row in rows if isinstance(row.content, bytes) and digest_of(row.content) == row.digest)
+    found = {row.digest: row.content for row in genuine}
     for digest in set(digests) - found.keys():
         _log.error("picture is not in the ledger as it was approved", extra={"picture": digest})
     return found

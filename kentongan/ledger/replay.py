@@ -170,10 +170,9 @@ def _rows(read: Read) -> Iterator[tuple[tuple[str, str], str, dict[str, Any]]]:
         yield ("dispatch", str(row["alert_id"])), digest(str(row["plan"])), row
     for row in table("code_sheet"):
         yield ("sheet", str(row["id"])), sheet_digest(row), row
-    for row in table("picture"):
-        # Its content alone is bytes, which `plain` shows as such.
-        own = digest_of(bytes.fromhex(str(row["content"]).removeprefix("bytes: ")))
-        yield ("picture", str(row["digest"])), own, row
+    for kept in read.sql("SELECT * FROM picture").mappings():
+        own = digest_of(kept["content"]) if isinstance(kept["content"], bytes) else "no picture"
+        yield ("picture", str(kept["digest"])), own, plain(kept)
     for row in table("review"):
         # All its columns move, so that replaying finds every change; here it only counts that it is there.
         yield ("review", str(row["alert_id"])), canonical(row["alert_id"]), row
