@@ -94,7 +94,9 @@ def test_a_picture_is_kept_once(desk: Scene) -> None:
     assert [bytes(row.content) for row in rows] == [png()]
 
 
-@pytest.mark.parametrize("harm", ["DELETE FROM picture", "UPDATE picture SET content = X'00'", "UPDATE picture SET content = 'a'"])
+@pytest.mark.parametrize(
+    "harm", ["DELETE FROM picture", "UPDATE picture SET content = X'00'", "UPDATE picture SET content = 'a'"]
+)
 def test_words_go_without_a_picture_that_is_not_as_it_was_approved(
     desk: Scene, harm: str, caplog: pytest.LogCaptureFixture
 ) -> None:
