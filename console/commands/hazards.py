@@ -95,9 +95,9 @@ def _show(read: HazardLibrary, hazard: Hazard) -> None:
             output.say(f"{code} has only {' and '.join(read.languages[code].forms)} words; elsewhere the next language")
         if read.languages[code].needs_native_reader:
             output.say(f"{code} needs a native reader: nobody who speaks it at home has read it yet")
-    required = " ".join(f'{name}="{field.example}"' for name, field in hazard.own_fields.items() if field.required)
+    required = (f'--set {name}="{field.example}"' for name, field in hazard.own_fields.items() if field.required)
     output.say()
-    output.say(f"Next: kentongan draft {hazard.name} {required}".rstrip())
+    output.say(" ".join(("Next: kentongan draft --hazard", hazard.name, *required)))
 
 
 def _given(field: Field) -> str:

@@ -97,7 +97,7 @@ def read_languages(folder: Path) -> Mapping[str, Language]:
         except ValidationError as error:
             raise BadConfig(yaml_fault(path, error)) from None
     if not languages:
-        raise BadConfig(f"{folder}: holds no language; add one as docs/adding-words.md shows")
+        raise BadConfig(f"{folder}: holds no language; add one as docs/adding-a-hazard.md shows")
     names = {frozenset(language.reasons) for language in languages.values()}
     if len(names) > 1:
         raise BadConfig(f"{folder}: the languages differ in the names under reasons; give each of them the same")
