@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +24,7 @@ from kentongan.clock import SystemClock, to_datetime
 from kentongan.desk import membership
 from kentongan.login import LoginFile
 from kentongan.officers import SigningKey, unseal
+from sandbox.server import Sandbox
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 DATA = REPOSITORY.parent / "shared" / "data"
@@ -188,3 +191,24 @@ def approved(run: Run, as_officer: AsOfficer, config: Path) -> Callable[..., str
         return code
 
     return approved_
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """The stand-ins, in a thread of their own."""
+    ready, done = threading.Event(), asyncio.Event()
+    running: list[tuple[Sandbox, asyncio.AbstractEventLoop]] = []
+
+    async def serve() -> None:
+        async with Sandbox() as made:
+            running.append((made, asyncio.get_running_loop()))
+            ready.set()
+            await done.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    assert ready.wait(10)
+    made, loop = running[0]
+    yield made
+    loop.call_soon_threadsafe(done.set)
+    thread.join()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import pty
 import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,27 +18,6 @@ from sandbox.faults import Fault, Rule
 from sandbox.server import Sandbox
 
 PEOPLE = 12
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    """The stand-ins, in a thread of their own."""
-    ready, done = threading.Event(), asyncio.Event()
-    running: list[tuple[Sandbox, asyncio.AbstractEventLoop]] = []
-
-    async def serve() -> None:
-        async with Sandbox() as made:
-            running.append((made, asyncio.get_running_loop()))
-            ready.set()
-            await done.wait()
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    assert ready.wait(10)
-    made, loop = running[0]
-    yield made
-    loop.call_soon_threadsafe(done.set)
-    thread.join()
 
 
 @pytest.fixture
