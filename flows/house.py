@@ -134,6 +134,8 @@ class House:
             clock=self.clock,
             clock_offset=network_offset(),
             identify=self.keys.address_hash,
+            witness=self.keys.witness,
+            head_key=self.keys.head_public_key,
         )
 
     def dispatcher(
@@ -160,7 +162,7 @@ class House:
             channels=opened,
             policy=self.policy,
             open_addresses=self.open_addresses,
-            vouch=vouch or functools.partial(approved, policy=self.policy),
+            vouch=vouch or functools.partial(approved, policy=self.policy, head_key=self.keys.head_public_key),
             chance=random.SystemRandom().random,
             role=self.role,
             only=only,

@@ -17,9 +17,11 @@ from pydantic import AwareDatetime, ConfigDict, JsonValue
 
 from kentongan.alert import Kind
 from kentongan.cap.model import Severity
+from kentongan.drill_schedules import ScheduledRun, may_run
 from kentongan.keys import verify_signature
 from kentongan.officers import CLOCK_SKEW, STORED, Officer, Refusal, SigningKey, statement
 from kentongan.one_time_codes import Sheet, fits, is_theirs
+from kentongan.seam import Mode
 from kentongan.settings import Policy
 from kentongan.subject import Prepared, Subject, subject_digest
 
@@ -118,13 +120,15 @@ def _content(approval: Approval) -> bytes:
 class Approved:
     """The alert may leave, by the word of these officers; `reason` is set where the glass was broken.
 
-    `by_code` are those of them who said a one-time code on the telephone and signed nothing.
+    `by_code` are those of them who said a one-time code on the telephone and signed nothing. `schedule`: the id of the
+    drill schedule that they approved, where the alert goes by that.
     """
 
     by: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     reason: str = ""
     by_code: tuple[str, ...] = ()
+    schedule: str = ""
 
     @property
     def break_glass(self) -> bool:
@@ -145,8 +149,15 @@ def check(
     severity: Severity,
     policy: Policy,
     sheets: Mapping[str, Sheet] = MappingProxyType({}),
+    mode: Mode = Mode.LIVE,
+    alert_id: str = "",
+    scheduled: ScheduledRun | None = None,
 ) -> Approved | Refusal:
     """Decides whether an alert may leave: the submitter's word and one other's, else one officer's broken glass.
+
+    A public exercise takes two approvals of two officers, one of whom may be the submitter, and never less. A drill
+    that a schedule has made goes by the two officers' word on that schedule (`scheduled`), and by nothing else; no
+    live alert ever does.
 
     `code` names the alert to officers. `digest` and `people` are computed anew from what would be sent; `officers` are
     by name, `severity` the gravest of the alert. A submission does not lapse, an approval and a broken glass do after
@@ -160,6 +171,13 @@ def check(
             return Refusal("approval-by-code", "policy.yaml allows no approval by one-time code; have it signed")
         return _fault(approval, code=code, digest=digest, officers=officers, now=now, lasts=lasts, sheets=sheets)
 
+    if scheduled is not None:
+        if mode is Mode.LIVE:
+            return Refusal("schedule-live", f"alert {code} is live, and no schedule sends that; have it approved")
+        found = may_run(scheduled, code=code, alert_id=alert_id, digest=digest, officers=officers, now=now)
+        return found if isinstance(found, Refusal) else Approved(found.by, schedule=scheduled.schedule.id)
+    if mode is Mode.EXERCISE:
+        return _two_approvals(approvals, code, submitter, people, fault)
     two = _two_persons(approvals, code, submitter, fault)
     if not isinstance(two, Refusal):
         submission, approval = two
@@ -179,6 +197,38 @@ def check(
     if isinstance(broken, Refusal):
         return broken
     return Approved((broken.officer,), _count_warnings(broken, people), broken.reason)
+
+
+def _two_approvals(
+    approvals: Sequence[Approval],
+    code: str,
+    submitter: str,
+    people: int,
+    fault: Callable[[Approval], Refusal | None],
+) -> Approved | Refusal:
+    submission = _submitted(approvals, code, submitter, fault)
+    if isinstance(submission, Refusal):
+        return submission
+    given = [each for each in approvals if each.act in (Act.APPROVE, Act.APPROVE_BY_CODE)]
+    latest = [_sound([e for e in given if e.officer == name], fault) for name in sorted({e.officer for e in given})]
+    sound = sorted((each for each in latest if isinstance(each, Approval)), key=lambda each: each.at)
+    if len(sound) < 2:
+        faults = [each for each in latest if isinstance(each, Refusal)]
+        if faults and not sound:
+            return faults[0]
+        told = f"only {sound[0].officer} has approved" if sound else "nobody has approved"
+        return Refusal(
+            "approval-two",
+            f"public exercise {code} takes the approval of two officers and {told} it; "
+            f"another runs `kentongan approve {code}`",
+        )
+    two = (sound[0], sound[-1])
+    warnings = [warning for each in two for warning in (*_code_warnings(each), *_count_warnings(each, people))]
+    by_code = tuple(each.officer for each in two if each.by_code is not None)
+    if len(by_code) == 2:
+        told = f"one officer at least signs for public exercise {code}; approve it without a code"
+        return Refusal("approval-two", told)
+    return Approved((two[0].officer, two[1].officer), tuple(warnings), by_code=by_code)
 
 
 def break_glass_forbidden(reason: str, *, kind: Kind, severity: Severity, policy: Policy) -> Refusal | None:
@@ -207,7 +257,7 @@ def approval_fault(
 
 
 def check_release(
-    release: Approval,
+    release: Approval | None,
     *,
     code: str,
     subject: Subject,
@@ -216,12 +266,14 @@ def check_release(
     officers: Mapping[str, Officer],
     now: datetime,
     policy: Policy,
+    by_schedule: bool = False,
 ) -> Approved | Refusal:
     """Decides whether one officer may release a ready-made correction.
 
     `code` is the alert's, and so is `subject`, as it was approved; `correction` is what would be sent, digested anew;
     `alert_approved` is the verdict on the alert at the time of its dispatch. The release is signed over the digest of
-    `subject`.
+    `subject`. Without one, a drill's correction goes by its schedule, where the officers have approved that too:
+    `by_schedule` says so.
     """
     if isinstance(alert_approved, Refusal):
         return alert_approved
@@ -230,11 +282,22 @@ def check_release(
             "correction-changed",
             f"the correction of alert {code} is not the one approved with it; write one and have it approved",
         )
-    if release.act is not Act.RELEASE:
+    if release is None and by_schedule and alert_approved.schedule:
+        return Approved(alert_approved.by, schedule=alert_approved.schedule)
+    if release is None or release.act is not Act.RELEASE:
         return Refusal("release-missing", f"nobody has released the correction of alert {code}; release it")
     lasts = timedelta(seconds=policy.approval_lasts)
     fault = _fault(release, code=code, digest=subject_digest(subject), officers=officers, now=now, lasts=lasts)
     return fault or Approved((release.officer,))
+
+
+def _submitted(
+    approvals: Sequence[Approval], code: str, submitter: str, fault: Callable[[Approval], Refusal | None]
+) -> Approval | Refusal:
+    submissions = [each for each in approvals if each.act is Act.SUBMIT and each.officer == submitter]
+    return _sound(submissions, fault) or Refusal(
+        "submission-missing", f"{submitter} has not submitted alert {code}; run `kentongan submit {code}`"
+    )
 
 
 def _two_persons(
@@ -243,12 +306,7 @@ def _two_persons(
     submitter: str,
     fault: Callable[[Approval], Refusal | None],
 ) -> tuple[Approval, Approval] | Refusal:
-    submissions = [each for each in approvals if each.act is Act.SUBMIT and each.officer == submitter]
-    submission = _sound(submissions, fault)
-    if submission is None:
-        return Refusal(
-            "submission-missing", f"{submitter} has not submitted alert {code}; run `kentongan submit {code}`"
-        )
+    submission = _submitted(approvals, code, submitter, fault)
     if isinstance(submission, Refusal):
         return submission
     given = [each for each in approvals if each.act in (Act.APPROVE, Act.APPROVE_BY_CODE)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import get_args
+from typing import Any, get_args
 
 from sqlalchemy import select
 
@@ -15,7 +15,7 @@ from kentongan.approval import Act, Approval, Approved, approval_fault, check, c
 from kentongan.area.codes import Within
 from kentongan.cap.model import Scope
 from kentongan.clock import to_datetime
-from kentongan.desk import composing, targeting, threads
+from kentongan.desk import composing, scheduling, targeting, threads
 from kentongan.desk.composing import Composed
 from kentongan.desk.desk import Desk, new_id
 from kentongan.errors import BadInput, Refused
@@ -27,6 +27,7 @@ from kentongan.login import Login
 from kentongan.officers import Refusal
 from kentongan.plan import PUBLIC
 from kentongan.routing import Following
+from kentongan.seam import Mode
 from kentongan.settings import InstanceSettings, Policy
 from kentongan.stored import from_json, to_json
 from kentongan.subject import Instance, Prepared, Subject, subject_digest
@@ -74,47 +75,54 @@ def submit(
         raise Refused(f"nothing of alert {stored.code} is left to send; leave fewer channels out", rule="rendering")
     people = composed.people.total
 
-    def put(write: Write) -> tuple[StoredAlert, StoredAlert, str]:
-        _may_submit(alerts.get(write, stored.id))
-        correction = prepared_correction(write, stored.id) or alerts.insert_alert(
-            write,
-            id=new_id(),
-            code=code,
-            kind=Kind.CORRECTION,
-            mode=stored.mode,
-            draft=composed.correction_draft,
-            by=acting.officer,
-            predecessor=stored.id,
-        )
-        alerts.put_renderings(write, stored.id, composed.alert.messages)
-        alerts.put_renderings(write, correction.id, composed.correction.messages)
-        shown = {message.instance for message in composed.alert.messages}
-        subject = _subject(
-            write,
-            stored.id,
-            {n: _instance(desk, n, s) for n, s in composed.instances.items() if n in shown},
-            targeting.approved(composed.targeted.within if composed.targeted is not None else None),
-            composed.following.among(shown),
-        )
-        fixed = subject_digest(subject)
+    def word(fixed: str) -> Mapping[str, Any]:
         signed = sign(acting.key, act=Act.SUBMIT, digest=fixed, people=people, now=desk.now)
-        alerts.submit(
-            write,
-            stored.id,
-            officer=acting.officer,
-            subject={
-                "subject": to_json(subject),
-                "signed": to_json(signed),
-                "people": dict(composed.people.by_instance),
-                "clock_override": clock_override,
-                "rules": dict(composed.choice.rules),
-            },
-            id=new_id(),
-        )
-        return alerts.get(write, stored.id), correction, fixed
+        return {"signed": to_json(signed), "clock_override": clock_override}
 
-    alert, correction, fixed = desk.ledger.write(put)
-    return Submitted(alert, correction, composed, fixed, people)
+    return desk.ledger.write(
+        lambda write: put_up(write, desk, stored.id, composed, correction_code=code, by=acting.officer, word=word)
+    )
+
+
+def put_up(
+    write: Write,
+    desk: Desk,
+    alert_id: str,
+    composed: Composed,
+    *,
+    correction_code: str,
+    by: str,
+    word: Callable[[str], Mapping[str, Any]],
+) -> Submitted:
+    """Puts a composed alert up with its correction; `word` gives, for the subject's digest, by what word it is."""
+    stored = alerts.get(write, alert_id)
+    _may_submit(stored)
+    correction = prepared_correction(write, stored.id) or alerts.insert_alert(
+        write,
+        id=new_id(),
+        code=correction_code,
+        kind=Kind.CORRECTION,
+        mode=stored.mode,
+        draft=composed.correction_draft,
+        by=by,
+        predecessor=stored.id,
+    )
+    alerts.put_renderings(write, stored.id, composed.alert.messages)
+    alerts.put_renderings(write, correction.id, composed.correction.messages)
+    shown = {message.instance for message in composed.alert.messages}
+    subject = _subject(
+        write,
+        stored.id,
+        {n: _instance(desk, n, s) for n, s in composed.instances.items() if n in shown},
+        targeting.approved(composed.targeted.within if composed.targeted is not None else None),
+        composed.following.among(shown),
+    )
+    fixed = subject_digest(subject)
+    people = dict(composed.people.by_instance)
+    said: dict[str, Any] = {"subject": to_json(subject), "people": people, "rules": dict(composed.choice.rules)}
+    said |= {"clock_override": None, **word(fixed)}
+    alerts.submit(write, stored.id, officer=by, subject=said, id=new_id())
+    return Submitted(alerts.get(write, stored.id), correction, composed, fixed, composed.people.total)
 
 
 def approve(desk: Desk, handle: str, login: Login | None) -> tuple[StoredAlert, Approved | Refusal]:
@@ -169,7 +177,7 @@ def record_word(desk: Desk, handle: str, officer: str, word: Word) -> tuple[Stor
             )
         if submission is None or alerts.get(write, stored.id).state not in ("submitted", "approved"):
             raise Refused(f"alert {stored.code} is not submitted; run `kentongan submit {stored.code}`", rule="state")
-        if submission.officer == officer:
+        if submission.officer == officer and stored.mode is not Mode.EXERCISE:
             raise Refused(
                 f"{officer} submitted alert {stored.code} and cannot approve it too; another officer must",
                 rule="approval-second-person",
@@ -184,14 +192,23 @@ def record_word(desk: Desk, handle: str, officer: str, word: Word) -> tuple[Stor
         if isinstance(signed, Refusal):
             return signed
         taken_by = signed.by_code.taken_by if signed.by_code is not None else None
-        alerts.approve(write, stored.id, officer=officer, content=to_json(signed), id=new_id(), taken_by=taken_by)
+        given: dict[str, Any] = {"officer": officer, "content": to_json(signed), "id": new_id(), "taken_by": taken_by}
+        before = [from_json(Approval, content) for content in alerts.approvals(write, stored.id)]
+        if stored.mode is Mode.EXERCISE and not any(each.officer != officer for each in before):
+            # A public exercise waits for the second officer as it did for the first.
+            alerts.record_approval(write, stored.id, **given)
+        else:
+            alerts.approve(write, stored.id, **given)
         return alerts.get(write, stored.id)
 
     gates.refuse(time_findings(desk, stored))
     approved = desk.ledger.write(put)
     if isinstance(approved, Refusal):
         raise approved.error()
-    return approved, desk.ledger.read(lambda read: verdict(read, approved, policy=desk.settings.policy, now=desk.now))
+    found = desk.ledger.read(
+        lambda read: verdict(read, approved, policy=desk.settings.policy, now=desk.now, head_key=desk.head_key)
+    )
+    return approved, found
 
 
 def time_findings(desk: Desk, stored: StoredAlert) -> list[gates.Finding]:
@@ -208,35 +225,56 @@ def time_findings(desk: Desk, stored: StoredAlert) -> list[gates.Finding]:
 
 
 def verdict(
-    read: Read, stored: StoredAlert, *, policy: Policy, now: datetime, people: int | None = None
+    read: Read,
+    stored: StoredAlert,
+    *,
+    policy: Policy,
+    now: datetime,
+    people: int | None = None,
+    head_key: bytes = b"",
 ) -> Approved | Refusal:
-    """Decides anew, from what the ledger holds, whether an alert may leave at `now`."""
+    """Decides anew, from what the ledger holds, whether an alert may leave at `now`.
+
+    `head_key` is this installation's public key; without it nothing goes by a schedule.
+    """
     submission = alerts.submission(read, stored.id)
     if submission is None:
         return Refusal(
             "submission-missing", f"alert {stored.code} is not submitted; run `kentongan submit {stored.code}`"
         )
-    signed = [from_json(Approval, submission.subject["signed"])]
+    scheduled = scheduling.right(read, submission, now=now, head_key=head_key)
+    signed = [from_json(Approval, submission.subject["signed"])] if scheduled is None else []
     signed += [from_json(Approval, content) for content in alerts.approvals(read, stored.id)]
+    if people is None:
+        people = signed[-1].people if signed else 0
     return check(
         signed,
         code=stored.code,
         submitter=submission.officer,
         digest=subject_digest(current_subject(read, stored.id)),
-        people=people if people is not None else signed[-1].people,
+        people=people,
         officers=register.officers(read),
         now=now,
         kind=stored.kind,
         severity=worst_severity(stored.draft.cap),
         policy=policy,
         sheets=code_sheets.sheets(read),
+        mode=stored.mode,
+        alert_id=stored.id,
+        scheduled=scheduled,
     )
 
 
 def release_verdict(
-    read: Read, correction: StoredAlert, release: Approval, *, policy: Policy, now: datetime
+    read: Read,
+    correction: StoredAlert,
+    release: Approval | None,
+    *,
+    policy: Policy,
+    now: datetime,
+    head_key: bytes = b"",
 ) -> Approved | Refusal:
-    """Decides anew whether a ready-made correction may leave by one officer's word."""
+    """Decides anew whether a ready-made correction may leave by one officer's word, or a drill's by its schedule."""
     assert correction.predecessor is not None
     predecessor = alerts.get(read, correction.predecessor)
     dispatched = alerts.get_dispatch(read, predecessor.id)
@@ -247,7 +285,10 @@ def release_verdict(
         code=predecessor.code,
         subject=_submitted_subject(read, predecessor.id),
         correction=_prepared(read, correction.id),
-        alert_approved=verdict(read, predecessor, policy=_lenient(policy), now=to_datetime(dispatched.at)),
+        alert_approved=verdict(
+            read, predecessor, policy=_lenient(policy), now=to_datetime(dispatched.at), head_key=head_key
+        ),
+        by_schedule=scheduling.corrects(read, alerts.submission(read, predecessor.id)),
         officers=register.officers(read),
         now=now,
         policy=policy,
@@ -266,7 +307,7 @@ def _lenient(policy: Policy) -> Policy:
     )
 
 
-def vouch(read: Read, alert_id: str, *, policy: Policy) -> str | None:
+def vouch(read: Read, alert_id: str, *, policy: Policy, head_key: bytes = b"") -> str | None:
     """Why a sender must not send this dispatch; None when officers have approved it and it is what they approved."""
     stored = alerts.get(read, alert_id)
     dispatched = alerts.get_dispatch(read, alert_id)
@@ -277,12 +318,13 @@ def vouch(read: Read, alert_id: str, *, policy: Policy) -> str | None:
     found: Approved | Refusal
     if stored.kind is Kind.CORRECTION:
         releases = [from_json(Approval, content) for content in alerts.approvals(read, alert_id)]
-        if not releases or stored.predecessor is None:
-            return f"nobody has released correction {stored.code}"
-        found = release_verdict(read, stored, releases[-1], policy=policy, now=now)
+        if stored.predecessor is None:
+            return f"correction {stored.code} withdraws nothing"
+        release = releases[-1] if releases else None
+        found = release_verdict(read, stored, release, policy=policy, now=now, head_key=head_key)
         approved_of = stored.predecessor
     else:
-        found = verdict(read, stored, policy=policy, now=now)
+        found = verdict(read, stored, policy=policy, now=now, head_key=head_key)
     if isinstance(found, Refusal):
         return found.sentence
     if dispatched.plan.mode is not stored.mode:

@@ -32,7 +32,8 @@ class Desk:
     """The desk of one installation. `clock_offset` is ours from network time in seconds, None if unknown.
 
     `identify(family, value)` gives the keyed hash by which an address is looked up; without it a Private alert, which
-    goes to named addresses alone, finds nobody.
+    goes to named addresses alone, finds nobody. `witness` signs for this installation what it has done by itself, and
+    `head_key` is the public half; without them no drill runs by its schedule.
     """
 
     ledger: Ledger
@@ -42,6 +43,8 @@ class Desk:
     clock: Clock
     clock_offset: float | None
     identify: Callable[[str, str], str] = field(default=lambda family, value: "", repr=False)
+    witness: Callable[[bytes], bytes] = field(default=lambda content: b"", repr=False)
+    head_key: bytes = b""
 
     @property
     def now(self) -> datetime:
