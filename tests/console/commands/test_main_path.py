@@ -47,7 +47,7 @@ def test_a_correction_is_released_by_one_officer_and_nothing_is_typed(run, appro
     assert released.code == 0, released.err
     assert released.json["follows"] == code
     assert released.json["channels"][0]["words"] == {"accepted": 1}
-    assert run("status", code, "--json").json["state"] == "stopped"
+    assert run("status", code, "--json").json["state"] == "withdrawn"
     again = run("follow-up", code, "--kind", "correction", "--reason", "was_a_test")
     assert again.code == 3
 
