@@ -33,7 +33,7 @@ from kentongan.ledger.holder import end_stopped_holder
 
 _log = logging.getLogger(__name__)
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest migration; a test compares it with the folder."""
 
 CONSOLE = "console"
@@ -110,6 +110,20 @@ class Write(Read):
     def event(self, type_: str, *, alert: str | None = None, delivery: int | None = None, **data: Any) -> None:
         """Appends what happened to the record; `data` holds ids, words and numbers, never an address."""
         self.events.append(_Event(type_, alert, delivery, canonical(data)))
+
+    @contextlib.contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Takes back what is written inside where that raises; what was written before in this transaction stays."""
+        before = len(self.events)
+        self.sql("SAVEPOINT attempt")
+        try:
+            yield
+        except BaseException:
+            self.sql("ROLLBACK TO attempt")
+            del self.events[before:]
+            raise
+        finally:
+            self.sql("RELEASE attempt")
 
 
 class _NotBegun(Exception):

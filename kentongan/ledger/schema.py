@@ -413,6 +413,20 @@ drill = Table(
     Index("drill_running", "id", sqlite_where=text("state = 'running'")),
 )
 
+probe = Table(
+    "probe",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("instance", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("outcome", Text, nullable=False),  # open, ready, unready
+    Column("detail", Text, nullable=False, server_default=text("''")),
+    Column("expires_at", BigInteger),
+    Column("quota_left", BigInteger),
+    Column("took", BigInteger),
+    Index("probe_instance", "instance", "at"),
+)
+
 event = Table(
     "event",
     metadata,
