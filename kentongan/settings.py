@@ -6,7 +6,8 @@ audiences.yaml  named filters over the groups and regions of imported people
 routes.yaml     which alert goes to which channels, and who is tried next (`kentongan.routing`); may be absent
 paging.yaml     over which channels officers are paged, and for what; may be absent
 policy.yaml     retry, doubt, tolerance and approval times
-service.yaml    where the service answers the machines of other officers; may be absent
+drills.yaml     what is rehearsed, and what a run must achieve; may be absent
+service.yaml    where the service answers other officers' machines, how often it asks providers; may be absent
 
 Secrets stand in none of them: a field that needs one names an environment variable or a file.
 """
@@ -26,6 +27,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from kentongan import paging, routing
 from kentongan.approved import ApprovedTemplate
 from kentongan.config_model import Model
+from kentongan.drills import Drills
 from kentongan.errors import BadConfig
 from kentongan.paging import Paging
 from kentongan.routing import Routes
@@ -175,11 +177,17 @@ class Policy(Model):
 
 
 class Service(Model):
-    """service.yaml: what `kentongan serve` opens beside its local socket; options of the command win over it."""
+    """service.yaml: what `kentongan serve` opens beside its local socket, and looks after; its options win over it."""
 
     officers_listen: str | None = Field(default=None, description="HOST:PORT where officers' machines are answered.")
     tls_certificate: Path | None = Field(default=None, description="Certificate of that address, PEM, with its chain.")
     tls_key: Path | None = Field(default=None, description="Its private key, PEM.")
+    probe_every: float | None = Field(
+        default=None, ge=60, description="Seconds between two looks at every channel; absent: none but on request."
+    )
+    warn_before: float = Field(
+        default=1_209_600.0, ge=0, description="Seconds before a credential ends from which officers are told."
+    )
 
 
 class Settings(Model):
@@ -193,6 +201,7 @@ class Settings(Model):
     routes: Routes = Routes()
     paging: Paging = Paging()
     service: Service = Service()
+    drills: Drills = Drills()
 
 
 def find_config(explicit: Path | None, environment: Mapping[str, str] = os.environ) -> Path | None:
@@ -304,6 +313,13 @@ def load(folder: Path, kinds: Mapping[str, type[InstanceSettings]]) -> Settings:
     if pages is not None and not faults:
         public = {name: instance.audience is None for name, instance in instances.items()}
         faults.extend(f"{folder / 'paging.yaml'}: {fault}" for fault in paging.faults(pages, public))
+    rehearsed = build(Drills, read("drills.yaml", False), folder / "drills.yaml")
+    if rehearsed is not None:
+        faults.extend(
+            f"{folder / 'drills.yaml'}: scenarios.{name}: is no name; use letters, digits and . - _"
+            for name in rehearsed.scenarios
+            if not _NAME.fullmatch(name)
+        )
     service = build(Service, read("service.yaml", False), folder / "service.yaml")
 
     if faults:
@@ -311,6 +327,7 @@ def load(folder: Path, kinds: Mapping[str, type[InstanceSettings]]) -> Settings:
     assert agency is not None
     assert pages is not None
     assert service is not None
+    assert rehearsed is not None
     assert policy is not None
     assert routes is not None
     return Settings(
@@ -322,6 +339,7 @@ def load(folder: Path, kinds: Mapping[str, type[InstanceSettings]]) -> Settings:
         routes=routes,
         paging=pages,
         service=service,
+        drills=rehearsed,
     )
 
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import logging
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+from sqlalchemy.exc import OperationalError
+
 from kentongan import gates
 from kentongan.alert import Kind, has_life_at_stake, worst_severity
-from kentongan.approval import Act, Approved, break_glass_forbidden, sign
+from kentongan.approval import Act, Approval, Approved, break_glass_forbidden, sign
 from kentongan.area.codes import Within
 from kentongan.clock import Milliseconds, to_datetime, to_milliseconds
 from kentongan.delivery import Stage
-from kentongan.desk import approvals, composing, targeting, threads
+from kentongan.desk import approvals, composing, exercises, targeting, threads
 from kentongan.desk.desk import Desk
-from kentongan.errors import BadInput, Refused
-from kentongan.ledger import Read, Write, alerts, outcomes, reviews, senders, views
+from kentongan.errors import BadInput, KentonganError, LedgerUnavailable, Refused
+from kentongan.ledger import Read, Write, alerts, outcomes, reviews, senders, views, yielding
 from kentongan.ledger import threads as ledger_threads
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.login import Login
@@ -26,6 +29,11 @@ from kentongan.routing import Following
 from kentongan.seam import Mode, Rendered, slots
 from kentongan.subject import Instance, Subject, subject_digest
 from kentongan.words.late import late_values
+
+_log = logging.getLogger(__name__)
+
+DRILL_STOPPED = "drill_stopped"
+"""The reason by which those who got a drill hear that it was stopped."""
 
 _UNCONFIGURED = 3600.0
 """Seconds to deliver a correction on an instance that the config no longer has."""
@@ -64,7 +72,14 @@ def prospect(desk: Desk, handle: str) -> Prospect:
     within = desk.ledger.read(lambda read: targeting.now(read, subject.within))
     people = composing.people(desk, stored, configured, within)
     found = desk.ledger.read(
-        lambda read: approvals.verdict(read, stored, policy=desk.settings.policy, now=desk.now, people=people.total)
+        lambda read: approvals.verdict(
+            read,
+            stored,
+            policy=desk.settings.policy,
+            now=desk.now,
+            people=people.total,
+            head_key=desk.head_key,
+        )
     )
     return Prospect(
         alert=stored,
@@ -84,10 +99,12 @@ def dispatch(
     *,
     break_glass: str | None = None,
     without: Collection[str] = (),
+    also: Callable[[Write, Released], None] | None = None,
 ) -> Released:
     """Commits an approved alert to be sent, after every check anew; `break_glass` is one officer's typed reason.
 
-    With break-glass an alert that is not submitted is submitted first, in the same officer's name. Raises Refused.
+    With break-glass an alert that is not submitted is submitted first, in the same officer's name. A live alert ends
+    every drill, and says so where that had gone. `also` is written in the same transaction. Raises Refused.
     """
     acting = desk.acting(login)
     stored = desk.ledger.read(lambda read: alerts.by_handle(read, handle))
@@ -97,6 +114,11 @@ def dispatch(
         )
         if forbidden is not None:
             raise forbidden.error()
+        if stored.mode is Mode.EXERCISE:
+            raise Refused(
+                f"public exercise {stored.code} takes two officers' approval; nobody sends it alone",
+                rule="break-glass-kind",
+            )
         if stored.state == "draft":
             approvals.submit(desk, handle, login)
     composing.check_without(desk, without)
@@ -108,6 +130,7 @@ def dispatch(
         current = alerts.get(write, stored.id)
         if current.state not in ("submitted", "approved"):
             raise Refused(f"alert {current.code} is {current.state}; it cannot be sent", rule="state")
+        exercises.refuse(desk, write, current)
         subject = approvals.current_subject(write, stored.id)
         if break_glass is not None:
             signed = sign(
@@ -119,10 +142,18 @@ def dispatch(
                 reason=break_glass,
             )
             approvals.record_approval(write, stored.id, signed)
-        found = approvals.verdict(write, current, policy=desk.settings.policy, now=desk.now, people=ahead.people.total)
+        found = approvals.verdict(
+            write,
+            current,
+            policy=desk.settings.policy,
+            now=desk.now,
+            people=ahead.people.total,
+            head_key=desk.head_key,
+        )
         if isinstance(found, Refusal):
             raise found.error()
-        plan = _plan(desk, write, current, subject, without)
+        plan = plan_of(desk, write, current, subject, without)
+        ending = yielding.to_stop(write) if current.mode is Mode.LIVE else []
         alerts.dispatch(
             write,
             stored.id,
@@ -139,7 +170,11 @@ def dispatch(
         if found.break_glass:
             within = round(desk.settings.policy.review_within * 1000)
             reviews.begin(write, stored.id, officer=acting.officer, within=within)
-        return Released(alerts.get(write, stored.id), plan, found)
+        _announce_end(desk, write, ending, acting)
+        released = Released(alerts.get(write, stored.id), plan, found)
+        if also is not None:
+            also(write, released)
+        return released
 
     return desk.ledger.write(commit)
 
@@ -153,7 +188,8 @@ def _refuse_live_without_live(desk: Desk, stored: StoredAlert, ahead: Prospect) 
         )
 
 
-def _plan(desk: Desk, write: Write, stored: StoredAlert, subject: Subject, without: Collection[str]) -> Plan:
+def plan_of(desk: Desk, write: Write, stored: StoredAlert, subject: Subject, without: Collection[str] = ()) -> Plan:
+    """What the dispatch of a submitted alert freezes; raises Refused where nothing of it may leave."""
     messages = alerts.renderings(write, stored.id)
     now = desk.clock.wall()
     instances = []
@@ -266,36 +302,95 @@ def release_correction(desk: Desk, handle: str, login: Login | None, *, reason: 
     acting = desk.acting(login)
     if reason not in desk.library.reasons:
         raise BadInput(f"{reason!r} is no reason; known are {', '.join(desk.library.reasons)}")
-    predecessor_id = to_withdraw(desk, handle).id
+    newest = to_withdraw(desk, handle)
+    if reason == DRILL_STOPPED and newest.mode is Mode.LIVE:
+        raise Refused(f"alert {newest.code} is no drill; give the reason for which it is withdrawn", rule="mode")
 
     def commit(write: Write) -> Released:
-        predecessor = alerts.get(write, predecessor_id)
-        dispatched = alerts.get_dispatch(write, predecessor_id)
-        correction = approvals.prepared_correction(write, predecessor_id)
-        assert dispatched is not None
-        if correction is None or ledger_threads.withdrawal(write, predecessor_id) is not None:
-            raise Refused(f"alert {predecessor.code} is withdrawn already; see `kentongan status`", rule="state")
-        if ledger_threads.messages(write, predecessor_id)[-1] != predecessor_id:
-            raise Refused(f"another message followed {predecessor.code} just now; withdraw it again", rule="thread")
-        subject = approvals.current_subject(write, predecessor_id)
-        people, _ = ledger_threads.reached(write, predecessor_id)
-        signed = sign(acting.key, act=Act.RELEASE, digest=subject_digest(subject), people=people, now=desk.now)
-        found = approvals.release_verdict(write, correction, signed, policy=desk.settings.policy, now=desk.now)
-        if isinstance(found, Refusal):
-            raise found.error()
-        approvals.record_approval(write, correction.id, signed)
-        plan = _correction_plan(desk, write, predecessor, correction, dispatched, reason)
-        alerts.dispatch(
+        ending = yielding.to_stop(write) if newest.mode is Mode.LIVE else []
+        released = withdraw(
+            desk,
             write,
-            correction.id,
-            plan=plan,
-            by=acting.officer,
-            allowed=("prepared",),
-            proof={"by": list(found.by), "reason": reason, "withdraws": predecessor.id},
+            newest.id,
+            lambda subject, people: release(desk, acting, subject, people),
+            acting.officer,
+            reason,
         )
-        return Released(alerts.get(write, correction.id), plan, found)
+        _announce_end(desk, write, ending, acting)
+        return released
 
     return desk.ledger.write(commit)
+
+
+def release(desk: Desk, acting: Login, subject: Subject, people: int) -> Approval:
+    """An officer's signed word that the ready-made correction of an approved alert may leave."""
+    return sign(acting.key, act=Act.RELEASE, digest=subject_digest(subject), people=people, now=desk.now)
+
+
+def withdraw(
+    desk: Desk,
+    write: Write,
+    predecessor_id: str,
+    word: Callable[[Subject, int], Approval] | None,
+    by: str,
+    reason: str,
+) -> Released:
+    """Commits the ready-made correction of a thread's newest message to be sent.
+
+    `word` gives an officer's release of it; without one it goes by the schedule of its drill. Raises Refused.
+    """
+    predecessor = alerts.get(write, predecessor_id)
+    dispatched = alerts.get_dispatch(write, predecessor_id)
+    correction = approvals.prepared_correction(write, predecessor_id)
+    assert dispatched is not None
+    if correction is None or ledger_threads.withdrawal(write, predecessor_id) is not None:
+        raise Refused(f"alert {predecessor.code} is withdrawn already; see `kentongan status`", rule="state")
+    if ledger_threads.messages(write, predecessor_id)[-1] != predecessor_id:
+        raise Refused(f"another message followed {predecessor.code} just now; withdraw it again", rule="thread")
+    people, _ = ledger_threads.reached(write, predecessor_id)
+    signed = word(approvals.current_subject(write, predecessor_id), people) if word is not None else None
+    found = approvals.release_verdict(
+        write, correction, signed, policy=desk.settings.policy, now=desk.now, head_key=desk.head_key
+    )
+    if isinstance(found, Refusal):
+        raise found.error()
+    if signed is not None:
+        approvals.record_approval(write, correction.id, signed)
+    plan = _correction_plan(desk, write, predecessor, correction, dispatched, reason)
+    alerts.dispatch(
+        write,
+        correction.id,
+        plan=plan,
+        by=by,
+        allowed=("prepared",),
+        proof={"by": list(found.by), "reason": reason, "withdraws": predecessor.id, "schedule": found.schedule},
+    )
+    return Released(alerts.get(write, correction.id), plan, found)
+
+
+def _announce_end(desk: Desk, write: Write, ended: Sequence[str], acting: Login) -> None:
+    """Sends the ready-made corrections of drills that a live alert has just stopped, on its sender's word.
+
+    Nothing that goes wrong with one keeps the live alert: then only the record says that nobody was told.
+    """
+    for alert_id in ended:
+        try:
+            with write.attempt():
+                withdraw(
+                    desk,
+                    write,
+                    alert_id,
+                    lambda subject, people: release(desk, acting, subject, people),
+                    acting.officer,
+                    DRILL_STOPPED,
+                )
+        except (LedgerUnavailable, OperationalError):
+            # Nothing of this transaction can be relied on: the live alert is tried again as a whole.
+            raise
+        except Exception as error:
+            why = str(error) if isinstance(error, KentonganError) else type(error).__name__
+            _log.warning("end of a drill not announced", extra={"alert": alert_id, "error": type(error).__name__})
+            write.event("drill.not_announced", alert=alert_id, why=why)
 
 
 def to_withdraw(desk: Desk, handle: str) -> StoredAlert:

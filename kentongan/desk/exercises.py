@@ -1,0 +1,59 @@
+"""What an exercise heeds before it leaves: it yields to live alerts, and a public one was announced."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+
+from kentongan.alert import Kind
+from kentongan.clock import to_datetime
+from kentongan.desk.desk import Desk
+from kentongan.drills import NOTICE
+from kentongan.errors import Refused
+from kentongan.ledger import Read, yielding
+from kentongan.ledger.alerts import StoredAlert
+from kentongan.seam import Mode
+
+
+def refuse(desk: Desk, read: Read, stored: StoredAlert) -> None:
+    """Raises Refused where an alert that is no live one may not begin now; what ends an exercise always may."""
+    if stored.mode is Mode.LIVE or not stored.kind.widens:
+        return
+    why = yields(desk, read)
+    if why is not None:
+        raise Refused(f"{stored.code} is no live alert and {why}; send it later", rule="yield")
+    if stored.mode is Mode.EXERCISE and stored.kind is Kind.ALERT and stored.draft.hazard != NOTICE:
+        drills = desk.settings.drills
+        if not announced(read, desk.now, within=drills.late_after, at_least=drills.announce_at_least):
+            hours = f"{drills.announce_at_least / 3600:g} h"
+            raise Refused(
+                f"public exercise {stored.code} was not announced for this time, {hours} before; announce it with "
+                "`kentongan drill announce`",
+                rule="announcement",
+            )
+
+
+def yields(desk: Desk, read: Read) -> str | None:
+    """Why no drill may begin now, as it stands after "and"; None where one may."""
+    found = yielding.in_the_way(read, approval_lasts=round(desk.settings.policy.approval_lasts * 1000))
+    return f"live alert {found[0]} {found[1]}" if found is not None else None
+
+
+def announced(read: Read, start: datetime, *, within: float, at_least: float) -> bool:
+    """Whether a public exercise that begins at `start` was announced for that time, give or take `within` seconds.
+
+    It counts where it was sent `at_least` seconds before that time, and stands.
+    """
+    rows = read.sql(
+        "SELECT s.at, json_extract(a.content, '$.facts') AS facts FROM alert a JOIN dispatch s ON s.alert_id = a.id"
+        " WHERE a.mode = 'exercise' AND a.kind IN ('alert', 'update') AND a.state IN ('dispatched', 'ended')"
+        " AND json_extract(a.content, '$.hazard') = :hazard",
+        {"hazard": NOTICE},
+    )
+    for row in rows:
+        starts = datetime.fromisoformat(json.loads(row.facts)["starts"])
+        if abs(start - starts) <= timedelta(seconds=within) and to_datetime(row.at) <= starts - timedelta(
+            seconds=at_least
+        ):
+            return True
+    return False
