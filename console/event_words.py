@@ -123,9 +123,14 @@ WORDS: Mapping[str, Callable[[_Data], str]] = {
     "dispatch.advanced": lambda data: "more are planned",
     "dispatch.expanded": lambda data: "everybody is planned",
     "dispatch.refused": lambda data: f"not sent{_because(data)}",
+    "instance.without_pictures": lambda data: (
+        f"{data.get('instance')} goes without pictures in {data.get('language')}: {data.get('reason')}"
+    ),
     "instance.started": lambda data: f"{data.get('instance')} begun ({data.get('through')})",
     "instance.held": lambda data: f"{data.get('instance')} held{_because(data)}",
     "instance.released": lambda data: f"{data.get('instance')} goes on{_by(data)}",
+    "instance.unready": lambda data: f"{data.get('instance')} would fail{_because(data)}",
+    "instance.ready": lambda data: f"{data.get('instance')} would pass again{_because(data)}",
     "officer.added": lambda data: (
         f"{data.get('officer')} is an officer, admitted by {' and '.join(data.get('by') or ['nobody: the first'])}"
     ),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from kentongan.approval import Approval
 from kentongan.cap.model import Status
 from kentongan.clock import Milliseconds
-from kentongan.ledger import Read, alerts, code_sheets, reviews, senders
+from kentongan.ledger import Read, alerts, code_sheets, probes, reviews, senders
 from kentongan.ledger import officers as register
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.overview import sandboxed
@@ -16,6 +16,9 @@ from kentongan.seam import Mode
 from kentongan.stored import from_json
 from kentongan.subject import Subject, subject_digest
 
+_STALE: Milliseconds = 10_800_000
+"""After so long without a look nobody is paged for what the last one saw."""
+
 
 def concerns(read: Read, *, paging: Paging, modes: Mapping[str, Mode]) -> list[Concern]:
     """Everything that officers should act on; `modes` are those of the configured instances, by name."""
@@ -23,6 +26,7 @@ def concerns(read: Read, *, paging: Paging, modes: Mapping[str, Mode]) -> list[C
         *_approvals(read),
         *_reviews(read, paging),
         *_holds(read, modes),
+        *_unready(read, paging, modes),
         *_doubts(read, paging),
         *_locked(read),
     ]
@@ -76,6 +80,23 @@ def _holds(read: Read, modes: Mapping[str, Mode]) -> Iterator[Concern]:
             alert_id=None,
             status=Status.EXERCISE if drill else Status.ACTUAL,
             values={"channel": instance, "reason": reason},
+        )
+
+
+def _unready(read: Read, paging: Paging, modes: Mapping[str, Mode]) -> Iterator[Concern]:
+    held = senders.holds(read)
+    for instance, standing in probes.standings(read).items():
+        if instance not in modes or instance in held or standing.failing < paging.unready_after:
+            continue
+        if not 0 <= read.now - standing.last.at <= _STALE:
+            # Nobody looks any more; the next look says how it stands now.
+            continue
+        yield Concern(
+            about=f"unready:{instance}:{standing.since}",
+            cause=Cause.UNREADY,
+            alert_id=None,
+            status=Status.ACTUAL if modes[instance] is Mode.LIVE else Status.EXERCISE,
+            values={"channel": instance, "reason": standing.last.seen.detail.rstrip(".")},
         )
 
 

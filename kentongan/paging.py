@@ -25,6 +25,7 @@ class Cause(enum.StrEnum):
     APPROVAL = "approval"
     HELD = "held"
     DOUBT = "doubt"
+    UNREADY = "unready"
     CODES = "codes"
     REVIEW = "review"
     TEST = "test"
@@ -59,6 +60,9 @@ class Paging(Model):
     most_repeats: int = Field(default=6, ge=0, le=100, description="How often a page comes again at most.")
     most_an_hour: int = Field(default=30, ge=1, le=1000, description="Most pages to one officer in an hour.")
     doubt_after: float = Field(default=60.0, ge=0, description="Seconds in doubt before an officer is paged.")
+    unready_after: int = Field(
+        default=2, ge=1, le=50, description="Looks in a row at a channel that must fail before officers are paged."
+    )
     review_before: float = Field(default=7_200.0, ge=0, description="Seconds before a review is due to page for it.")
 
     def causes(self, instance: str) -> frozenset[Cause]:

@@ -424,6 +424,8 @@ probe = Table(
     Column("expires_at", BigInteger),
     Column("quota_left", BigInteger),
     Column("took", BigInteger),
+    Column("since", BigInteger),  # when the first look in this row of looks with the same outcome began
+    Column("times", Integer),  # how many there are in that row, this one included
     Index("probe_instance", "instance", "at"),
 )
 

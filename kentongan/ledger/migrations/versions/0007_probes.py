@@ -21,6 +21,8 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.BigInteger(), nullable=True),
         sa.Column("quota_left", sa.BigInteger(), nullable=True),
         sa.Column("took", sa.BigInteger(), nullable=True),
+        sa.Column("since", sa.BigInteger(), nullable=True),
+        sa.Column("times", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("probe_instance", "probe", ["instance", "at"], unique=False)
