@@ -38,9 +38,7 @@ def heading(seen: Overview) -> str:
 
 def state_of(seen: Overview) -> str:
     """The alert's state, with what is left of it."""
-    if seen.alert.state == "dispatched":
-        return "being sent" if seen.open else "sent"
-    return seen.alert.state + (", some requests are still open" if seen.open else "")
+    return seen.said
 
 
 def title(draft: Draft) -> str:

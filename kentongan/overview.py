@@ -83,6 +83,13 @@ class Overview:
     waits_until: Milliseconds | None = None
 
     @property
+    def said(self) -> str:
+        """The alert's state as officers read it, with what is left of it."""
+        if self.alert.state == "dispatched":
+            return "being sent" if self.open else "sent"
+        return self.alert.state + (", some requests are still open" if self.open else "")
+
+    @property
     def unfinished(self) -> int:
         """How many deliveries are still to be sent or being sent."""
         return sum(channel.unfinished for channel in self.channels)

@@ -1,40 +1,89 @@
-"""`kentongan report`: everything on one alert, for whoever reviews it."""
+"""`kentongan report`: everything on an alert and its thread, for whoever reviews it."""
 
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from console import output
 from console.command import HANDLE, command
+from kentongan.errors import BadInput
+
+if TYPE_CHECKING:
+    from console.office import Office
+
+FORMS = {"html": ".html", "markdown": ".md", "csv": ".csv", "json": ".json"}
+"""The forms of a report, each with the ending of a file's name by which it is known."""
 
 
 @command("report")
 @click.argument("code", type=HANDLE)
-@click.option("--format", "form", type=click.Choice(["markdown", "json"]), help="Markdown unless --json is given.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(FORMS)),
+    help="Else as the file's name ends; markdown without a file. csv has one line a delivery.",
+)
 @click.option("-o", "--output", "target", metavar="FILE", help="Write it there instead of standard output.")
 def report(code: str, form: str | None, target: str | None) -> None:
-    """Write the report on an alert: who decided what, every message as it went out, and what became of each.
+    """Write the report on an alert and its whole thread: who decided what, every message word for word, what became
+    of each, and what to do about failures.
 
-    It names no person and holds no address.
+    It names no person and holds no address. The html is one file without scripts that loads nothing.
     """
-    from console.commands.export import write_file
     from console.office import Need, opened
-    from kentongan import report as reporting
     from kentongan.ledger import alerts
 
     with opened(Need.NOTHING) as office:
-        ledger = office.house.ledger
-        stored = ledger.read(lambda read: alerts.by_handle(read, code))
-        content = ledger.read(lambda read: reporting.read(read, stored.id))
-        if form == "json" or (form is None and output.wants_json()):
-            text = json.dumps(reporting.document(content), ensure_ascii=False, indent=2) + "\n"
-        else:
-            text = reporting.markdown(content, timezone=office.settings.agency.timezone)
+        alert_id = office.house.ledger.read(lambda read: alerts.id_by_handle(read, code))
+        pieces = _pieces(office, alert_id, form or _by_name(target))
         if target is None:
-            click.echo(output.printable(text), nl=False)
+            for piece in pieces:
+                click.echo(output.printable(piece) if sys.stdout.isatty() else piece, nl=False)
         else:
-            write_file(Path(target), text.encode("utf-8"))
+            _write(Path(target), pieces)
             output.warn(f"the report is in {target}")
+
+
+def _by_name(target: str | None) -> str:
+    if output.wants_json():
+        return "json"
+    ending = Path(target).suffix.lower() if target is not None else ""
+    return next((form for form, known in FORMS.items() if ending == known), "markdown")
+
+
+def _pieces(office: Office, alert_id: str, form: str) -> Iterator[str]:
+    from kentongan import report as reporting
+
+    ledger, agency = office.house.ledger, office.settings.agency
+    content = ledger.read(lambda read: reporting.read(read, alert_id))
+    for damaged in content.damaged:
+        output.warn(damaged.sentence)
+    match form:
+        case "html":
+            name = agency.name if office.configured else ""
+            yield reporting.html(content, timezone=agency.timezone, agency=name)
+        case "csv":
+            yield from reporting.deliveries_csv(ledger, content)
+        case "json":
+            yield json.dumps(reporting.document(content), ensure_ascii=False, indent=2) + "\n"
+        case _:
+            yield reporting.markdown(content, timezone=agency.timezone)
+
+
+def _write(path: Path, pieces: Iterable[str]) -> None:
+    """Writes the file as a whole or not at all, so that nobody files half a report."""
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        with beside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            file.writelines(pieces)
+        beside.replace(path)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written: {error.strerror}; name another with -o") from None
+    finally:
+        beside.unlink(missing_ok=True)

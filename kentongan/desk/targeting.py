@@ -132,12 +132,13 @@ def drawn(desk: Desk, draft: Draft, codes: Sequence[str]) -> list[Drawn]:
     """The regions for `kentongan.area.sketch`: those that were matched, with the neighbours that give a bearing."""
 
     def draw(read: Read) -> list[Drawn]:
-        return _drawn(regions.load(read), codes)
+        return surroundings(regions.load(read), codes)
 
     return desk.ledger.read(draw)
 
 
-def _drawn(loaded: Regions, codes: Sequence[str]) -> list[Drawn]:
+def surroundings(loaded: Regions, codes: Sequence[str]) -> list[Drawn]:
+    """Those of `loaded` that `codes` stand for, with their neighbours; at most what can be told apart."""
     placed = {code for code in codes if code in loaded.by_code}
     shown = {part for code in placed for part in (loaded.parts(code) or (code,))} if len(placed) <= 3 else set(placed)
     shown |= placed

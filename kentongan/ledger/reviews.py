@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import insert, select, update
 
 from kentongan.clock import Milliseconds
+from kentongan.errors import BadInput, DamagedRecord
 from kentongan.ledger import schema
 from kentongan.ledger.ledger import Read, Write, canonical
 from kentongan.officers import Signed, read_statement
@@ -70,7 +71,12 @@ def all_reviews(read: Read) -> list[Review]:
 def _review(row: Mapping[str, Any]) -> Review:
     finding = ""
     if row["content"] is not None:
-        said = read_statement(from_json(Signed, json.loads(row["content"])).statement)
+        try:
+            said = read_statement(from_json(Signed, json.loads(row["content"])).statement)
+        except (BadInput, ValueError, TypeError):
+            raise DamagedRecord(
+                "the review of an alert is damaged in the ledger; `kentongan log verify` names what was changed"
+            ) from None
         finding = str(said.fields.get("finding", ""))
     return Review(
         alert_id=row["alert_id"],

@@ -245,14 +245,29 @@ def _delivery(row: Row[Any]) -> Delivery:
 
 
 def events(
-    read: Read, *, alert_id: str | None = None, types: Sequence[str] = (), after: Milliseconds = 0
+    read: Read,
+    *,
+    alert_id: str | None = None,
+    types: Sequence[str] = (),
+    without: Sequence[str] = (),
+    after: Milliseconds = 0,
 ) -> list[Event]:
-    """What happened, in the order of record; only to one alert, of some types, or after a moment, where given."""
+    """What happened, in the order of record; only to one alert, of some types, or after a moment, where given.
+
+    `without` are types that are left out.
+    """
     rows = read.sql(
         "SELECT e.* FROM event e JOIN link l ON l.chain = e.chain AND l.seq = e.seq"
         " WHERE (:alert IS NULL OR e.alert_id = :alert) AND (:all OR e.type IN"
-        " (SELECT value FROM json_each(:types))) AND e.at > :after ORDER BY l.position, e.ordinal",
-        {"alert": alert_id, "all": not types, "types": json.dumps(list(types)), "after": after},
+        " (SELECT value FROM json_each(:types))) AND e.type NOT IN (SELECT value FROM json_each(:without))"
+        " AND e.at > :after ORDER BY l.position, e.ordinal",
+        {
+            "alert": alert_id,
+            "all": not types,
+            "types": json.dumps(list(types)),
+            "without": json.dumps(list(without)),
+            "after": after,
+        },
     ).all()
     return [event(row) for row in rows]
 

@@ -1,0 +1,72 @@
+"""How a report says times, spans and states, the same in every form of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from zoneinfo import ZoneInfo
+
+from kentongan.clock import Milliseconds, to_datetime
+from kentongan.delivery import told
+
+SANDBOX = "SANDBOX - NOBODY WAS WARNED"
+DRILL = "DRILL - marked as an exercise, on drill channels only"
+BREAK_GLASS = "BREAK-GLASS - one officer sent this alone"
+
+
+def moment(at: Milliseconds, zone: ZoneInfo) -> str:
+    """A local time to the millisecond with its zone."""
+    local = to_datetime(at).astimezone(zone)
+    return f"{local:%Y-%m-%d %H:%M:%S}.{local.microsecond // 1000:03} {local:%Z}"
+
+
+def minute(at: Milliseconds, zone: ZoneInfo) -> str:
+    """A local time to the minute with its zone."""
+    return f"{to_datetime(at).astimezone(zone):%Y-%m-%d %H:%M %Z}"
+
+
+def clock_time(at: Milliseconds, zone: ZoneInfo) -> str:
+    """The time of day alone, for lines that stand under a date."""
+    local = to_datetime(at).astimezone(zone)
+    return f"{local:%H:%M:%S}.{local.microsecond // 1000:03}"
+
+
+def iso(at: Milliseconds | None) -> str | None:
+    """A time for programs, in UTC."""
+    return None if at is None else to_datetime(at).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def seconds(span: Milliseconds | None) -> float | None:
+    """A span for programs."""
+    return None if span is None else span / 1000
+
+
+def span(milliseconds: Milliseconds | None) -> str:
+    """A span as short as it can be read: "0.4 s", "3 min 5 s", "2 h 10 min"; "-" for none."""
+    if milliseconds is None:
+        return "-"
+    whole = round(milliseconds / 1000)
+    if milliseconds < 59_950:
+        return f"{milliseconds / 1000:.1f} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600:,} h {whole % 3600 // 60} min"
+
+
+def word(name: str) -> str:
+    """A state as officers read it."""
+    return name.replace("_", " ")
+
+
+def states(counted: Mapping[str, int]) -> str:
+    """Deliveries by word, what is surest first."""
+    return told(counted) or "nothing planned"
+
+
+def people(count: int) -> str:
+    """So many people."""
+    return "1 person" if count == 1 else f"{count:,} people"
+
+
+def several(count: int, one: str, more: str = "") -> str:
+    """So many of something."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
