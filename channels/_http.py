@@ -22,7 +22,6 @@ from datetime import UTC, datetime
 import httpx
 from pydantic import JsonValue
 
-from channels._adapter import MOST_CONNECTIONS
 from channels._reading import Answer, Documented, read
 from kentongan.seam import Credential, InDoubt, Outcome, Rejected, Retryable, Why
 
@@ -46,8 +45,9 @@ class Misconfigured(httpx.TransportError):
 class Wire:
     """Makes single requests to one provider for one instance, each within a hard total deadline.
 
-    A public post has a connection of its own; direct messages share at most 16, none used again after 1 s idle.
-    A `transport` handed in must keep to the same rules and is left open by `close`; `guard` is put around either.
+    A public post has a connection of its own; direct messages share `concurrency` of them, none used again after 1 s
+    idle. A `transport` handed in must keep to the same rules and is left open by `close`; `guard` is put around
+    either.
     """
 
     def __init__(
@@ -142,15 +142,14 @@ class Wire:
 
 
 def _plain(public: bool, concurrency: int) -> httpx.AsyncHTTPTransport:
-    most = min(concurrency, MOST_CONNECTIONS)
     return httpx.AsyncHTTPTransport(
         verify=_certificates(),
         trust_env=False,
         http2=False,
         retries=0,
         limits=httpx.Limits(
-            max_connections=None if public else most,
-            max_keepalive_connections=0 if public else most,
+            max_connections=None if public else concurrency,
+            max_keepalive_connections=0 if public else concurrency,
             keepalive_expiry=IDLE,
         ),
     )
