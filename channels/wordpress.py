@@ -254,7 +254,8 @@ def _words(message: Rendered, pictures: tuple[str, ...]) -> dict[str, JsonValue]
 
 def _pictures(message: Rendered, uploaded: Uploaded | None) -> tuple[int, tuple[str, ...]]:
     """The number of the first picture, which heads the post, and the markup of the others."""
-    there = [(media, uploaded.references[media.name]) for media in message.media] if uploaded else []
+    references = uploaded.references if uploaded is not None else {}
+    there = [(media, references[media.name]) for media in message.media if media.name in references]
     if not there:
         return 0, ()
     return int(there[0][1].partition(" ")[0]), tuple(_figure(media, reference) for media, reference in there[1:])

@@ -45,6 +45,9 @@ _LEASE_MARGIN: Milliseconds = 1_000
 _OVERTIME = 2.0
 """Seconds beyond the adapter's own deadline after which the core gives an attempt up as doubtful."""
 
+_UPLOAD_PATIENCE: Milliseconds = 15_000
+"""How long a message's words wait for its pictures."""
+
 _LOOK_EVERY = 0.25
 _STOPPING = "this sender was stopping"
 
@@ -103,8 +106,9 @@ class InstanceRun:
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     halt: asyncio.Event = field(default_factory=asyncio.Event)
     _refused: set[int] = field(default_factory=set)
-    _uploaded: dict[str, Uploaded | Outcome] = field(default_factory=dict)
+    _uploaded: dict[str, Uploaded] = field(default_factory=dict)
     _uploading: dict[str, Handle] = field(default_factory=dict)
+    _upload_began: dict[str, Milliseconds] = field(default_factory=dict)
     _upload_tries: int = 0
 
     @property
@@ -317,16 +321,12 @@ class InstanceRun:
         jobs = [self._job(item.claimed, item.intent.first_at, item.to) for item in batch]
         try:
             async with asyncio.timeout(self.channel.limits.deadline + _OVERTIME):
-                uploaded = self._uploaded.get(message.language)
-                if uploaded is not None and not isinstance(uploaded, Uploaded):
-                    failure: Outcome = uploaded
-                    return [failure] * len(jobs)
                 if batch[0].claimed.action is Action.ADVANCE:
                     advanced = await self.channel.advance(message, jobs[0])
                     if isinstance(advanced, Uploaded):
                         return [InDoubt("the adapter answered a send with an upload")]
                     return [advanced]
-                answers = await self.channel.send(message, jobs, uploaded)
+                answers = await self.channel.send(message, jobs, self._uploaded.get(message.language))
         except TimeoutError:
             return [InDoubt("no answer within the deadline")] * len(jobs)
         except Exception as error:
@@ -340,14 +340,16 @@ class InstanceRun:
     async def _upload(self, claimed: Claimed) -> float | None:
         """Puts a message's media at the provider before anything irreversible is intended, once a language.
 
-        Returns None when the message may go on (or was refused, which the attempt then records), else the seconds
-        after which to try again. Media alone reach nobody, so a doubtful step is simply repeated.
+        Returns None when the message may go on, else the seconds after which to try again. Media alone reach nobody,
+        so a doubtful step is simply repeated. Words never fail for want of a picture: what is refused, or not there in
+        time, is left out, and that is put on record.
         """
         message = self.messages.get(claimed.language)
         if message is None or not message.media or not self.channel.traits.upload:
             return None
         if claimed.language in self._uploaded:
             return None
+        began = self._upload_began.setdefault(claimed.language, self.clock.boot())
         job = self._job(claimed, self.clock.wall(), None)
         try:
             async with asyncio.timeout(self.channel.limits.deadline + _OVERTIME):
@@ -358,15 +360,32 @@ class InstanceRun:
                     answer = await self.channel.advance(message, dataclasses.replace(job, handle=handle))
         except Exception as error:
             answer = Retryable(f"the upload failed with {type(error).__name__}")
-        if isinstance(answer, Pending):
+        if isinstance(answer, Uploaded):
+            self._uploaded[claimed.language] = answer
+            return None
+        left = (began + _UPLOAD_PATIENCE - self.clock.boot()) / 1000
+        if left > 0 and isinstance(answer, Pending):
             self._uploading[claimed.language] = answer.handle
-            return answer.check_after
-        if isinstance(answer, Retryable | InDoubt):
+            return min(answer.check_after, left)
+        if left > 0 and isinstance(answer, Retryable | InDoubt):
             self._upload_tries += 1
             after = answer.after if isinstance(answer, Retryable) else None
-            return max(after or 0.0, backoff(self._upload_tries, self.chance(), self.policy))
-        self._uploaded[claimed.language] = answer
+            return min(max(after or 0.0, backoff(self._upload_tries, self.chance(), self.policy)), left)
+        await self._leave_pictures_out(claimed.language, getattr(answer, "reason", "not ready in time"))
         return None
+
+    async def _leave_pictures_out(self, language: str, reason: str) -> None:
+        self._uploaded[language] = Uploaded({})
+        await self.ledger.write_soon(
+            lambda write: write.event(
+                "instance.without_pictures",
+                alert=self.alert_id,
+                instance=self.channel.name,
+                language=language,
+                reason=reason,
+            ),
+            must=True,
+        )
 
     def _job(self, claimed: Claimed, first_at: Milliseconds, to: Address | None) -> Job:
         values = dict(self.plan.values.get(claimed.language, {}))
