@@ -2,263 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
-from console import exits, output
+import click
+
+from console import exits, output, readiness, words
+from console.checks import checks
 from console.command import command
-from console.invocation import Invocation, current
-from kentongan.errors import KentonganError
+from console.invocation import current
+from kentongan.errors import BadInput, KentonganError
 
 if TYPE_CHECKING:
-    from kentongan.seam import Channel
-    from kentongan.settings import Settings
-
-_CLOCK_TRUSTED = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What one check found: a fault keeps an alert from going out, a note does not."""
-
-    what: str
-    state: str
-    sentence: str
+    from flows.house import House
 
 
 @command("check")
-def check() -> int:
-    """Find every fault of the installation before a crisis does; contacts nobody.
+@click.option(
+    "--channels", "asking", is_flag=True, help="Ask every provider, harmlessly, whether a message would pass."
+)
+@click.option(
+    "--watch",
+    type=click.FloatRange(min=10),
+    metavar="SECONDS",
+    help="With --channels: ask again and again, till Ctrl-C.",
+)
+def check(asking: bool, watch: float | None) -> int:
+    """Find every fault of the installation before a crisis does; without --channels it contacts nobody.
 
-    Ends with 2 where there is a fault.
+    Ends with 2 where there is a fault, with 1 where a channel would fail if an alert was sent now.
     """
-    found = list(_checks(current()))
+    if watch is not None:
+        if not asking:
+            raise BadInput("--watch asks the channels again; add --channels")
+        return _watch(watch)
+    found = list(checks(current()))
+    seen = None
+    if asking:
+        with _house() as house:
+            seen = readiness.look(house) if house is not None else None
     faults = sum(each.state == "fault" for each in found)
     if output.wants_json():
-        output.document(
-            {
-                "checks": [{"what": each.what, "state": each.state, "sentence": each.sentence} for each in found],
-                "faults": faults,
-            }
-        )
+        told = [{"what": each.what, "state": each.state, "sentence": each.sentence} for each in found]
+        output.document({"checks": told, "faults": faults, **(readiness.to_json(seen) if seen is not None else {})})
     else:
         for each in found:
             output.say(f"{each.state.upper():<6}{each.what}: {each.sentence}")
         output.say("Nothing is in the way." if not faults else f"{faults} to mend.")
-    return exits.BAD_INPUT if faults else exits.WELL
+        if seen is not None:
+            output.say()
+            readiness.show(seen, told=[each.sentence for each in found])
+    if faults:
+        return exits.BAD_INPUT
+    return exits.FAILED if seen is not None and readiness.failed(seen) else exits.WELL
 
 
-def _checks(invocation: Invocation) -> Iterator[Found]:
-    settings: list[Settings | None] = [None]
-    yield from _each("config", lambda: _config(invocation, settings))
-    chosen = settings[0]
-    if chosen is not None:
-        configured = chosen
-        yield from _each("channels", lambda: _channels(configured))
-        yield from _each("routes", lambda: _routes(invocation, configured))
-        yield from _each("paging", lambda: _paging(invocation, configured))
-    yield from _each("words", lambda: _words(chosen))
-    yield from _each("state", lambda: _state(invocation))
-    yield from _each("officers", lambda: _officers(invocation))
-    yield from _each("clock", _clock)
+@contextlib.contextmanager
+def _house() -> Iterator[House | None]:
+    """The installation; None where its config or ledger cannot be used: the checks have said so."""
+    from flows.house import House
 
-
-def _each(what: str, act: Callable[[], Iterator[Found]]) -> Iterator[Found]:
     try:
-        yield from act()
-    except KentonganError as error:
-        for sentence in str(error).splitlines():
-            yield Found(what, "fault", sentence)
-
-
-def _config(invocation: Invocation, into: list[Settings | None]) -> Iterator[Found]:
-    import channels
-    from console.office import NO_CONFIG
-    from kentongan.settings import find_config, load
-
-    folder = find_config(invocation.config)
-    if folder is None:
-        yield Found("config", "note", f"{NO_CONFIG}; it holds agency.yaml, channels.yaml, audiences.yaml, policy.yaml")
+        house = House.open(current().config, current().state)
+    except KentonganError:
+        yield None
         return
-    into[0] = settings = load(folder, channels.settings_models())
-    yield Found("config", "ok", f"{folder}: {settings.agency.name}, {len(settings.channels)} channels")
-    if not settings.channels:
-        yield Found("config", "fault", f"{folder / 'channels.yaml'}: has no channel; add one")
-    modes = {instance.mode.value for instance in settings.channels.values() if not instance.sandbox}
-    if "live" not in modes and not settings.agency.sandbox:
-        yield Found("config", "note", "no real live channel is configured, so no live alert can go out")
+    with house:
+        yield house if house.settings is not None else None
 
 
-def _paging(invocation: Invocation, settings: Settings) -> Iterator[Found]:
-    """Whether officers would be called at night."""
-    import channels
-    from kentongan.clock import SystemClock, to_datetime
-    from kentongan.ledger import Ledger, pages
-    from kentongan.ledger import officers as register
-    from kentongan.seam import Mode
-    from kentongan.state import State
+def _watch(seconds: float) -> int:
+    """Asks until somebody leaves; the last look says how it ends."""
+    import json
+    import time
 
-    named = {name: settings.channels[name] for name in settings.paging.instances}
-    if not named:
-        yield Found("paging", "note", "paging.yaml names no channel, so no officer is called; see docs/night.md")
-        return
-    if all(instance.mode is Mode.DRILL for instance in named.values()):
-        yield Found("paging", "note", "paging.yaml names drill channels alone, so nobody is paged for live alerts")
-    families = {channels.traits(instance.kind).family for instance in named.values()}
-    with Ledger.open(State.find(invocation.state).ledger) as ledger:
-        now = to_datetime(SystemClock().wall())
-        known = [name for name, officer in ledger.read(register.officers).items() if officer.active(now)]
-        reached = {sealed.officer for sealed in ledger.read(pages.pagers) if sealed.family in families}
-    for name in sorted(set(known) - reached):
-        yield Found("paging", "note", f"{name} cannot be paged; they run `kentongan officer page {name}`")
-    if set(known) <= reached:
-        yield Found("paging", "ok", f"{len(known)} officers can be paged over {', '.join(named)}")
-
-
-def _channels(settings: Settings) -> Iterator[Found]:
-    import channels
-
-    for name in settings.channels:
-        try:
-            opened = channels.open(settings, names=[name])[name]
-        except KentonganError as error:
-            yield Found("channels", "fault", str(error))
-            continue
-        unready = _unready(opened)
-        if unready is not None:
-            place = f"{settings.source / 'channels.yaml'}: " if settings.source is not None else ""
-            yield Found("channels", "fault", f"{place}channels.{name}: {unready}")
-        else:
-            yield Found("channels", "ok", f"{name}: its settings and secrets are there")
-
-
-def _unready(channel: Channel) -> str | None:
-    """Why a channel that needs no network could not send now; the others are not asked, since nobody is contacted."""
-    import asyncio
-
-    if not channel.traits.local:
-        return None
-    found = asyncio.run(channel.ready())
-    return None if found.ready else found.detail.rstrip(".")
-
-
-def _routes(invocation: Invocation, settings: Settings) -> Iterator[Found]:
-    from kentongan import routing
-    from kentongan.data import data_path
-    from kentongan.ledger import Ledger
-    from kentongan.ledger.people import known_groups
-    from kentongan.state import State
-    from kentongan.words.hazards import library
-
-    routes = settings.routes
-    if routes == routing.Routes():
-        yield Found("routes", "ok", "there are none: every channel of its mode gets an alert")
-        return
-    with Ledger.open(State.find(invocation.state).ledger) as ledger:
-        groups = ledger.read(known_groups)
-    modes = {name: each.mode.value for name, each in settings.channels.items()}
-    remarks = routing.remarks(routes, modes, library(data_path("templates")).names, groups)
-    remarks += _unconfirmed(settings)
-    place = f"{settings.source / 'routes.yaml'}: " if settings.source is not None else ""
-    for remark in remarks:
-        yield Found("routes", "note", f"{place}{remark}")
-    if not remarks:
-        yield Found("routes", "ok", f"{len(routes.routes)} rules, each of which can match")
-
-
-def _unconfirmed(settings: Settings) -> list[str]:
-    """Channels whose kind would tell what became of a message, but which are not set up for it."""
-    import channels
-
-    first = {name for each in settings.routes.fallback for name in settings.routes.members(each.on)}
-    return [
-        f"fallback: {name} is not set up for receipts, so what its provider accepts counts as having reached people"
-        for name in sorted(first)
-        if channels.traits(settings.channels[name].kind).receipts and not settings.channels[name].confirmed()
-    ]
-
-
-def _words(settings: Settings | None) -> Iterator[Found]:
-    import channels
-    from kentongan.alert import Kind
-    from kentongan.data import data_path
     from kentongan.errors import BadConfig
-    from kentongan.words.composing import TemplateFault, composer
-    from kentongan.words.hazards import GENERAL, library
 
-    try:
-        root = data_path("templates")
-    except FileNotFoundError as error:
-        raise BadConfig(str(error)) from None
-    read = library(root)
-    yield Found("words", "ok", f"hazards {', '.join(read.names)}; languages {', '.join(read.languages)}")
-    kinds = {each.kind for each in settings.channels.values()} if settings is not None else set(channels.kinds())
-    for kind in sorted(kinds):
+    seen = None
+    with _house() as house:
+        if house is None:
+            raise BadConfig("no config can be used, so there is no channel to ask; `kentongan check` says what to mend")
         try:
-            composer(root).layout(kind)
-        except TemplateFault as fault:
-            yield Found("words", "fault", f"{fault}; {fault.remedy}")
-    spoken = settings.agency.languages if settings is not None else ()
-    few = [one for one in spoken if one in read.languages and not read.languages[one].whole]
-    for language in few:
-        forms = " and ".join(read.languages[language].forms)
-        note = "; a native reader has still to read it" if read.languages[language].needs_native_reader else ""
-        yield Found("words", "note", f"{language} has only {forms} words; elsewhere its readers get another{note}")
-    if few and len(few) == len(spoken):
-        yield Found("words", "fault", "none of agency.languages has words for every form; add one, such as id")
-    for language in spoken:
-        for of in Kind if language not in few else ():
-            if language not in read.get(GENERAL).languages(of):
-                name = read.get(GENERAL).template(of, language)
-                yield Found(
-                    "words", "fault", f"templates/{name} is missing, so nothing can be said in {language}; add it"
-                )
-
-
-def _state(invocation: Invocation) -> Iterator[Found]:
-    from kentongan.keys import StateKeys
-    from kentongan.ledger import Ledger, senders
-    from kentongan.state import State
-
-    place = State.find(invocation.state)
-    StateKeys.open(place.root, create=not place.ledger.exists())
-    yield Found("state", "ok", f"{place.root}: its keys are there and nobody else can read them")
-    with Ledger.open(place.ledger) as ledger:
-        damage = ledger.read(lambda read: read.sql("PRAGMA quick_check(1)").scalar_one())
-        if damage != "ok":
-            yield Found("state", "fault", f"ledger {place.ledger} is damaged ({damage}); restore it from a backup")
-            return
-        # An empty transaction: whether it could be written, now.
-        ledger.write(lambda write: None)
-        yield Found("state", "ok", f"{place.ledger}: it can be read and written")
-        for name, reason in ledger.read(senders.holds).items():
-            yield Found("state", "note", f"{name} is held: {reason}")
-
-
-def _officers(invocation: Invocation) -> Iterator[Found]:
-    from kentongan.clock import SystemClock, to_datetime
-    from kentongan.ledger import Ledger
-    from kentongan.ledger.officers import officers
-    from kentongan.state import State
-
-    now = to_datetime(SystemClock().wall())
-    with Ledger.open(State.find(invocation.state).ledger) as ledger:
-        active = sum(each.active(now) for each in ledger.read(officers).values())
-    if active >= 2:
-        yield Found("officers", "ok", f"{active} officers count now")
-    else:
-        told = "nobody is an officer" if not active else "one officer alone cannot approve"
-        yield Found("officers", "note", f"{told}; add officers with `kentongan officer add NAME`")
-
-
-def _clock() -> Iterator[Found]:
-    from kentongan.clock import network_offset
-
-    offset = network_offset()
-    if offset is None:
-        yield Found("clock", "note", "no time service tells how far this clock is off; run one, such as chrony")
-    elif abs(offset) > _CLOCK_TRUSTED:
-        yield Found("clock", "fault", f"this clock is {offset:+.0f} s off network time; set it")
-    else:
-        yield Found("clock", "ok", f"{offset:+.3f} s off network time")
+            while True:
+                began = time.monotonic()
+                seen = readiness.look(house)
+                if output.wants_json():
+                    click.echo(json.dumps(readiness.to_json(seen), ensure_ascii=False))
+                else:
+                    assert house.settings is not None
+                    output.say(words.moment(seen.at, ZoneInfo(house.settings.agency.timezone)))
+                    readiness.show(seen)
+                    output.say()
+                time.sleep(max(0.0, seconds - (time.monotonic() - began)))
+        except KeyboardInterrupt:
+            return exits.FAILED if seen is not None and readiness.failed(seen) else exits.WELL

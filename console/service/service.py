@@ -24,6 +24,7 @@ from console.service.log import log_to
 from console.service.officers_tls import Tls
 from console.service.pager import Paging
 from console.service.prefect_server import PrefectServer
+from console.service.prober import Probing
 from console.service.sockets import SOCKET_NAME, listen_for_officers, listen_for_receipts, listen_locally
 from flows.house import House, Vouch
 from flows.orchestration import Orchestration
@@ -70,6 +71,7 @@ class Service:
         self.house = house
         self._officers = officers
         self._paging = Paging(house)
+        self._probing = Probing(house)
         self.pid = os.getpid()
         self.taking = False
         self._receipts_socket = receipts
@@ -144,6 +146,7 @@ class Service:
         for each in self._listening:
             await each.start()
         await self._paging.start()
+        await self._probing.start()
         self._signing = asyncio.create_task(self._sign_for_ever())
         if self._orchestration is not None and self._server is not None:
             self._orchestration.start(Sending(self.dispatcher, asyncio.get_running_loop()))
@@ -176,6 +179,7 @@ class Service:
         for each in self._listening:
             await each.stop()
         await self._paging.stop()
+        await self._probing.stop()
         if self._signing is not None:
             self._signing.cancel()
             await asyncio.gather(self._signing, return_exceptions=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from kentongan.clock import Milliseconds, to_datetime, to_milliseconds
 from kentongan.ledger import schema
@@ -78,7 +78,19 @@ def standings(read: Read) -> dict[str, Standing]:
     """How every instance stands that was ever asked, by name."""
     found: dict[str, Standing] = {}
     table = schema.probe
-    for row in read.execute(select(table).where(table.c.outcome != "open").order_by(table.c.at, table.c.id.desc())):
+    newest = (
+        select(table.c.instance, func.max(table.c.at).label("at"))
+        .where(table.c.outcome != "open")
+        .group_by(table.c.instance)
+        .subquery()
+    )
+    rows = read.execute(
+        select(table)
+        .join(newest, (table.c.instance == newest.c.instance) & (table.c.at == newest.c.at))
+        .where(table.c.outcome != "open")
+        .order_by(table.c.id)
+    )
+    for row in rows:
         ready = row.outcome == "ready"
         ends = to_datetime(row.expires_at) if row.expires_at is not None else None
         last = Probe(
