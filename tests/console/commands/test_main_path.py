@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import yaml
+
 from kentongan.cap.reading import read as read_cap
 from kentongan.data import data_path
 
