@@ -208,6 +208,10 @@ def _understood(office: Office, drafted: Drafted) -> dict[str, str]:
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return "; ".join(
+            f"{name}: {', '.join(each) if isinstance(each, list) else each}" for name, each in value.items()
+        )
     return "; ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
