@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from console import output, words
-from kentongan.readiness import Probe, Verdict, Word, sentence, tally
+from kentongan.readiness import Verdict, Word, sentence, tally
 
 if TYPE_CHECKING:
     from flows.house import House
-    from kentongan.seam import Channel
     from kentongan.settings import InstanceSettings, Settings
 
 _PATIENCE = 5.0
@@ -31,35 +30,11 @@ class Seen:
 
 def look(house: House) -> Seen:
     """Asks every configured channel now, at an officer's wish; raises BadConfig where there is no config."""
-    import channels as kinds
-    from kentongan.errors import BadConfig
-    from kentongan.probing import verdicts
+    from flows.looking import look as ask
 
-    settings = house.settings
-    if settings is None:
-        raise BadConfig("no config is named, so there is no channel to ask; name its folder with --config")
-    unopened: dict[str, str] = {}
-    opened: dict[str, Channel] = {}
-    for name in settings.channels:
-        try:
-            opened |= house.open_channels([name])
-        except BadConfig as error:
-            unopened[name] = f"{error}."
-    seen = asyncio.run(_ask(house, opened))
-    judged = house.ledger.read(
-        lambda read: verdicts(read, settings, traits=kinds.traits, limits=kinds.limits, seen=seen, unopened=unopened)
-    )
-    return Seen(house.clock.wall(), judged, dict(_receipts(house, settings)))
-
-
-async def _ask(house: House, opened: Mapping[str, Channel]) -> dict[str, Probe]:
-    from kentongan.probing import probe
-
-    try:
-        return await probe(opened, house.ledger, every=lambda name: 0, now=house.clock.wall())
-    finally:
-        for channel in opened.values():
-            await channel.close()
+    judged = asyncio.run(ask(house))
+    assert house.settings is not None
+    return Seen(house.clock.wall(), judged, dict(_receipts(house, house.settings)))
 
 
 def _receipts(house: House, settings: Settings) -> Iterator[tuple[str, str]]:

@@ -95,6 +95,17 @@ class House:
             )
         return channels.open(self.settings, names=names)
 
+    def open_each(self) -> tuple[dict[str, Channel], dict[str, str]]:
+        """Opens every configured instance that can be, and says of each other what is wrong with it, in a sentence."""
+        opened: dict[str, Channel] = {}
+        faults: dict[str, str] = {}
+        for name in self.settings.channels if self.settings is not None else ():
+            try:
+                opened |= self.open_channels([name])
+            except BadConfig as error:
+                faults[name] = f"{error}."
+        return opened, faults
+
     def open_addresses(self, ids: Sequence[int]) -> dict[int, Address]:
         """The addresses with these ids, readable; those of erased persons are left out."""
         from kentongan.ledger import work

@@ -9,12 +9,9 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-import channels
 from flows.house import House
-from kentongan.errors import BadConfig
-from kentongan.probing import probe, verdicts
-from kentongan.readiness import Verdict, Word, interval, sentence, tally
-from kentongan.seam import Channel
+from flows.looking import look
+from kentongan.readiness import Word, sentence, tally
 
 
 @flow(name="readiness", retries=0)
@@ -24,32 +21,7 @@ async def readiness(every: float = 180.0) -> State[Any]:
     It fails where a channel would fail. Raises BadConfig, LedgerUnavailable.
     """
     with await asyncio.to_thread(House.open, None, None) as house:
-        found = await _look(house, round(every * 1000))
+        found = await look(house, every=every)
     failing = [each for each in found if each.word is not Word.PASSES]
     message = sentence(tally(found)) + "".join(f"\n{each.instance.name} {each.word}: {each.why}" for each in failing)
     return Failed(message=message) if failing else Completed(message=message)
-
-
-async def _look(house: House, every: int) -> list[Verdict]:
-    settings = house.settings
-    if settings is None:
-        raise BadConfig("no config is named, so there is no channel to ask; name its folder with KENTONGAN_CONFIG")
-    opened: dict[str, Channel] = {}
-    unopened: dict[str, str] = {}
-    for name in settings.channels:
-        try:
-            opened |= house.open_channels([name])
-        except BadConfig as error:
-            unopened[name] = f"{error}."
-    intervals = {name: interval(every, channels.limits(settings.channels[name])) for name in opened}
-    try:
-        seen = await probe(opened, house.ledger, every=intervals.__getitem__, now=house.clock.wall())
-    finally:
-        for channel in opened.values():
-            await channel.close()
-    return await asyncio.to_thread(
-        house.ledger.read,
-        lambda read: verdicts(
-            read, settings, traits=channels.traits, limits=channels.limits, seen=seen, unopened=unopened
-        ),
-    )

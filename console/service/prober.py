@@ -1,4 +1,4 @@
-"""The prober of the service: asks every channel whether a message would pass, every few minutes where service.yaml says.
+"""The prober of the service: asks every channel whether a message would pass, as often as service.yaml says.
 
 It has connections of its own, so that no alert waits for a look. What it finds stands in the ledger: `kentongan status`
 shows it, and the pager calls officers where a channel would fail.
@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
-import channels
 from flows.house import House
-from kentongan.errors import BadConfig, KentonganError
+from kentongan.errors import KentonganError
 from kentongan.ledger import probes
 from kentongan.probing import probe
 from kentongan.readiness import interval, is_due
@@ -38,13 +37,10 @@ class Probing:
         if settings is None or settings.service.probe_every is None:
             return
         every = round(settings.service.probe_every * 1000)
-        for name, instance in settings.channels.items():
-            try:
-                self._channels |= self._house.open_channels([name])
-            except BadConfig:
-                _log.error("channel not opened to be asked", extra={"instance": name})
-                continue
-            self._every[name] = interval(every, channels.limits(instance))
+        self._channels, faults = self._house.open_each()
+        self._every = {name: interval(every, channel.limits) for name, channel in self._channels.items()}
+        for name in faults:
+            _log.error("channel not opened to be asked", extra={"instance": name})
         if self._channels:
             self._loop = asyncio.create_task(self._for_ever(), name="prober")
 
