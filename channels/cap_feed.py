@@ -13,6 +13,7 @@ import asyncio
 import hashlib
 import logging
 import re
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,6 +50,9 @@ if TYPE_CHECKING:
     import httpx
 
 logger = logging.getLogger(__name__)
+
+_SPARE = 50_000_000
+"""Bytes that must be free: what one alert with its pictures may take."""
 
 _CODE = re.compile(r"[0-9A-Z]{4}-[A-Z]{2,8}")
 _STEM = re.compile(r"[0-9A-Z]{4}(-[A-Z]{2,8})?")
@@ -137,9 +141,12 @@ class Adapter(BaseAdapter):
         return await self._publishing(lambda: self._remove(posted))
 
     async def ready(self) -> Readiness:
-        """Takes the folder's lock, which writes there and disturbs nobody."""
+        """Takes the folder's lock, which writes there and disturbs nobody, and looks for room."""
         done = await self._publishing(lambda: Accepted(""))
         if isinstance(done, Accepted):
+            free = (await asyncio.to_thread(shutil.disk_usage, self._feed.folder)).free
+            if free < _SPARE:
+                return Readiness(False, f"Only {free // 1_000_000} MB are free below {self._feed.folder}; make room.")
             return Readiness(True, "The folder can be written.")
         told = getattr(done, "reason", "unexpected answer")
         return Readiness(False, f"The folder {self._feed.folder} cannot be used now: {told}.")

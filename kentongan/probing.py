@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 
 from kentongan.clock import Milliseconds
 from kentongan.errors import LedgerUnavailable
@@ -135,12 +135,3 @@ def verdicts(
         before = round(settings.service.warn_before * 1000)
         result.append(judge(instance, last, now=read.now, warn_before=before))
     return result
-
-
-def failing(read: Read, names: Collection[str], *, since: Milliseconds) -> dict[str, str]:
-    """Those of `names` whose last look, no older than `since`, failed; each with what was seen."""
-    return {
-        name: standing.last.seen.detail
-        for name, standing in probes.standings(read).items()
-        if name in names and standing.failing and standing.last.at >= since
-    }

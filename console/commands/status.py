@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -53,6 +54,7 @@ def _list(office: Office) -> int:
     seen, damaged = ledger.read(overviews)
     codes = ledger.read(lambda read: alerts.codes(read, list(damaged)))
     held = ledger.read(senders.holds)
+    unready = _unready(office, held)
     if output.wants_json():
         output.document(
             {
@@ -73,12 +75,14 @@ def _list(office: Office) -> int:
                     for each in seen
                 ],
                 "held": held,
+                "would_fail": {name: why for name, (_, why) in unready.items()},
                 "damaged": {codes[id]: str(damage) for id, damage in damaged.items()},
                 "reviews_due": [each.alert.code for each in seen if each.review and not each.review.is_done],
             }
         )
         return exits.WELL
     if not seen and not damaged:
+        _warn_of(office, unready)
         output.say("There is no alert yet. Next: kentongan draft --help")
         return exits.WELL
     lines = standing.listing(seen, office.zone)
@@ -88,10 +92,27 @@ def _list(office: Office) -> int:
         output.say(f"{damage}.")
     for name, reason in held.items():
         output.say(f"{name} is held: {reason}")
+    _warn_of(office, unready)
     for each in seen:
         if each.review is not None and not each.review.is_done:
             output.say(f"{each.alert.code}: {standing.review_line(each.alert.code, each.review, office.zone)}")
     return exits.WELL
+
+
+def _unready(office: Office, held: Collection[str]) -> dict[str, tuple[int, str]]:
+    """The configured channels whose last look failed, each with when that was and what was seen."""
+    from kentongan.ledger import probes
+
+    return {
+        name: (standing.last.at, standing.last.seen.detail)
+        for name, standing in office.house.ledger.read(probes.standings).items()
+        if standing.failing and name in office.settings.channels and name not in held
+    }
+
+
+def _warn_of(office: Office, unready: Mapping[str, tuple[int, str]]) -> None:
+    for name, (at, why) in unready.items():
+        output.say(f"{name} would fail, asked {words.moment(at, office.zone)}: {why}")
 
 
 def _one(office: Office, code: str) -> int:
