@@ -27,9 +27,7 @@ _PLAIN = re.compile(
     r"(?:(?P<daily>daily)|weekly-(?P<weekday>[a-z]+)|monthly-(?P<day>\d{1,2})(?:st|nd|rd|th)?)"
     r"\s+(?P<hour>\d{1,2})[:.](?P<minute>\d{2})"
 )
-_WANTED = (
-    'write "daily 06:00", "weekly-monday 09:00", "monthly-26th 10:00", or the five fields of cron, such as "0 10 26 * *"'
-)
+_WANTED = 'write "daily 06:00", "weekly-monday 09:00", "monthly-26th 10:00" or the five fields of cron'
 
 
 # --- When ----------------------------------------------------------------------------------------------
@@ -175,9 +173,10 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A schedule that holds, by the word of these officers, until `until`."""
+    """A schedule that holds, by the word of these officers, from `since` until `until`."""
 
     by: tuple[str, ...]
+    since: datetime
     until: datetime
 
 
@@ -224,7 +223,8 @@ def standing(
             f"{len(sound)}; another runs `kentongan drill approve {schedule.scenario}`",
         )
     newest = sorted(sound.items(), key=lambda item: item[1], reverse=True)[:2]
-    return Standing(tuple(sorted(name for name, _ in newest)), min(at for _, at in newest) + LASTS)
+    times = [at for _, at in newest]
+    return Standing(tuple(sorted(name for name, _ in newest)), max(times), min(times) + LASTS)
 
 
 @dataclass(frozen=True, slots=True)

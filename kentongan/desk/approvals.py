@@ -51,10 +51,12 @@ def submit(
     *,
     without: Collection[str] = (),
     clock_override: str | None = None,
+    also: Callable[[Write, Submitted], None] | None = None,
 ) -> Submitted:
     """Renders the alert and its correction, asks the gates, and signs them up for approval.
 
-    Raises Refused where a gate or a rendering forbids it, BadInput for an unknown alert or channel.
+    `also` is written in the same transaction. Raises Refused where a gate or a rendering forbids it, BadInput for an
+    unknown alert or channel.
     """
     acting = desk.acting(login)
     stored = desk.ledger.read(lambda read: alerts.by_handle(read, handle))
@@ -79,9 +81,13 @@ def submit(
         signed = sign(acting.key, act=Act.SUBMIT, digest=fixed, people=people, now=desk.now)
         return {"signed": to_json(signed), "clock_override": clock_override}
 
-    return desk.ledger.write(
-        lambda write: put_up(write, desk, stored.id, composed, correction_code=code, by=acting.officer, word=word)
-    )
+    def put(write: Write) -> Submitted:
+        made = put_up(write, desk, stored.id, composed, correction_code=code, by=acting.officer, word=word)
+        if also is not None:
+            also(write, made)
+        return made
+
+    return desk.ledger.write(put)
 
 
 def put_up(

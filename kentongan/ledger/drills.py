@@ -211,11 +211,16 @@ def drop(write: Write, id: str, *, why: str) -> None:
     _change(write, "drill.dropped", id, {"state": State.DROPPED.value, "ended_at": write.now, "why": why})
 
 
+def stop(write: Write, id: str, *, why: str) -> None:
+    """Ends a run that is under way, without a result."""
+    changes = {"state": State.STOPPED.value, "ended_at": write.now, "why": why}
+    _change(write, "drill.stopped", id, changes)
+
+
 def stop_running(write: Write, *, why: str) -> None:
-    """Ends every run that is under way, without a result."""
+    """Ends every run that is under way."""
     for each in running(write):
-        changes = {"state": State.STOPPED.value, "ended_at": write.now, "why": why}
-        _change(write, "drill.stopped", each.id, changes)
+        stop(write, each.id, why=why)
 
 
 def _change(write: Write, event: str, id: str, changes: Mapping[str, Any]) -> None:
