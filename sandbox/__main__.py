@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import signal
 import sys
+from collections.abc import Callable
 
 from sandbox import facebook, kannel, mastodon, smtp, telegram, webhook, whatsapp, wordpress, x
 from sandbox.server import CannotListen, Sandbox
@@ -13,13 +14,14 @@ from sandbox.server import CannotListen, Sandbox
 BANNER = "SANDBOX - NOBODY WAS WARNED"
 
 
-async def serve(port: int) -> None:
-    """Serves until SIGINT or SIGTERM; raises CannotListen."""
+async def serve(port: int, prepare: Callable[[Sandbox], None] = lambda sandbox: None) -> None:
+    """Serves until SIGINT or SIGTERM, once `prepare` has set the stand-ins up; raises CannotListen."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
     async with Sandbox(port=port) as sandbox:
+        prepare(sandbox)
         lines = (
             BANNER,
             f"wall      {sandbox.url}/",

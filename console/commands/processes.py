@@ -14,7 +14,12 @@ from kentongan.errors import BadConfig
 
 @command("serve")
 @click.option(
-    "--receipts", metavar="HOST:PORT", default="127.0.0.1:8790", show_default=True, help="Where receipts are taken."
+    "--receipts",
+    metavar="HOST:PORT",
+    envvar="KENTONGAN_RECEIPTS",
+    default="127.0.0.1:8790",
+    show_default=True,
+    help="Where receipts are taken.",
 )
 @click.option("--officers-listen", metavar="HOST:PORT", help="Where officers on other machines are answered, over TLS.")
 @click.option("--tls-certificate", type=click.Path(path_type=Path), metavar="FILE", help="Certificate of that address.")
@@ -43,17 +48,31 @@ def serve(
 
 @command("sandbox")
 @click.option(
-    "--port", type=click.IntRange(0, 65_535), default=8799, show_default=True, help="On 127.0.0.1; 0 takes a free one."
+    "--port",
+    type=click.IntRange(0, 65_535),
+    envvar="KENTONGAN_SANDBOX_PORT",
+    default=8799,
+    show_default=True,
+    help="On 127.0.0.1; 0 takes a free one.",
 )
-def sandbox(port: int) -> int:
+@click.option(
+    "--receipts",
+    metavar="HOST:PORT",
+    envvar="KENTONGAN_RECEIPTS",
+    default="127.0.0.1:8790",
+    show_default=True,
+    help="Where the service takes receipts.",
+)
+def sandbox(port: int, receipts: str) -> int:
     """Serve stand-ins for providers on this machine, until Ctrl-C; nobody is reached."""
     import asyncio
 
+    from console.demo.stand_ins import prepare
     from sandbox.__main__ import serve as run
     from sandbox.server import CannotListen
 
     try:
-        asyncio.run(run(port))
+        asyncio.run(run(port, lambda stand_ins: prepare(stand_ins, receipts)))
     except CannotListen as error:
         raise BadConfig(str(error)) from None
     return exits.WELL

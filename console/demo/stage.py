@@ -7,16 +7,15 @@ import contextlib
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pydantic import SecretStr
 
-from console.demo import samples
+from console.demo import samples, stand_ins
 from console.service.service import Service
 from flows.house import House
 from kentongan.area.reading import read_regions
@@ -27,7 +26,6 @@ from kentongan.ledger import people as register
 from kentongan.ledger import regions
 from kentongan.login import Login, LoginFile
 from kentongan.people import Row, read_people
-from sandbox import facebook, kannel, mastodon, smtp, telegram, webhook, whatsapp, wordpress, x
 from sandbox.server import Sandbox
 
 SUBMITTER, APPROVER = "ani", "budi"
@@ -80,34 +78,17 @@ def _config(root: Path, sandbox: Sandbox, receipts: int) -> Path:
             if "receipt_url" in fields:
                 fields["receipt_url"] = f"http://127.0.0.1:{receipts}/receipts/{instance}"
             if fields["kind"] == "whatsapp":
-                _approve_templates(sandbox, fields["templates"], f"http://127.0.0.1:{receipts}/receipts/{instance}")
+                stand_ins.approve_templates(
+                    sandbox, fields["templates"], f"http://127.0.0.1:{receipts}/receipts/{instance}"
+                )
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), "utf-8")
     return folder
-
-
-def _approve_templates(sandbox: Sandbox, templates: Sequence[Mapping[str, Any]], webhook: str) -> None:
-    """Lets the stand-in have approved the agency's templates, and call us with what becomes of a message."""
-    known = [{"name": each["name"], "language": each["code"], "body": each["body"]} for each in templates]
-    sandbox.stand_in("whatsapp").configure({"webhook": webhook, "templates": known})
 
 
 @contextlib.contextmanager
 def _secrets() -> Iterator[None]:
     """Puts what the stand-ins ask for where the demo's config looks for it, while it lasts."""
-    values = {
-        "KENTONGAN_DEMO_MASTODON_TOKEN": mastodon.token("default"),
-        "KENTONGAN_DEMO_TELEGRAM_TOKEN": telegram.token("default"),
-        "KENTONGAN_DEMO_FACEBOOK_TOKEN": facebook.token("default"),
-        "KENTONGAN_DEMO_X_TOKEN": x.token("default"),
-        "KENTONGAN_DEMO_WORDPRESS_PASSWORD": wordpress.password("default"),
-        "KENTONGAN_DEMO_WEBHOOK_SECRET": webhook.secret("default"),
-        "KENTONGAN_DEMO_KANNEL_PASSWORD": kannel.password("default"),
-        "KENTONGAN_DEMO_SMTP_PASSWORD": smtp.password("default"),
-        "KENTONGAN_DEMO_WHATSAPP_TOKEN": whatsapp.token("default"),
-        "KENTONGAN_DEMO_WHATSAPP_APP_SECRET": whatsapp.app_secret("default"),
-        "KENTONGAN_DEMO_WHATSAPP_VERIFY_TOKEN": whatsapp.VERIFY_TOKEN,
-        "KENTONGAN_DEMO_RECEIPT_SECRET": secrets.token_urlsafe(24),
-    }
+    values = stand_ins.credentials()
     os.environ.update(values)
     try:
         yield
