@@ -186,6 +186,8 @@ WORDS: Mapping[str, Callable[[_Data], str]] = {
 
 def sentence(event: Event) -> str:
     """What happened, in words; a type that is not known here is shown by its name."""
+    if event.data.get("damaged"):
+        return f"{event.type}: this line of the record is damaged; `kentongan log verify` names its place"
     told = WORDS.get(event.type)
     said = told(event.data) if told is not None else event.type
     return f"delivery {event.delivery_id}: {said}" if event.delivery_id is not None else said

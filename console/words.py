@@ -84,7 +84,7 @@ def lasting(milliseconds: Milliseconds | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def since(text: str, *, now: datetime, zone: ZoneInfo) -> datetime:
+def since(text: str, *, now: datetime, zone: ZoneInfo, option: str = "--since") -> datetime:
     """The moment that an officer means by "2h" (ago) or "2026-11-21 14:00" (local); raises BadInput."""
     from kentongan.words.fields import duration
 
@@ -94,5 +94,5 @@ def since(text: str, *, now: datetime, zone: ZoneInfo) -> datetime:
     try:
         found = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise BadInput(f"--since {text!r} is no time; give one such as 2h or 2026-11-21 14:00") from None
+        raise BadInput(f"{option} {text!r} is no time; give one such as 2h or 2026-11-21 14:00") from None
     return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)

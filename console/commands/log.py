@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from console import exits, output, words
 from console.command import HANDLE, Lazy, LazyGroup, command
 from kentongan.errors import BadInput
-
-if TYPE_CHECKING:
-    from kentongan.ledger.views import Event
 
 log = LazyGroup(
     name="log",
@@ -29,52 +26,38 @@ log = LazyGroup(
 
 @command("show")
 @click.argument("code", type=HANDLE, required=False)
+@click.option("--alert", "thread", type=HANDLE, metavar="CODE", help="Only this alert's thread, all messages of it.")
+@click.option("--channel", metavar="NAME", default="", help="Only what is about this channel.")
+@click.option(
+    "--in-state",
+    "state",
+    metavar="STATE",
+    default="",
+    help="Only deliveries that are now in this state, such as in_doubt, and alerts that are, such as stopped.",
+)
+@click.option("--region", metavar="CODE", default="", help="Only deliveries to people there, and alerts to it.")
+@click.option("--officer", metavar="NAME", default="", help="Only what this officer did, or what was done to them.")
 @click.option("--type", "types", metavar="TYPE", multiple=True, help="Only events of this type, such as alert.stopped.")
 @click.option("--since", metavar="TIME", help="Only what came later, such as 2h (ago) or 2026-11-21 14:00.")
-def show(code: str | None, types: tuple[str, ...], since: str | None) -> None:
-    """Show what happened, in words, oldest first."""
-    from console.event_words import sentence
+@click.option("--until", metavar="TIME", help="Only what came before that, given alike.")
+@click.option("--format", "form", type=click.Choice(["text", "csv", "json"]), help="text, unless --json is given.")
+@click.option("--follow", is_flag=True, help="Go on showing what happens, until Ctrl-C.")
+def show(code: str | None, thread: str | None, form: str | None, follow: bool, **asked: Any) -> None:
+    """Show what happened, in words, oldest first.
+
+    CODE is one alert; --alert takes its whole thread. It names no person and holds no address.
+    """
+    from console import record
     from console.office import Need, opened
-    from kentongan.clock import to_datetime, to_milliseconds
-    from kentongan.ledger import alerts, views
 
+    form = form or ("json" if output.wants_json() else "text")
+    if follow and form == "json":
+        raise BadInput("--follow has no end and a JSON document has one; follow as text or csv")
+    if follow and asked["until"]:
+        raise BadInput("--follow goes on and --until ends; give one of them")
     with opened(Need.NOTHING) as office:
-        ledger = office.house.ledger
-        now = to_datetime(office.house.clock.wall())
-        after = to_milliseconds(words.since(since, now=now, zone=office.zone)) if since is not None else 0
-        stored = ledger.read(lambda read: alerts.by_handle(read, code)) if code is not None else None
-        alert_id = stored.id if stored is not None else None
-        events = ledger.read(lambda read: views.events(read, alert_id=alert_id, types=types, after=after))
-        codes = {each.id: each.code for each in ledger.read(alerts.listing)}
-        if output.wants_json():
-            output.document({"events": [_to_json(event, codes) for event in events]})
-            return
-        if not events:
-            output.say("Nothing of that kind is on record.")
-        day = ""
-        for event in events:
-            local = words.moment(event.at, office.zone)
-            if local[:10] != day:
-                day = local[:10]
-                output.say(f"{day} ({local.rpartition(' ')[2]})")
-            subject = codes.get(event.alert_id or "", "-")
-            output.say(f"{words.clock_time(event.at, office.zone)}  {subject:<4}  {sentence(event)}")
-
-
-def _to_json(event: Event, codes: dict[str, str]) -> dict[str, Any]:
-    from console.event_words import sentence
-
-    return {
-        "at": words.iso(event.at),
-        "type": event.type,
-        "alert": codes.get(event.alert_id or ""),
-        "alert_id": event.alert_id,
-        "delivery": event.delivery_id,
-        "chain": event.chain,
-        "sequence": event.seq,
-        "says": sentence(event),
-        "data": dict(event.data),
-    }
+        wanted = record.filter_of(office, code=code, thread=thread, **asked)
+        record.write(office, wanted, form=form, follow=follow)
 
 
 @command("verify")

@@ -126,12 +126,10 @@ def after_press(code: str, spans: Sequence[Span], marks: Sequence[tuple[Millisec
     longest = max([*moments, *(at for at, _ in marks), 1_000])
     scale = _Scale(longest)
     height = _TOP + _ROW * max(1, len(spans)) + (_BELOW if marks else 4)
-    body = ""
+    body, foot = "", height - (_BELOW if marks else 2)
     for at, name in scale.ticks():
         x = scale.place(at)
-        body += (
-            f'<line class="grid" x1="{x:.2f}%" x2="{x:.2f}%" y1="{_TOP - 8}" y2="{height - (_BELOW if marks else 2)}"/>'
-        )
+        body += f'<line class="grid" x1="{x:.2f}%" x2="{x:.2f}%" y1="{_TOP - 8}" y2="{foot}"/>'
         edge, left = (" edge", 0.0) if at == 0 else ("", x)
         body += f'<text class="tick{edge}" x="{left:.2f}%" y="14">{name}</text>'
     lines = 0

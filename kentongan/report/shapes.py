@@ -16,8 +16,8 @@ from kentongan.seam import Mode
 class Decision:
     """What a person decided, `at` the time when it was recorded.
 
-    `signed`: by an officer's key; None where the act takes no signature. `alone`: the glass was broken. `reason`: what they gave for it, "" where none is
-    asked. `people`: how many they were shown, None where the act shows none.
+    `signed`: by an officer's key; None where the act takes no signature. `alone`: the glass was broken. `reason`: what
+    they gave for it, "" where none is asked. `people`: how many they were shown, None where the act shows none.
     """
 
     at: Milliseconds

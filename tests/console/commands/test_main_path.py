@@ -121,11 +121,13 @@ def test_the_report_says_who_decided_and_what_was_said(run, approved, surroundin
     assert "\ue000" not in page
 
     content = run("report", code, "--json").json
-    assert [each["as_sent"] for each in content["messages"]] == [True]
-    assert content["correction"]["reason"] == "wrong_area"
-    assert content["correction"]["seconds_after_press"] > 0
-    assert content["orchestration"]["began_in_prefect"] is False
-    pressed = [each["what"] for each in content["timeline"] if each["seconds_after_press"] == 0]
+    assert content["nobody_was_warned"] is True
+    alert, correction = content["thread"]
+    assert [each["as_sent"] for each in alert["messages"]] == [True]
+    assert (correction["kind"], correction["reason"], correction["follows"]) == ("correction", "wrong_area", code)
+    assert correction["dispatched_at"] > alert["dispatched_at"]
+    assert alert["orchestration"]["began_in_prefect"] is False
+    pressed = [each["what"] for each in alert["timeline"] if each["seconds_after_press"] == 0]
     assert "press: on record, to be sent" in pressed
 
 
@@ -137,9 +139,9 @@ def test_the_report_tells_decisions_in_the_order_of_record(run, approved, as_off
     assert run("approve", code).code == 0
     run("send", code)
     run("stop", code)
-    decisions = run("report", code, "--json").json["decisions"]
+    decisions = run("report", code, "--json").json["thread"][0]["decisions"]
     assert [(each["who"], each["act"]) for each in decisions] == [
-        ("siti", "drafted it"),
+        ("siti", "drafted it, drill"),
         ("siti", "submitted it for approval"),
         ("budi", "approved it"),
         ("siti", "submitted it for approval"),

@@ -85,7 +85,7 @@ def test_what_is_in_doubt_ends_with_4_and_is_settled_by_an_officer(run, approved
     assert run("resolve", doubt["delivery"], "--sent").code == 0
     assert run("resolve", doubt["delivery"], "--sent").code == 3
     assert run("status", code, "--json").json["doubts"] == []
-    settled = run("report", code, "--json").json["resolved"]
+    settled = run("report", code, "--json").json["thread"][0]["resolved"]
     assert [(each["who"], each["evidence"]) for each in settled] == [("budi", "accepted")]
 
 
@@ -190,7 +190,7 @@ def test_break_glass_sends_alone_with_a_reason_and_shows_everywhere(run, as_offi
     assert "BREAK-GLASS: sent by one officer alone: nobody answers" in sent.out
     assert "BREAK-GLASS" in run("status").out
     assert "BREAK-GLASS: nobody answers" in run("log", code).out
-    assert run("report", code, "--json").json["break_glass"] == "nobody answers"
+    assert run("report", code, "--json").json["thread"][0]["break_glass"] == "nobody answers"
 
 
 # --- What happens to the command while it sends ---

@@ -1,0 +1,127 @@
+"""The record as it is read: by alert, channel, state, region, officer and time, a chunk at a time.
+
+Events are only ever added, so that one who reads in chunks sees the same as one who reads at once, and holds up nobody.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kentongan.clock import Milliseconds
+from kentongan.ledger.ledger import Read
+from kentongan.ledger.views import Event, event
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What of the record is wanted; what is empty asks nothing.
+
+    `alerts` are ids. `channel`: about this instance. `state`: about deliveries that officers now see so, or alerts
+    that are now in it. `region`: about deliveries to people with this code or one below it, and about alerts whose
+    area takes it in. `officer`: by or about them. `since` is the first moment, `until` the first that is too late.
+    """
+
+    alerts: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    channel: str = ""
+    state: str = ""
+    region: str = ""
+    officer: str = ""
+    since: Milliseconds | None = None
+    until: Milliseconds | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far one has read: the place of a commit among all, and of an event in it."""
+
+    position: int = 0
+    ordinal: int = -1
+
+
+_CHANNEL = (
+    "(d.instance = :channel OR (json_valid(e.data) AND (CASE WHEN json_valid(e.data) THEN"
+    " json_extract(e.data, '$.instance') END = :channel OR EXISTS (SELECT 1 FROM"
+    " json_each(CASE WHEN json_valid(e.data) THEN e.data ELSE '{}' END, '$.instances') i WHERE i.value = :channel))))"
+)
+_STATE = (
+    "(CASE WHEN e.delivery_id IS NOT NULL THEN"
+    " CASE WHEN d.result <> 'none' THEN d.result ELSE coalesce(d.closed, d.stage) END ELSE a.state END = :state)"
+)
+# People above a region count as in it where an alert is matched; here the question is who of the record lives there.
+_REGION = (
+    "(CASE WHEN e.delivery_id IS NOT NULL THEN EXISTS (SELECT 1 FROM person_region r WHERE r.person_id = d.person_id"
+    " AND (r.code = :region OR r.code LIKE :below ESCAPE '!')) ELSE EXISTS (SELECT 1 FROM dispatch s,"
+    " json_each(CASE WHEN json_valid(s.plan) THEN s.plan ELSE '{}' END, '$.instances') i,"
+    " json_each(i.value, '$.within.codes') c WHERE s.alert_id = e.alert_id AND (c.value = :region"
+    " OR c.value LIKE :below ESCAPE '!' OR :region LIKE replace(replace(c.value, '!', '!!'), '_', '!_') || '.%'"
+    " ESCAPE '!')) END)"
+)
+_OFFICER = (
+    "(instr(e.data, :officer) AND EXISTS (SELECT 1 FROM json_tree(CASE WHEN json_valid(e.data) THEN e.data"
+    " ELSE '{}' END) t WHERE t.value = :officer AND (t.key IN ('by', 'officer', 'taken_by') OR t.path LIKE '%.by'"
+    " OR t.path LIKE '%.by_code')))"
+)
+
+
+def chunk(read: Read, wanted: Filter, *, after: Place, up_to: Place, most: int) -> tuple[list[Event], Place, bool]:
+    """Up to `most` events between two places, in the order of record; the place reached, and whether more may be."""
+    conditions = ["l.position BETWEEN :position AND :last", "(l.position, e.ordinal) > (:position, :ordinal)"]
+    if wanted.alerts:
+        conditions.append("e.alert_id IN (SELECT value FROM json_each(:alerts))")
+    if wanted.types:
+        conditions.append("e.type IN (SELECT value FROM json_each(:types))")
+    if wanted.since is not None:
+        conditions.append("e.at >= :since")
+    if wanted.until is not None:
+        conditions.append("e.at < :until")
+    for value, condition in (
+        (wanted.channel, _CHANNEL),
+        (wanted.state, _STATE),
+        (wanted.region, _REGION),
+        (wanted.officer, _OFFICER),
+    ):
+        if value:
+            conditions.append(condition)
+    rows = read.sql(
+        "SELECT e.*, l.position FROM link l JOIN event e ON e.chain = l.chain AND e.seq = l.seq"
+        " LEFT JOIN delivery d ON d.id = e.delivery_id LEFT JOIN alert a ON a.id = e.alert_id"
+        f" WHERE {' AND '.join(conditions)} ORDER BY l.position, e.ordinal LIMIT :most",
+        {
+            "position": after.position,
+            "ordinal": after.ordinal,
+            "last": up_to.position,
+            "alerts": json.dumps(list(wanted.alerts)),
+            "types": json.dumps(list(wanted.types)),
+            "since": wanted.since,
+            "until": wanted.until,
+            "channel": wanted.channel,
+            "state": wanted.state,
+            "region": wanted.region,
+            "below": _escaped(wanted.region) + ".%",
+            "officer": wanted.officer,
+            "most": most,
+        },
+    ).all()
+    reached = Place(rows[-1].position, rows[-1].ordinal) if rows else after
+    return [event(row) for row in rows], reached, len(rows) == most
+
+
+def end(read: Read) -> Place:
+    """The last place of the record."""
+    return Place(int(read.sql("SELECT coalesce(max(position), 0) FROM link").scalar_one()), 1 << 60)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+
+
+def region_codes(read: Read, text: str) -> Sequence[tuple[str, str]]:
+    """The loaded regions that an officer means by a code or a whole name, as code and name."""
+    rows = read.sql(
+        "SELECT code, name FROM region WHERE code = :text OR name = :text COLLATE NOCASE ORDER BY code",
+        {"text": text.strip()},
+    ).all()
+    return [(row.code, row.name) for row in rows]
