@@ -446,7 +446,7 @@ async def test_a_sender_that_slept_through_its_lease_sends_nothing_of_what_it_he
     place.dispatch(channel)
     sleeper = place.dispatcher(channel)
     await sleeper.start()
-    gate = sleeper._gate
+    gate = sleeper._sender.gate
     assert gate.closed("alert-1", 0, place.clock.wall() + 10_000) is None
     place.clock.advance(9.5)
     why = gate.closed("alert-1", 0, place.clock.wall() + 10_000)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kentongan import run
+from kentongan.dispatcher import uploads
 from kentongan.ledger import alerts, pictures
 from kentongan.pictures import digest_of
 from kentongan.seam import (
@@ -106,7 +106,7 @@ async def test_words_go_without_a_picture_that_is_refused(place: Place, refusal:
 async def test_words_wait_for_a_picture_only_so_long(
     place: Place, monkeypatch: pytest.MonkeyPatch, answer: Outcome
 ) -> None:
-    monkeypatch.setattr(run, "_UPLOAD_PATIENCE", 50)
+    monkeypatch.setattr(uploads, "_PATIENCE", 50)
     channel = Illustrated(answer)
     await sent(place, channel)
     assert [uploaded for _, uploaded in channel.handed] == [Uploaded({})] * 2

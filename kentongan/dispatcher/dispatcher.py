@@ -17,6 +17,10 @@ from sqlalchemy import Row
 
 from kentongan.clock import Clock, Milliseconds, Process
 from kentongan.delivery import Evidence
+from kentongan.dispatcher.gate import Gate
+from kentongan.dispatcher.pace import Pace
+from kentongan.dispatcher.part import Part, Sender
+from kentongan.dispatcher.run import Run
 from kentongan.errors import KentonganError, Refused
 from kentongan.ledger import (
     Ledger,
@@ -33,10 +37,8 @@ from kentongan.ledger import (
     work,
 )
 from kentongan.ledger.work import OpenDispatch
-from kentongan.pace import Pace
 from kentongan.plan import PUBLIC, Plan
 from kentongan.policy import Decision, Reason, Situation, after_doubt
-from kentongan.run import Gate, InstanceRun
 from kentongan.seam import Address, Channel, Rendered
 from kentongan.settings import Policy
 
@@ -62,7 +64,7 @@ class _Alert:
     messages: Mapping[str, Mapping[str, Rendered]]
     expanded: bool
     runs: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    live: dict[str, InstanceRun] = field(default_factory=dict)
+    live: dict[str, Run] = field(default_factory=dict)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
 
@@ -92,7 +94,7 @@ class Dispatcher:
     _alerts: dict[str, _Alert] = field(default_factory=dict)
     _refused: dict[str, str] = field(default_factory=dict)
     _paces: dict[str, Pace] = field(default_factory=dict)
-    _gate: Gate = field(init=False)
+    _sender: Sender = field(init=False)
     _loops: tuple[asyncio.Task[None], ...] = ()
     _probes: set[asyncio.Task[None]] = field(default_factory=set)
     _closing: asyncio.Event = field(default_factory=asyncio.Event)
@@ -100,7 +102,15 @@ class Dispatcher:
 
     async def start(self) -> None:
         """Registers this sender and begins to sweep; raises LedgerUnavailable."""
-        self._gate = Gate(self.ledger, self.clock)
+        self._sender = Sender(
+            name=self.sender,
+            ledger=self.ledger,
+            clock=self.clock,
+            gate=Gate(self.ledger, self.clock),
+            policy=self.policy,
+            open_addresses=self.open_addresses,
+            chance=self.chance,
+        )
         await self.ledger.write_soon(
             lambda write: senders.register(
                 write, sender=self.sender, role=self.role, process=self.process, clock=self.clock
@@ -259,21 +269,15 @@ class Dispatcher:
             await self.ledger.write_soon(
                 lambda write: write.event("instance.started", alert=owned.alert_id, instance=instance, through=through)
             )
-        run = owned.live[instance] = InstanceRun(
-            ledger=self.ledger,
-            clock=self.clock,
-            gate=self._gate,
-            pace=self._pace(channel),
+        part = Part(
+            sender=self._sender,
             channel=channel,
-            sender=self.sender,
             alert_id=owned.alert_id,
             epoch=owned.epoch,
             plan=owned.plan,
             messages=owned.messages.get(instance, {}),
-            policy=self.policy,
-            open_addresses=self.open_addresses,
-            chance=self.chance,
         )
+        run = owned.live[instance] = Run(part, self._pace(channel))
         if self._closing.is_set():
             run.halt.set()
         try:
@@ -311,7 +315,7 @@ class Dispatcher:
     async def _beat_for_ever(self) -> None:
         while True:
             try:
-                self._gate.beat_at = await self.ledger.write_soon(
+                self._sender.gate.beat_at = await self.ledger.write_soon(
                     lambda write: senders.beat(write, sender=self.sender, clock=self.clock)
                 )
             except KentonganError:

@@ -1,0 +1,5 @@
+"""The dispatcher: takes dispatches over and sends them, the only code that does."""
+
+from kentongan.dispatcher.dispatcher import Dispatcher
+
+__all__ = ["Dispatcher"]

@@ -1,0 +1,36 @@
+"""The last look before a request is written."""
+
+from __future__ import annotations
+
+from kentongan.clock import Clock, Milliseconds
+from kentongan.ledger import Ledger, senders, work
+
+_FRESH: Milliseconds = 250
+"""How old the epoch in memory may be when a request is written."""
+
+_LEASE_MARGIN: Milliseconds = 1_000
+
+
+class Gate:
+    """What a sender checks right before it writes a request: epoch, deadline, and that it has not slept."""
+
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._epochs: dict[str, tuple[str, int, Milliseconds]] = {}
+        self.beat_at: Milliseconds = clock.boot()
+
+    def closed(self, alert_id: str, epoch: int, deliver_by: Milliseconds) -> str | None:
+        """Why a request must not be written now; None when it may."""
+        now = self._clock.boot()
+        if now - self.beat_at > senders.LEASE - _LEASE_MARGIN:
+            return "this sender slept through its lease"
+        if self._clock.wall() >= deliver_by:
+            return "too late to be of use"
+        known = self._epochs.get(alert_id)
+        if known is None or now - known[2] > _FRESH:
+            state, current = self._ledger.read(lambda read: work.epochs(read, [alert_id]))[alert_id]
+            known = self._epochs[alert_id] = (state, current, now)
+        if known[0] != "dispatched" or known[1] != epoch:
+            return "the alert was stopped"
+        return None

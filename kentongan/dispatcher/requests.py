@@ -1,0 +1,199 @@
+"""The requests of one run: each is written once its last look allows it, and its outcome is recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from kentongan.clock import Milliseconds
+from kentongan.delivery import Action
+from kentongan.dispatcher.pace import Pace
+from kentongan.dispatcher.part import Part
+from kentongan.dispatcher.uploads import Uploads
+from kentongan.errors import LedgerUnavailable
+from kentongan.ledger import Write, outcomes, senders
+from kentongan.ledger.claims import Claimed, Intent
+from kentongan.ledger.outcomes import Settled
+from kentongan.policy import Decision, after_send
+from kentongan.seam import (
+    Accepted,
+    Address,
+    InDoubt,
+    Outcome,
+    Pending,
+    Rejected,
+    Rendered,
+    Retryable,
+    Uploaded,
+    Why,
+)
+
+_log = logging.getLogger(__name__)
+
+_STOPPING = "this sender was stopping"
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A delivery with leave to be sent, and its recipient."""
+
+    claimed: Claimed
+    intent: Intent
+    to: Address | None
+
+
+class Requests:
+    """Sends what is handed in, as many at once as the instance allows, and sets `woken` when an outcome is in.
+
+    Once `halt` is set it begins none.
+    """
+
+    def __init__(self, part: Part, *, pace: Pace, uploads: Uploads, woken: asyncio.Event, halt: asyncio.Event) -> None:
+        self._part = part
+        self._pace = pace
+        self._uploads = uploads
+        self._woken = woken
+        self._halt = halt
+        self._refused: set[int] = set()
+        self._queue: asyncio.Queue[list[Ready]] = asyncio.Queue(maxsize=part.channel.limits.concurrency)
+        self._workers: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begins to send."""
+        self._workers = [asyncio.create_task(self._work()) for _ in range(self._part.channel.limits.concurrency)]
+
+    @property
+    def room(self) -> int:
+        """How many batches more may be handed in without running ahead, at least one."""
+        return max(1, self._part.channel.limits.concurrency - self._queue.qsize())
+
+    async def put(self, batch: list[Ready]) -> None:
+        """Hands one request in; waits for room."""
+        await self._queue.put(batch)
+
+    async def drain(self) -> None:
+        """Lets requests in flight end and records their outcome; what was not begun is recorded as not sent."""
+        unsent: list[Ready] = []
+        while not self._queue.empty():
+            unsent.extend(self._queue.get_nowait())
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+        if unsent:
+            await self._note_unsent(unsent, _STOPPING)
+
+    async def _work(self) -> None:
+        while True:
+            batch = await self._queue.get()
+            act = self._note_unsent(batch, _STOPPING) if self._halt.is_set() else self._attempt(batch)
+            # A request that has begun is never torn up: its outcome is recorded even when this task is cancelled.
+            task = asyncio.create_task(act)
+            try:
+                await asyncio.shield(task)
+            except asyncio.CancelledError:
+                await task
+                raise
+            except Exception:
+                # Its rows stay in `sending` and are in doubt once this sender has ended.
+                _log.exception("outcome not recorded", extra={"instance": self._part.channel.name})
+
+    async def _attempt(self, batch: list[Ready]) -> None:
+        part, first = self._part, batch[0].claimed
+        try:
+            deliver_by = min(item.claimed.deliver_by for item in batch)
+            why = part.sender.gate.closed(part.alert_id, part.epoch, deliver_by)
+        except LedgerUnavailable:
+            why = "the ledger could not be read"
+        if why is not None:
+            await self._note_unsent(batch, why)
+            return
+        message = part.messages.get(first.language)
+        answers: Sequence[Outcome]
+        if message is None:
+            answers = [Rejected("no rendering in this language", Why.PAYLOAD)] * len(batch)
+        elif not part.public and any(item.to is None for item in batch):
+            answers = [Rejected("the person was erased", Why.ADDRESS)] * len(batch)
+        else:
+            answers = await self._request(message, batch)
+        await self._settle(batch, answers)
+
+    async def _request(self, message: Rendered, batch: Sequence[Ready]) -> Sequence[Outcome]:
+        channel = self._part.channel
+        jobs = [self._part.job(item.claimed, item.intent.first_at, item.to) for item in batch]
+        try:
+            async with asyncio.timeout(self._part.patience):
+                if batch[0].claimed.action is Action.ADVANCE:
+                    advanced = await channel.advance(message, jobs[0])
+                    if isinstance(advanced, Uploaded):
+                        return [InDoubt("the adapter answered a send with an upload")]
+                    return [advanced]
+                answers = await channel.send(message, jobs, self._uploads.of(message.language))
+        except TimeoutError:
+            return [InDoubt("no answer within the deadline")] * len(jobs)
+        except Exception as error:
+            # Only the type is logged: the text of a foreign exception may hold an address or a secret.
+            _log.error("adapter raised", extra={"instance": channel.name, "error": type(error).__name__})
+            return [InDoubt(f"the adapter failed with {type(error).__name__}")] * len(jobs)
+        if len(answers) != len(jobs):
+            return [InDoubt("the adapter answered for another number of messages")] * len(jobs)
+        return answers
+
+    async def _settle(self, batch: Sequence[Ready], answers: Sequence[Outcome]) -> None:
+        part, sender = self._part, self._part.sender
+        settled = []
+        for item, answer in zip(batch, answers, strict=True):
+            decision = after_send(answer, part.situation(item.claimed, item.intent, answer), sender.policy)
+            follows = item.claimed.follows is not None and part.plan.kind.takes_back
+            if isinstance(answer, Accepted) and follows and part.channel.traits.edit:
+                decision = _then_edit(decision, sender.clock.wall())
+            if isinstance(answer, Retryable) and answer.after is not None:
+                self._pace.pause(answer.after)
+            self._watch_refusals(item, answer)
+            settled.append(
+                Settled(
+                    delivery=item.claimed.id,
+                    attempt=item.intent.attempt,
+                    decision=decision,
+                    provider_id=answer.id if isinstance(answer, Accepted) else "",
+                    url=answer.url if isinstance(answer, Accepted) else "",
+                    handle=_handle(answer),
+                )
+            )
+        hold = next((s.decision.detail for s in settled if s.decision.hold), None)
+        if hold is None and len(self._refused) >= sender.policy.refused_in_row:
+            hold = f"{len(self._refused)} different people were refused in a row"
+            self._refused.clear()
+
+        def record(write: Write) -> None:
+            outcomes.settle(write, sender=sender.name, outcomes=settled)
+            if hold is not None:
+                senders.hold(write, instance=part.channel.name, reason=hold)
+
+        await sender.ledger.write_soon(record, must=True)
+        self._woken.set()
+
+    def _watch_refusals(self, item: Ready, answer: Outcome) -> None:
+        if isinstance(answer, Accepted):
+            self._refused.clear()
+        elif isinstance(answer, Rejected) and not self._part.public:
+            self._refused.add(item.claimed.id)
+
+    async def _note_unsent(self, batch: Sequence[Ready], why: str) -> None:
+        intents = [item.intent for item in batch]
+        await self._part.sender.ledger.write_soon(
+            lambda write: outcomes.note_unsent(write, intents=intents, why=why), must=True
+        )
+        self._woken.set()
+
+
+def _handle(answer: Outcome) -> Mapping[str, str] | None:
+    if not isinstance(answer, Pending):
+        return None
+    return {**answer.handle, "irreversible_next": "yes" if answer.irreversible_next else "no"}
+
+
+def _then_edit(decision: Decision, now: Milliseconds) -> Decision:
+    """After what takes an earlier message back was accepted, that one is marked as well."""
+    return Decision(decision.evidence, decision.reason, decision.detail, Action.EDIT, now)

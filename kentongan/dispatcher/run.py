@@ -1,0 +1,191 @@
+"""One instance's part of one alert: claim, intend, request, settle, until nothing of it is left to be done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+from kentongan.clock import Milliseconds
+from kentongan.delivery import Action, Phase
+from kentongan.dispatcher import earlier
+from kentongan.dispatcher.pace import Pace
+from kentongan.dispatcher.part import Part
+from kentongan.dispatcher.requests import Ready, Requests
+from kentongan.dispatcher.uploads import Uploads
+from kentongan.ledger import Write, claims, outcomes, senders, work
+from kentongan.ledger.claims import Claimed, Intent
+from kentongan.policy import Decision, before_repeat, covered
+from kentongan.seam import Address
+
+_LOOK_EVERY = 0.25
+
+
+class Run:
+    """The run of one (alert, instance) in this process. `run` returns when nothing is left, or when `halt` is set.
+
+    Set `woken` to let it look at the ledger at once.
+    """
+
+    def __init__(self, part: Part, pace: Pace) -> None:
+        self.woken = asyncio.Event()
+        self.halt = asyncio.Event()
+        self._part = part
+        self._sender = part.sender
+        self._channel = part.channel
+        self._pace = pace
+        self._uploads = Uploads(part)
+        self._requests = Requests(part, pace=pace, uploads=self._uploads, woken=self.woken, halt=self.halt)
+
+    async def run(self, expanded: Callable[[], bool]) -> None:
+        """Sends what is due and waits for what will be, until nothing is left and the plan is `expanded`."""
+        alert_id, instance = self._part.alert_id, self._channel.name
+        self._requests.start()
+        try:
+            while not self.halt.is_set():
+                self.woken.clear()
+                whole = expanded()
+                claimed = await self._claim()
+                if claimed:
+                    await self._feed(claimed)
+                    continue
+                left = self._sender.ledger.read(lambda read: work.outlook(read, alert_id, instance))
+                if not left.open and whole:
+                    break
+                await self._sleep(left.next_due)
+        finally:
+            await self._requests.drain()
+
+    async def _claim(self) -> list[Claimed]:
+        limits = self._channel.limits
+        most = max(1, min(int(limits.rate * senders.LEASE / 1000 / 2), 50 * limits.concurrency))
+        return await self._sender.ledger.write_soon(
+            lambda write: claims.claim(
+                write,
+                sender=self._sender.name,
+                alert_id=self._part.alert_id,
+                instance=self._channel.name,
+                most=most,
+            )
+        )
+
+    async def _sleep(self, next_due: Milliseconds | None) -> None:
+        wait = _LOOK_EVERY
+        # What is due already and was not claimed is held, or too late: only a wake or time will change that.
+        if next_due is not None and (ahead := next_due - self._sender.clock.wall()) > 0:
+            wait = min(wait, ahead / 1000)
+        try:
+            async with asyncio.timeout(max(wait, 0.01)):
+                await self.woken.wait()
+        except TimeoutError:
+            pass
+
+    async def _pause(self, seconds: float) -> bool:
+        """Waits, but no longer than until `halt`; True where that is set."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.halt.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    # --- Feeding: from claims to intents, never more than one batch ahead ---
+
+    async def _feed(self, claimed: list[Claimed]) -> None:
+        left = {item.id: item for item in claimed}
+        try:
+            await self._look_up(claimed, left)
+            await self._hand_out([c for c in claimed if c.action in (Action.SEND, Action.ADVANCE)], left)
+        finally:
+            # Whatever ended this: no row stays reserved by a sender that will not come back to it.
+            if left:
+                await self._release(list(left.values()))
+
+    async def _look_up(self, claimed: Sequence[Claimed], left: dict[int, Claimed]) -> None:
+        for item in claimed:
+            if item.action not in (Action.FIND, Action.EDIT):
+                continue
+            if self.halt.is_set() or not await self._pace.take(1, self.halt):
+                return
+            act = earlier.find if item.action is Action.FIND else earlier.mark
+            await act(self._part, item)
+            del left[item.id]
+
+    async def _hand_out(self, sends: Sequence[Claimed], left: dict[int, Claimed]) -> None:
+        for first in {c.language: c for c in sends}.values():
+            while (wait := await self._uploads.step(first)) is not None:
+                if await self._pause(wait):
+                    return
+        addresses = await self._part.addresses([c.address_id for c in sends if c.address_id is not None])
+        batch = self._channel.traits.batch
+        position = 0
+        while position < len(sends) and not self.halt.is_set():
+            granted = await self._pace.take(self._requests.room, self.halt)
+            if not granted:
+                return
+            chunk = sends[position : position + granted * batch]
+            position += len(chunk)
+            before = len(left)
+            chunk = await self._reconsider(chunk, left)
+            async for group in self._intend(chunk, addresses):
+                for item in group:
+                    del left[item.claimed.id]
+                for start in range(0, len(group), batch):
+                    await self._requests.put(group[start : start + batch])
+            if len(left) == before:
+                # Stopped, held or too late: the next claim will tell.
+                return
+
+    async def _reconsider(self, sends: Sequence[Claimed], left: dict[int, Claimed]) -> list[Claimed]:
+        """Leaves out the repeats that may no longer go, and plans what is to be done instead; returns the others."""
+        now = self._sender.clock.wall()
+        others: list[tuple[Claimed, Decision]] = []
+        for item in sends:
+            first_at = item.first_intent_at or now
+            intent = Intent(item.id, item.attempt, item.last_intent_at or first_at, first_at)
+            decision = before_repeat(self._part.situation(item, intent, None), self._sender.policy)
+            if decision is not None:
+                others.append((item, decision))
+        if not others:
+            return list(sends)
+
+        def replan(write: Write) -> None:
+            for item, decision in others:
+                outcomes.reconsider(write, sender=self._sender.name, claimed=item, decision=decision)
+
+        await self._sender.ledger.write_soon(replan)
+        for item, _ in others:
+            del left[item.id]
+        return [item for item in sends if item.id in left]
+
+    async def _release(self, unsent: Sequence[Claimed]) -> None:
+        ids = [c.id for c in unsent]
+        await self._sender.ledger.write_soon(
+            lambda write: claims.release(write, sender=self._sender.name, deliveries=ids), must=True
+        )
+
+    async def _intend(self, chunk: Sequence[Claimed], addresses: Mapping[int, Address]) -> AsyncIterator[list[Ready]]:
+        """Commits the intents of a chunk, grouped by language and step; yields what came back."""
+        groups: dict[tuple[str, Action, bool], list[Claimed]] = {}
+        for item in chunk:
+            irreversible = item.action is Action.SEND or (item.handle or {}).get("irreversible_next") != "no"
+            groups.setdefault((item.language, item.action, irreversible), []).append(item)
+        for (_, _, irreversible), items in groups.items():
+            phase = Phase.IRREVERSIBLE if irreversible else Phase.REVERSIBLE
+            now = self._sender.clock.wall() + round(self._channel.limits.deadline * 1000)
+            safe = [
+                c.id
+                for c in items
+                if c.first_intent_at is not None and covered(self._channel.traits, c.first_intent_at, now)
+            ]
+            ids = [c.id for c in items]
+            intents = await self._sender.ledger.write_soon(
+                lambda write, ids=ids, phase=phase, safe=safe: claims.intend(  # type: ignore[misc]
+                    write, sender=self._sender.name, deliveries=ids, phase=phase, covered=safe
+                )
+            )
+            by_id = {intent.delivery: intent for intent in intents}
+            yield [
+                Ready(c, by_id[c.id], addresses.get(c.address_id) if c.address_id is not None else None)
+                for c in items
+                if c.id in by_id
+            ]
