@@ -48,6 +48,7 @@ COMMANDS = {
     "page": Lazy("console.commands.paging:page", "Pages to officers: list, try, take note."),
     "reviews": Lazy("console.commands.reviews:reviews", "Show the reviews of broken glass that are due."),
     "review": Lazy("console.commands.reviews:review", "Review an alert that another officer sent alone."),
+    "init": Lazy("console.commands.init:init", "Write a first config, from a few questions; contacts nobody."),
     "remote": Lazy("console.commands.remote:remote", "On an officer's own machine: which service to ask."),
     "sandbox": Lazy("console.commands.processes:sandbox", "Serve stand-ins for providers on this machine."),
     "serve": Lazy("console.commands.processes:serve", "Run the resident service."),

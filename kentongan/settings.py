@@ -214,9 +214,14 @@ def find_config(explicit: Path | None, environment: Mapping[str, str] = os.envir
         if not named.is_dir():
             raise BadConfig(f"config folder {named} is not there; name an existing folder with --config")
         return named
-    home = Path(environment.get("XDG_CONFIG_HOME") or Path(environment.get("HOME", "/")) / ".config")
-    default = home / "kentongan"
+    default = usual_folder(environment)
     return default if (default / "agency.yaml").is_file() else None
+
+
+def usual_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where a config is looked for that nobody names."""
+    home = Path(environment.get("XDG_CONFIG_HOME") or Path(environment.get("HOME", "/")) / ".config")
+    return home / "kentongan"
 
 
 def load(folder: Path, kinds: Mapping[str, type[InstanceSettings]]) -> Settings:

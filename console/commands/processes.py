@@ -70,10 +70,11 @@ def sandbox(port: int, receipts: str) -> int:
     from console.demo.stand_ins import prepare
     from sandbox.__main__ import serve as run
     from sandbox.server import CannotListen
+    from sandbox.stand_in import BadSetting
 
     try:
         asyncio.run(run(port, lambda stand_ins: prepare(stand_ins, receipts)))
-    except CannotListen as error:
+    except (BadSetting, CannotListen) as error:
         raise BadConfig(str(error)) from None
     return exits.WELL
 
