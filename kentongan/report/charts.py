@@ -10,7 +10,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
+from html import escape as escaped
 
 from kentongan.clock import Milliseconds
 from kentongan.report import telling
@@ -47,13 +47,13 @@ LEGEND: Sequence[tuple[str, str, str]] = (
 )
 
 
-def legend() -> list[tuple[str, str]]:
-    """A sample of every pattern, as SVG, with what it means."""
+def legend(ident: str) -> list[tuple[str, str]]:
+    """A sample of every pattern, as SVG, with what it means; `ident` is unique on its page."""
     samples = []
     for name, pattern, meaning in LEGEND:
-        ident = f"l{name}"
-        body = _pattern(ident, name, pattern)
-        body += f'<rect class="bar {name}" x="1" y="1" width="26" height="12" fill="url(#{ident})"/>'
+        own = f"{_prefix(ident)}{name}"
+        body = _pattern(own, name, pattern)
+        body += f'<rect class="bar {name}" x="1" y="1" width="26" height="12" fill="url(#{own})"/>'
         samples.append((f'<svg class="chart sample" width="28" height="14" aria-hidden="true">{body}</svg>', meaning))
     return samples
 
@@ -67,7 +67,7 @@ def bar(channel: str, words: Mapping[str, int], *, ident: str) -> str:
         if words.get(word):
             parts[FATES[word][0]] = parts.get(FATES[word][0], 0) + words[word]
     kinds = {name: pattern for name, pattern, _ in LEGEND} | {"open": "empty"}
-    prefix = "b" + hashlib.sha256(ident.encode()).hexdigest()[:8]
+    prefix = _prefix(ident)
     body, start = "", 0.0
     for name, count in parts.items():
         # What is rare must still be seen.
@@ -80,6 +80,14 @@ def bar(channel: str, words: Mapping[str, int], *, ident: str) -> str:
     if not parts:
         body = f'<text x="0" y="{_BAR - 8}">nobody to write to</text>'
     return _svg(body, _BAR, told)
+
+
+def _escape(text: str) -> str:
+    return escaped(telling.printable(text))
+
+
+def _prefix(ident: str) -> str:
+    return "b" + hashlib.sha256(ident.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
 def _segment(ident: str, name: str, start: float, width: float) -> str:
@@ -139,7 +147,7 @@ def after_press(code: str, spans: Sequence[Span], marks: Sequence[tuple[Millisec
         lines = lines + 1 if near else 0
         y = height - _BELOW + 14 + 14 * (lines % 3)
         body += f'<line class="mark" x1="{x:.2f}%" x2="{x:.2f}%" y1="{_TOP - 8}" y2="{y - 12}"/>'
-        body += f'<text class="number" x="{x:.2f}%" y="{y}">{escape(name)}</text>'
+        body += f'<text class="number" x="{x:.2f}%" y="{y}">{_escape(name)}</text>'
     for number, span in enumerate(spans):
         body += _row(span, _TOP + _ROW * number, scale)
     told = "; ".join(_told(span) for span in spans) or "nothing was sent"
@@ -151,8 +159,8 @@ def _row(span: Span, top: int, scale: _Scale) -> str:
     told = first or ("no acceptance" if span.begun is not None else "not begun")
     y = top + 30
     body = (
-        f'<text x="0" y="{top + 14}"><tspan class="name">{escape(span.channel)}</tspan>'
-        f'<tspan dx="8">{escape(told)}</tspan></text>'
+        f'<text x="0" y="{top + 14}"><tspan class="name">{_escape(span.channel)}</tspan>'
+        f'<tspan dx="8">{_escape(told)}</tspan></text>'
     )
     ends = [at for at in (span.begun, span.first, span.last) if at is not None]
     if not ends:
@@ -212,8 +220,8 @@ def thread(lives: Sequence[Life], *, told: str) -> str:
         left = min(0.5 + 99.0 * (life.begun - start) / wide, 99.0)
         width = min(max(99.0 * (life.over - life.begun) / wide, 0.8), 99.8 - left)
         body += (
-            f'<text x="0" y="{top + 14}"><tspan class="name">{escape(life.name)}</tspan>'
-            f'<tspan dx="8">{escape(life.told)}</tspan></text>'
+            f'<text x="0" y="{top + 14}"><tspan class="name">{_escape(life.name)}</tspan>'
+            f'<tspan dx="8">{_escape(life.told)}</tspan></text>'
             f'<rect class="life" x="{left:.2f}%" y="{top + 22}" width="{width:.2f}%" height="14"/>'
         )
     return _svg(body, height, told)
@@ -222,5 +230,5 @@ def thread(lives: Sequence[Life], *, told: str) -> str:
 def _svg(body: str, height: int, told: str) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" width="100%" height="{height}" role="img"'
-        f' aria-label="{escape(told)}"><title>{escape(told)}</title>{body}</svg>'
+        f' aria-label="{_escape(told)}"><title>{_escape(told)}</title>{body}</svg>'
     )

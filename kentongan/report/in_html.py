@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -26,7 +25,6 @@ def html(report: Report, *, timezone: str, agency: str = "") -> str:
         "agency": agency,
         "telling": telling,
         "zone": zone,
-        "legend": [(Markup(sample), meaning) for sample, meaning in charts.legend()],  # noqa: S704  # made by us
         "thread_picture": _thread(report, zone),
         "parts": _parts(report, zone),
         "summary": list(_summary(report, zone)),
@@ -49,15 +47,12 @@ def _environment() -> Environment:
 
 
 def _printable(value: Any) -> Any:
-    """What HTML has no place for is left out; private-use signs are slots, of which none is left in what was sent."""
-    if isinstance(value, Markup) or not isinstance(value, str):
-        return value
-    return "".join(c for c in value if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs", "Co", "Cn"))
+    return telling.printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _coded(text: str) -> Markup:
     """A sentence of ours whose commands stand between backticks."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(_printable(text)))))  # noqa: S704  # escaped
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(telling.printable(text)))))  # noqa: S704  # escaped
 
 
 def _drawn(picture: str) -> Markup:
@@ -88,6 +83,7 @@ def _names(part: Part, zone: ZoneInfo) -> dict[str, Any]:
         "sketch": _drawn(part.sketch) if part.sketch else "",
         "after_press": _drawn(charts.after_press(part.code, part.spans, numbered)) if part.spans else "",
         "marked": marked,
+        "legend": [(_drawn(sample), meaning) for sample, meaning in charts.legend(f"{part.code} legend")],
         "bars": {
             each.name: _drawn(charts.bar(each.name, each.words, ident=f"{part.standing.alert.id}:{each.name}"))
             for each in part.standing.channels

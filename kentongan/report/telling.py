@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
@@ -11,6 +12,11 @@ from kentongan.delivery import told
 SANDBOX = "SANDBOX - NOBODY WAS WARNED"
 DRILL = "DRILL - marked as an exercise, on drill channels only"
 BREAK_GLASS = "BREAK-GLASS - one officer sent this alone"
+
+
+def printable(text: str) -> str:
+    """What HTML has a place for; private-use signs are slots, of which none is left in what was sent."""
+    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs", "Co", "Cn"))
 
 
 def moment(at: Milliseconds, zone: ZoneInfo) -> str:
