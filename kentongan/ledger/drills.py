@@ -88,7 +88,7 @@ def add_schedule(write: Write, schedule: Schedule, signed: Signed) -> None:
     row = {
         "id": schedule.id,
         "scenario": schedule.scenario,
-        "digest": schedule.digest,
+        "scenario_digest": schedule.digest,
         "every": schedule.every,
         "zone": schedule.zone,
         "correct": int(schedule.correct),
@@ -139,7 +139,7 @@ def _schedule(row: RowMapping) -> StoredSchedule:
         schedule=Schedule(
             id=row["id"],
             scenario=row["scenario"],
-            digest=row["digest"],
+            digest=row["scenario_digest"],
             every=row["every"],
             zone=row["zone"],
             correct=bool(row["correct"]),

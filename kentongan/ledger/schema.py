@@ -381,7 +381,7 @@ drill_schedule = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("scenario", Text, nullable=False),
-    Column("digest", Text, nullable=False),  # of what the scenario renders to: officers sign it
+    Column("scenario_digest", Text, nullable=False),  # of what it renders to: officers sign it
     Column("every", Text, nullable=False),
     Column("zone", Text, nullable=False),
     Column("correct", Integer, nullable=False),

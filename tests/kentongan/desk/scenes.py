@@ -133,14 +133,16 @@ def write_config(
     audiences: Mapping[str, Any] = AUDIENCES,
     policy: Mapping[str, Any] | None = None,
     agency: Mapping[str, Any] | None = None,
+    drills: Mapping[str, Any] | None = None,
 ) -> Settings:
-    """Writes the four files and reads them as the program does."""
+    """Writes the files and reads them as the program does."""
     folder.mkdir(exist_ok=True)
     for name, content in (
         ("agency", {**AGENCY, **(agency or {})}),
         ("channels", {"channels": dict(instances)}),
         ("audiences", {"audiences": dict(audiences)}),
         ("policy", dict(policy or {})),
+        ("drills", dict(drills or {})),
     ):
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(content), "utf-8")
     return configuration.load(folder, channels.settings_models())
@@ -241,6 +243,7 @@ def scene(folder: Path, **config: Any) -> Scene:
     folder.mkdir(exist_ok=True)
     shutil.copy(template() / "ledger.db", folder / "ledger.db")
     clock = StandingClock()
+    keys = StateKeys.open(template())
     ledger = open_at(folder / "ledger.db", clock=clock)
     desk = Desk(
         ledger=ledger,
@@ -249,13 +252,16 @@ def scene(folder: Path, **config: Any) -> Scene:
         kinds=Kinds(traits=channels.traits, limits=channels.limits),
         clock=clock,
         clock_offset=0.0,
+        witness=keys.witness,
+        head_key=keys.head_public_key,
     )
     return Scene(folder, ledger, clock, desk)
 
 
 def vouched(desk: Scene, alert_id: str) -> str | None:
     """Why a sender would not send this dispatch."""
-    return desk.ledger.read(lambda read: approvals.vouch(read, alert_id, policy=desk.desk.settings.policy))
+    policy, head_key = desk.desk.settings.policy, desk.desk.head_key
+    return desk.ledger.read(lambda read: approvals.vouch(read, alert_id, policy=policy, head_key=head_key))
 
 
 def send_all(desk: Scene, alert_id: str, decide: Any = lambda _: Decision(Evidence.ACCEPTED, Reason.ACCEPTED)) -> None:

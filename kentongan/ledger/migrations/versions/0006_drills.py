@@ -15,7 +15,7 @@ def upgrade() -> None:
         "drill_schedule",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("scenario", sa.Text(), nullable=False),
-        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("scenario_digest", sa.Text(), nullable=False),
         sa.Column("every", sa.Text(), nullable=False),
         sa.Column("zone", sa.Text(), nullable=False),
         sa.Column("correct", sa.Integer(), nullable=False),
