@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from console.service import officers_api, receipts_endpoint, remote_api
+from console.service.drills import Drills
 from console.service.heads import Heads
 from console.service.listening import Listening
 from console.service.log import log_to
@@ -91,6 +92,7 @@ class Service:
             orchestrate=self._orchestration.show if self._orchestration is not None else None,
             done=lambda alert_id: self._heads_wanted.set(),
         )
+        self._drills = Drills(house, self.dispatcher.nudge)
         self._listening: list[Listening] = []
         self._signing: asyncio.Task[None] | None = None
 
@@ -146,6 +148,7 @@ class Service:
         for each in self._listening:
             await each.start()
         await self._paging.start()
+        await self._drills.start()
         await self._probing.start()
         self._signing = asyncio.create_task(self._sign_for_ever())
         if self._orchestration is not None and self._server is not None:
@@ -163,6 +166,7 @@ class Service:
     async def stop(self) -> None:
         """Takes nothing more, lets every request in flight end and be recorded, and ends what it started."""
         self.taking = False
+        await self._drills.stop()
         (self.house.state.run / SOCKET_NAME).unlink(missing_ok=True)
         try:
             async with asyncio.timeout(_DRAIN):
