@@ -1,0 +1,101 @@
+"""A dispatch that a sender of this process owns: its runs, and the planning of whom they write to."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kentongan.clock import Milliseconds
+from kentongan.dispatcher.run import Run
+from kentongan.errors import KentonganError
+from kentongan.ledger import Ledger, Read, alerts, planning, work
+from kentongan.plan import Plan
+from kentongan.seam import Rendered
+
+_log = logging.getLogger(__name__)
+
+_CHUNK = 1000
+_AGAIN = 0.25
+"""Seconds until the ledger is asked again that did not answer."""
+
+
+@dataclass(slots=True)
+class OwnedDispatch:
+    """An alert on its way; `messages` by instance and language. `expanded` once all its deliveries are planned."""
+
+    alert_id: str
+    at: Milliseconds
+    epoch: int
+    plan: Plan
+    messages: Mapping[str, Mapping[str, Rendered]]
+    expanded: bool
+    runs: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    live: dict[str, Run] = field(default_factory=dict)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @classmethod
+    def load(cls, read: Read, alert_id: str) -> OwnedDispatch:
+        """Reads a dispatch that this sender has taken."""
+        stored = alerts.get(read, alert_id)
+        found = alerts.get_dispatch(read, alert_id)
+        assert found is not None
+        messages: dict[str, dict[str, Rendered]] = {}
+        for message in alerts.renderings(read, alert_id):
+            messages.setdefault(message.instance, {})[message.language] = message
+        return cls(
+            alert_id=alert_id,
+            at=found.at,
+            epoch=stored.epoch,
+            plan=found.plan,
+            messages=messages,
+            expanded=found.expanded or stored.state != "dispatched",
+        )
+
+    @property
+    def running(self) -> list[asyncio.Task[None]]:
+        """The runs that have not ended."""
+        return [task for task in self.runs.values() if not task.done()]
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing of it goes on in this process."""
+        return all(task.done() for task in (*self.runs.values(), *self._tasks))
+
+    def spawn(self, act: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Does something for this dispatch beside its runs, until `leave`."""
+        task = asyncio.create_task(act)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def wake(self) -> None:
+        """Lets its runs look at the ledger at once."""
+        for run in self.live.values():
+            run.woken.set()
+
+    def leave(self) -> None:
+        """Begins nothing more of it; its requests in flight end by themselves."""
+        for run in self.live.values():
+            run.halt.set()
+        for task in self._tasks:
+            task.cancel()
+
+    async def expand(self, ledger: Ledger) -> None:
+        """Plans the deliveries to people in chunks, while the first of them are already being sent."""
+        while not self.expanded:
+            try:
+                more = await ledger.write_soon(
+                    lambda write: (
+                        work.epochs(write, [self.alert_id])[self.alert_id][0] == "dispatched"
+                        and planning.expand(write, self.alert_id, self.plan, _CHUNK)
+                    )
+                )
+            except KentonganError:
+                _log.warning("expansion waits for the ledger", extra={"alert": self.alert_id})
+                await asyncio.sleep(_AGAIN)
+                continue
+            self.expanded = not more
+            self.wake()

@@ -1,0 +1,90 @@
+"""What a sender mends in the ledger in every round of its sweep, so that none of it waits for anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row
+
+from kentongan.clock import Milliseconds
+from kentongan.delivery import Evidence
+from kentongan.ledger import Ledger, Read, alerts, outcomes, receipts, steps, views
+from kentongan.plan import PUBLIC
+from kentongan.policy import Decision, Reason, Situation, after_doubt
+from kentongan.seam import Channel
+from kentongan.settings import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """Brings the ledger up to date in small transactions; `wake` is told of the alert whose deliveries changed.
+
+    `wake` is told None where it may be any. `chance` gives numbers from 0 to 1.
+    """
+
+    ledger: Ledger
+    channels: Mapping[str, Channel]
+    policy: Policy
+    chance: Callable[[], float]
+    wake: Callable[[str | None], None]
+
+    async def recover(self, gone: Sequence[str]) -> None:
+        """Takes back what senders held that are `gone`."""
+        while await self.ledger.write_soon(
+            lambda write: outcomes.recover(write, gone=gone, after_doubt=lambda row: self._after_doubt(write, row))
+        ):
+            pass
+
+    async def cancel_stopped(self, alert_id: str) -> None:
+        """Marks what a stop has kept from going."""
+        while await self.ledger.write_soon(lambda write: outcomes.cancel_stopped(write, alert_id)):
+            self.wake(alert_id)
+
+    async def follow_clock(self, alert_id: str, dispatched_at: Milliseconds) -> None:
+        """Sends on although the wall clock was set back, by which all that is planned would lie hours ahead."""
+        while await self.ledger.write_soon(
+            lambda write: outcomes.clock_set_back(write, alert_id=alert_id, dispatched_at=dispatched_at)
+        ):
+            self.wake(alert_id)
+        await self.ledger.write_soon(
+            lambda write: steps.clock_set_back(write, alert_id=alert_id, dispatched_at=dispatched_at)
+        )
+
+    async def close_overdue(self, alert_id: str, instance: str) -> None:
+        """Closes what would come too late."""
+        while await self.ledger.write_soon(lambda write: outcomes.close_overdue(write, alert_id, instance)):
+            self.wake(alert_id)
+
+    async def tidy(self) -> None:
+        """Matches receipts that came early, ends what has expired, and takes the steps that are due."""
+        if self.ledger.read(views.has_kept_receipts):
+            await self.ledger.write_soon(receipts.match_kept)
+        if self.ledger.read(views.has_expired):
+            await self.ledger.write_soon(alerts.end_expired)
+        # Whose next channel or group it is; the owner of the dispatch finds what is planned here.
+        while self.ledger.read(steps.is_due) and await self.ledger.write_soon(steps.advance):
+            self.wake(None)
+
+    def _after_doubt(self, read: Read, row: Row[Any]) -> Decision:
+        """Decides for a row whose sender ended in mid-request."""
+        found = alerts.get_dispatch(read, row.alert_id)
+        channel = self.channels.get(row.instance)
+        if found is None or channel is None:
+            return Decision(Evidence.IN_DOUBT, Reason.OFFICER, "its channel is not in the config of this process")
+        attempts = views.attempts(read, row.id)
+        situation = Situation(
+            traits=channel.traits,
+            public=row.family == PUBLIC,
+            life_at_stake=found.plan.life_at_stake,
+            tries=row.attempt,
+            doubts=1 + sum(attempt.evidence == Evidence.IN_DOUBT for attempt in attempts),
+            intent_at=attempts[-1].intent_at if attempts else read.now,
+            first_intent_at=row.first_intent_at or read.now,
+            deadline=channel.limits.deadline,
+            deliver_by=row.deliver_by,
+            now=read.now,
+            chance=self.chance(),
+        )
+        return after_doubt(Reason.SENDER_GONE, situation, self.policy)
