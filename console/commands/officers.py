@@ -78,8 +78,9 @@ officer = LazyGroup(
 def add(name: str, second: str | None, secret_file: str | None, second_secret_file: str | None) -> None:
     """Make a new officer, who types their own secret.
 
-    The first officer of a ledger needs nobody. A later one needs the officer logged in and one more (--second), whose
-    secrets are asked for, or read from files or the variables KENTONGAN_SECRET and KENTONGAN_SECOND_SECRET.
+    The first officer of a ledger needs nobody, and is logged in at once. A later one needs the officer logged in and
+    one more (--second), whose secrets are asked for, or read from files or the variables KENTONGAN_SECRET and
+    KENTONGAN_SECOND_SECRET.
     """
     from console.office import Need, opened
     from kentongan.desk import membership
@@ -94,11 +95,21 @@ def add(name: str, second: str | None, secret_file: str | None, second_secret_fi
             their = read_secret(f"Secret of {second}", second_secret_file, "KENTONGAN_SECOND_SECRET")
             vouching.append(membership.unsealed(desk, second.strip().lower(), their))
         secret = read_secret(f"New secret of {newcomer}", secret_file, "KENTONGAN_SECRET", twice=True)
+        first = not desk.officers()
         made = membership.add(desk, newcomer, secret, vouching)
+        # Who is alone has just typed their secret twice; a third time would prove nothing.
+        here = membership.log_in(desk, made.name, secret, office.login_file) if first else None
         if output.wants_json():
-            output.document({"officer": made.name, "active_from": made.active_from.isoformat()})
+            until = here.until.isoformat() if here is not None else None
+            output.document(
+                {"officer": made.name, "active_from": made.active_from.isoformat(), "logged_in_until": until}
+            )
+            return
+        output.say(f"{made.name} is an officer from {words.moment(made.active_from, office.zone)}.")
+        if here is not None:
+            output.say(f"{made.name} is logged in until {words.moment(here.until, office.zone)}.")
+            output.say("Next: kentongan officer add NAME, for a second officer")
         else:
-            output.say(f"{made.name} is an officer from {words.moment(made.active_from, office.zone)}.")
             output.say(f"Next: kentongan login {made.name}")
 
 
