@@ -117,9 +117,7 @@ def _region(read: Read, text: str) -> str:
         raise BadInput(f"--region {text!r} is no region that is loaded, and {error}") from None
 
 
-def write(
-    office: Office, wanted: Filter, *, form: str, follow: bool, pause: Callable[[float], None] | None = None
-) -> None:
+def write(office: Office, wanted: Filter, *, form: str, follow: bool) -> None:
     """Writes the events as they are read; with `follow` also those that come, until it is interrupted."""
     writer = _WRITERS[form](office)
     read = office.house.ledger.read

@@ -30,7 +30,7 @@ log = LazyGroup(
 @click.option("--channel", metavar="NAME", default="", help="Only what is about this channel.")
 @click.option(
     "--in-state",
-    "state",
+    "standing",
     metavar="STATE",
     default="",
     help="Only deliveries that are now in this state, such as in_doubt, and alerts that are, such as stopped.",
@@ -42,7 +42,7 @@ log = LazyGroup(
 @click.option("--until", metavar="TIME", help="Only what came before that, given alike.")
 @click.option("--format", "form", type=click.Choice(["text", "csv", "json"]), help="text, unless --json is given.")
 @click.option("--follow", is_flag=True, help="Go on showing what happens, until Ctrl-C.")
-def show(code: str | None, thread: str | None, form: str | None, follow: bool, **asked: Any) -> None:
+def show(code: str | None, thread: str | None, form: str | None, follow: bool, standing: str, **asked: Any) -> None:
     """Show what happened, in words, oldest first.
 
     CODE is one alert; --alert takes its whole thread. It names no person and holds no address.
@@ -56,7 +56,7 @@ def show(code: str | None, thread: str | None, form: str | None, follow: bool, *
     if follow and asked["until"]:
         raise BadInput("--follow goes on and --until ends; give one of them")
     with opened(Need.NOTHING) as office:
-        wanted = record.filter_of(office, code=code, thread=thread, **asked)
+        wanted = record.filter_of(office, code=code, thread=thread, state=standing, **asked)
         record.write(office, wanted, form=form, follow=follow)
 
 

@@ -127,7 +127,7 @@ def _messages(messages: Sequence[Message]) -> Iterator[str]:
         fence = "`" * max(3, max((len(run) for run in re.findall("`+", each.text)), default=0) + 1)
         yield f"{fence}text\n{each.text}\n{fence}\n"
         for image in each.images:
-            yield f"- picture {_plain(image.name)}: {_plain(image.description)} (SHA-256 {image.digest})\n"
+            yield f"- picture {_plain(image.name)}: {_plain(image.description)} (SHA-256 {_plain(image.digest)})\n"
 
 
 def _channels(standing: Overview) -> Iterator[str]:
