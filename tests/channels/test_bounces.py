@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -112,6 +113,27 @@ def test_a_key_that_no_address_can_hold_makes_a_plain_one() -> None:
 )
 def test_hostile_mail_is_none_or_read_and_never_a_fault(content: bytes) -> None:
     assert OURS.read(content) in (None, Receipt(Confirmed.UNREACHABLE, KEY, reason="5.1.1"))
+
+
+@pytest.mark.parametrize("head", ["To: somebody@people.example", f"To: {OURS.sender(KEY)}"], ids=["stranger", "ours"])
+@pytest.mark.parametrize(
+    "told",
+    [
+        "".join(f'Content-Type: multipart/mixed; boundary="b{n}"\n\n--b{n}\n' for n in range(300)) + "\n" * 900_000,
+        'Content-Type: multipart/report; a="' + ";" * 900_000,
+        "Content-Type: multipart/report" + "; a*0=b" * 140_000,
+        "Content-Type: multipart/report; boundary=b\n\n--b\nContent-Type: message/delivery-status\n\n"
+        + "Action: failed\n\n" * 60_000,
+        "X: a\n" + " b\n" * 300_000,
+        "To: " + OURS.sender(KEY)[:-9] * 15_000,
+    ],
+    ids=["parts in parts", "quoted", "parameters", "groups", "folded", "addresses"],
+)
+def test_no_mail_holds_up_the_service_that_reads_it(head: str, told: str) -> None:
+    content = f"{head}\n{told}".encode()[:MOST_BYTES]
+    begun = time.process_time()
+    OURS.read(content)
+    assert time.process_time() - begun < 5  # what takes long takes minutes; sending waits meanwhile
 
 
 @given(st.binary(max_size=300), st.integers(0, 600), st.integers(0, 40))
