@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from kentongan.errors import LedgerUnavailable
 from kentongan.ledger import Ledger, receipts
-from kentongan.ledger.ledger import Write
+from kentongan.ledger.transaction import Write
 from kentongan.seam import Channel, Forged, Inbound, Received
 
 _log = logging.getLogger(__name__)

@@ -22,8 +22,9 @@ from kentongan.alert import Draft, Kind
 from kentongan.clock import Milliseconds, to_milliseconds
 from kentongan.errors import BadInput, DamagedRecord, Refused
 from kentongan.ledger import drills, pictures, schema, steps, threads, yielding
-from kentongan.ledger.ledger import Read, Write, canonical, digest
+from kentongan.ledger.chaining import canonical, digest
 from kentongan.ledger.planning import plan_public
+from kentongan.ledger.transaction import Read, Write
 from kentongan.plan import Plan
 from kentongan.seam import Document, Media, Mode, Rendered, Template
 

@@ -20,8 +20,8 @@ from kentongan.delivery import REACHED
 from kentongan.errors import BadInput
 from kentongan.keys import StateKeys
 from kentongan.ledger import opt_outs, receipts, schema
-from kentongan.ledger.ledger import Read, Write
 from kentongan.ledger.opt_outs import Named
+from kentongan.ledger.transaction import Read, Write
 from kentongan.people import NUMBERED, normalise
 from kentongan.seam import Address, Confirmed, Inbound, Receipt
 

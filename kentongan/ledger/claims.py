@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from kentongan.clock import Milliseconds
 from kentongan.delivery import Action, Phase, Stage
-from kentongan.ledger.ledger import Write
+from kentongan.ledger.transaction import Write
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import insert, select, update
 
 from kentongan.ledger import schema
-from kentongan.ledger.ledger import Read, Write, canonical, digest
+from kentongan.ledger.chaining import canonical, digest
+from kentongan.ledger.transaction import Read, Write
 from kentongan.officers import Signed
 from kentongan.one_time_codes import MOST_WRONG, Sheet, digests_of
 from kentongan.stored import from_json, to_json

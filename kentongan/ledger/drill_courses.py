@@ -9,7 +9,7 @@ from kentongan.clock import Milliseconds
 from kentongan.drills import Course, Measured
 from kentongan.ledger import alerts, steps, threads, views
 from kentongan.ledger.drills import StoredDrill
-from kentongan.ledger.ledger import Read
+from kentongan.ledger.transaction import Read
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ from kentongan.clock import Milliseconds, to_milliseconds
 from kentongan.drill_schedules import Schedule
 from kentongan.drills import Measured, Scenario
 from kentongan.ledger import schema
-from kentongan.ledger.ledger import Read, Write, canonical
+from kentongan.ledger.chaining import canonical
+from kentongan.ledger.transaction import Read, Write
 from kentongan.officers import Signed
 from kentongan.stored import from_json, to_json
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kentongan.clock import Milliseconds
-from kentongan.ledger.ledger import Read
+from kentongan.ledger.transaction import Read
 from kentongan.ledger.views import Event, event
 
 

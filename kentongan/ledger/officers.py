@@ -10,7 +10,8 @@ from sqlalchemy import insert, select, update
 
 from kentongan.clock import to_datetime, to_milliseconds
 from kentongan.ledger import schema
-from kentongan.ledger.ledger import Read, Write, canonical, digest
+from kentongan.ledger.chaining import canonical, digest
+from kentongan.ledger.transaction import Read, Write
 from kentongan.membership import Admitted, Revoked
 from kentongan.officers import Officer, Signed
 from kentongan.stored import from_json, to_json

@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kentongan.ledger.ledger import Read, Write
+from kentongan.ledger.transaction import Read, Write
 
 WHOLLY = "*"
 """The family of an opt-out from all that we send."""

@@ -15,9 +15,10 @@ from sqlalchemy import Row
 
 from kentongan.clock import Milliseconds
 from kentongan.delivery import REACHED, Action, Closed, Evidence, Phase, Result, Stage, result_of
+from kentongan.ledger.chaining import canonical
 from kentongan.ledger.claims import Claimed, Intent
-from kentongan.ledger.ledger import Read, Write, canonical
 from kentongan.ledger.planning import follow_late
+from kentongan.ledger.transaction import Read, Write
 from kentongan.policy import TOO_LATE, Decision, Reason
 
 

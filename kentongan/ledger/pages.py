@@ -12,7 +12,7 @@ from sqlalchemy import delete, insert, select, update
 from kentongan.clock import Milliseconds
 from kentongan.keys import StateKeys
 from kentongan.ledger import schema
-from kentongan.ledger.ledger import Read, Write
+from kentongan.ledger.transaction import Read, Write
 from kentongan.paging import Page, Past
 from kentongan.seam import Address
 

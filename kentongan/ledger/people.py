@@ -12,9 +12,9 @@ from sqlalchemy import select
 from kentongan.area.codes import Within
 from kentongan.keys import StateKeys
 from kentongan.ledger import schema
-from kentongan.ledger.ledger import Read, Write
 from kentongan.ledger.planning import audience_condition
 from kentongan.ledger.reach import reach_condition
+from kentongan.ledger.transaction import Read, Write
 from kentongan.people import Row
 from kentongan.reach import Reach
 from kentongan.settings import Audience

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from sqlalchemy import insert, select
 
 from kentongan.ledger import schema
-from kentongan.ledger.ledger import Read, Write
+from kentongan.ledger.transaction import Read, Write
 from kentongan.pictures import digest_of
 
 _log = logging.getLogger(__name__)

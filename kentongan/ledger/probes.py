@@ -8,7 +8,7 @@ from sqlalchemy import delete, func, insert, select, update
 
 from kentongan.clock import Milliseconds, to_datetime, to_milliseconds
 from kentongan.ledger import schema
-from kentongan.ledger.ledger import Read, Write
+from kentongan.ledger.transaction import Read, Write
 from kentongan.readiness import LOST, Probe, Standing, is_due
 from kentongan.seam import Readiness
 

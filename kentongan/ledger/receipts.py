@@ -10,8 +10,8 @@ from sqlalchemy.dialects.sqlite import insert
 
 from kentongan.delivery import Evidence
 from kentongan.ledger import schema
-from kentongan.ledger.ledger import Read, Write
 from kentongan.ledger.outcomes import record_evidence
+from kentongan.ledger.transaction import Read, Write
 from kentongan.seam import Receipt
 
 

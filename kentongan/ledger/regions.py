@@ -11,8 +11,8 @@ from kentongan.area.codes import Within, above, stray_codes
 from kentongan.area.geometry import Box
 from kentongan.area.regions import Region, Regions, Rings, boundary_box
 from kentongan.area.rows import RegionRow
-from kentongan.ledger.ledger import Read, Write
 from kentongan.ledger.planning import audience_condition
+from kentongan.ledger.transaction import Read, Write
 from kentongan.settings import Audience
 
 

@@ -12,7 +12,8 @@ from sqlalchemy import insert, select, update
 from kentongan.clock import Milliseconds
 from kentongan.errors import BadInput, DamagedRecord
 from kentongan.ledger import schema
-from kentongan.ledger.ledger import Read, Write, canonical
+from kentongan.ledger.chaining import canonical
+from kentongan.ledger.transaction import Read, Write
 from kentongan.officers import Signed, read_statement
 from kentongan.stored import from_json, to_json
 

@@ -10,7 +10,7 @@ from sqlalchemy import delete, insert, select
 
 from kentongan.clock import Clock, Milliseconds, Process
 from kentongan.ledger import schema
-from kentongan.ledger.ledger import Read, Write
+from kentongan.ledger.transaction import Read, Write
 
 BEAT: Milliseconds = 2_000
 """How often a sender says that it is there."""

@@ -15,8 +15,8 @@ from sqlalchemy import Row
 
 from kentongan.clock import Milliseconds
 from kentongan.ledger import answers
-from kentongan.ledger.ledger import Read, Write
 from kentongan.ledger.planning import last_id, plan_people
+from kentongan.ledger.transaction import Read, Write
 from kentongan.plan import Plan, PlannedInstance
 from kentongan.routing import Escalation, Fallback
 

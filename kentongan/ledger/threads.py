@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kentongan.delivery import REACHED
-from kentongan.ledger.ledger import Read
+from kentongan.ledger.transaction import Read
 
 REACHED_SQL = ", ".join(f"'{result}'" for result in REACHED)
 

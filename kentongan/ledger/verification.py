@@ -14,8 +14,9 @@ from typing import Any
 
 from kentongan.clock import to_datetime
 from kentongan.keys import StateKeys, verify_head
-from kentongan.ledger.ledger import Read, canonical, event_digest, link_digest
+from kentongan.ledger.chaining import canonical, event_digest, link_digest
 from kentongan.ledger.replay import Difference, check_deliveries, check_rows, plain
+from kentongan.ledger.transaction import Read
 
 
 @dataclass(slots=True)

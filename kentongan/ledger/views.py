@@ -12,7 +12,7 @@ from sqlalchemy import Row
 
 from kentongan.clock import Milliseconds
 from kentongan.delivery import word
-from kentongan.ledger.ledger import Read
+from kentongan.ledger.transaction import Read
 
 
 @dataclass(frozen=True, slots=True)

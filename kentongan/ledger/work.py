@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kentongan.clock import Milliseconds
 from kentongan.ledger import threads
-from kentongan.ledger.ledger import Read
+from kentongan.ledger.transaction import Read
 from kentongan.plan import Plan
 
 

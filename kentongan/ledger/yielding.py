@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kentongan.clock import Milliseconds
 from kentongan.drills import YIELDS_FOR
-from kentongan.ledger.ledger import Read
+from kentongan.ledger.transaction import Read
 
 _UNFINISHED = "EXISTS (SELECT 1 FROM delivery d WHERE d.alert_id = a.id AND d.stage <> 'done')"
 _NOTICE = "EXISTS (SELECT 1 FROM drill r WHERE r.alert_id = a.id AND r.part = 'notice')"

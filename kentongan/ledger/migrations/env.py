@@ -1,4 +1,4 @@
-"""Runs the ledger's migrations on the connection that `kentongan.ledger.ledger` hands over."""
+"""Runs the ledger's migrations on the connection that `kentongan.ledger.opening` hands over."""
 
 from alembic import context
 

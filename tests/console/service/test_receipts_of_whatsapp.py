@@ -17,7 +17,7 @@ import channels
 from console.service import receipts_endpoint
 from kentongan.ledger import receipts as register
 from kentongan.ledger import views
-from kentongan.ledger.ledger import Write
+from kentongan.ledger.transaction import Write
 from kentongan.seam import Accepted, Channel, Inbound, InDoubt
 from tests.kentongan.sending import Place, ScriptedChannel, phone, until
 
@@ -173,7 +173,7 @@ async def test_answers_are_handed_on_with_the_receipts_of_the_same_call(
 ) -> None:
     message = {"from": phone(0)[1:], "id": "wamid.9", "type": "text", "text": {"body": "1"}, "context": {"id": "w"}}
     assert await call(client, {"statuses": [status("read", id="wamid.1")], "messages": [message]}) == 200
-    assert answers.kept == [("sms", Inbound("phone", phone(0), "1", "wamid.9", "w"))]
+    assert answers.kept == [("sms", Inbound("whatsapp", phone(0), "1", "wamid.9", "w"))]
     assert place.ledger.read(register.unmatched) == 1
     assert await call(client, {"messages": [message]}) == 200
     assert len(answers.kept) == 2, "who drops repeats is the ledger, by their id"

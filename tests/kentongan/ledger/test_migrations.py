@@ -10,8 +10,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from kentongan.ledger import ledger as opening
-from kentongan.ledger import schema
+from kentongan.ledger import opening, schema
 from tests.kentongan.ledger.scenes import open_at
 
 

@@ -20,7 +20,7 @@ from kentongan.delivery import Evidence, Phase
 from kentongan.keys import StateKeys
 from kentongan.ledger import Ledger, Read, alerts, claims, code_sheets, outcomes, pictures, receipts, reviews, schema
 from kentongan.ledger import officers as register
-from kentongan.ledger.ledger import canonical, event_digest, link_digest
+from kentongan.ledger.chaining import canonical, event_digest, link_digest
 from kentongan.ledger.outcomes import Settled
 from kentongan.ledger.replay import UNTRACKED
 from kentongan.ledger.verification import Verdict, signed_head, verify

@@ -1,0 +1,180 @@
+"""Opening the ledger's file: its connections, its migrations, and why it cannot be used.
+
+SQLite in WAL mode with `synchronous=FULL`; every writer begins IMMEDIATE, because a transaction that reads first and
+writes later fails at once, whatever the time-out, when another has written between.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import sqlalchemy
+from sqlalchemy import Connection, Engine
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from kentongan.errors import LedgerUnavailable
+from kentongan.ledger.holder import end_stopped_holder
+
+HEAD = "0007"
+"""The newest migration; a test compares it with the folder."""
+
+_PATIENCE = 2.0  # seconds to wait for another process's transaction
+
+# What a statement of ours did wrong, as against a ledger that cannot be used now.
+MISTAKES = (
+    sqlalchemy.exc.DataError,
+    sqlalchemy.exc.IntegrityError,
+    sqlalchemy.exc.InterfaceError,
+    sqlalchemy.exc.NotSupportedError,
+    sqlalchemy.exc.ProgrammingError,
+)
+
+
+def open_engines(path: Path) -> tuple[Engine, Engine]:
+    """Makes or migrates the ledger at `path`; returns what writes to it and what reads from it.
+
+    Raises LedgerUnavailable.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Its journals take over the rights that the file has when they come into being.
+        path.touch(mode=0o600)
+        engine, reader = _engine(path, "BEGIN IMMEDIATE"), _engine(path, "BEGIN")
+        try:
+            _migrate(path, engine, reader)
+        except BaseException:
+            engine.dispose()
+            reader.dispose()
+            raise
+    except (OSError, sqlalchemy.exc.DBAPIError) as error:
+        raise unavailable(path, error) from None
+    return engine, reader
+
+
+def unavailable(path: Path, error: Exception) -> LedgerUnavailable:
+    """What a fault of the database tells an officer."""
+    cause = getattr(error, "orig", None) or error
+    said = str(cause).lower()
+    if "locked" in said or "busy" in said:
+        why = "is locked by another program; end that program (a backup, a database browser) and try again"
+    elif "full" in said or "no space" in said or ("i/o error" in said and _is_full(path)):
+        why = "cannot grow because the disk is full; make room and try again, nothing recorded was lost"
+    elif "readonly" in said or "permission" in said or "unable to open" in said:
+        why = "cannot be written; give this user the right to its file and folder"
+    elif "not a database" in said or "malformed" in said:
+        why = "is damaged or no ledger; restore it from a backup"
+    else:
+        why = f"could not be used ({type(cause).__name__}: {cause})"
+    return LedgerUnavailable(f"ledger {path} {why}")
+
+
+def _set(connection: sqlite3.Connection, pragma: str) -> None:
+    """Sets a pragma; waits itself, for SQLite does not where two open a new file and both turn it to WAL."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _engine(path: Path, begin: str) -> Engine:
+    writing = begin == "BEGIN IMMEDIATE"
+    engine = sqlalchemy.create_engine(
+        f"sqlite:///{path}",
+        connect_args={"timeout": _PATIENCE / 8, "check_same_thread": False, "isolation_level": None},
+        poolclass=StaticPool if writing else QueuePool,
+    )
+
+    @sqlalchemy.event.listens_for(engine, "connect")
+    def _prepare(connection: sqlite3.Connection, _: object) -> None:
+        try:
+            for pragma in (
+                "journal_mode=WAL",
+                "synchronous=FULL",
+                "foreign_keys=ON",
+                "temp_store=MEMORY",
+                *([] if writing else ["query_only=ON"]),
+            ):
+                _set(connection, pragma)
+        except sqlite3.Error:
+            # A connection that this hook refuses is nobody's: the pool does not close it.
+            connection.close()
+            raise
+
+    @sqlalchemy.event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                connection.exec_driver_sql(begin)
+            except sqlalchemy.exc.OperationalError as error:
+                if "locked" not in str(error.orig) or time.monotonic() >= until:
+                    raise
+                end_stopped_holder(path)
+            else:
+                return
+
+    return engine
+
+
+def _migrate(path: Path, engine: Engine, reader: Engine) -> None:
+    # Reading first: a command that only looks must not wait for another's transaction.
+    if _is_current(path, reader):
+        return
+    with _lock(path):
+        if _is_current(path, reader):
+            return
+        # Alembic takes longer to import than the rest of a command to run.
+        import alembic.command
+        import alembic.config
+
+        config = alembic.config.Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        with engine.connect() as connection, connection.begin():
+            config.attributes["connection"] = connection
+            alembic.command.upgrade(config, "head")
+
+
+def _is_current(path: Path, reader: Engine) -> bool:
+    version = _version(reader)
+    if version is not None and version > HEAD:
+        raise LedgerUnavailable(f"ledger {path} was written by a newer Kentongan (version {version}); use that one")
+    return version == HEAD
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Lets one process at a time look at the version and migrate."""
+    with path.with_name(path.name + ".lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _version(reader: Engine) -> str | None:
+    with reader.connect() as connection, connection.begin():
+        found = connection.exec_driver_sql(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"
+        ).first()
+        if found is None:
+            return None
+        row = connection.exec_driver_sql("SELECT version_num FROM alembic_version").first()
+        return str(row[0]) if row else None
+
+
+def _is_full(path: Path) -> bool:
+    """Whether the ledger's disk has no room: SQLite then says no more than that reading or writing failed."""
+    try:
+        return shutil.disk_usage(path.parent).free == 0
+    except OSError:
+        return False

@@ -1,0 +1,104 @@
+"""What a piece of work gets of the ledger: a snapshot to read from, or a transaction that also records events."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult, Executable
+
+from kentongan.clock import Milliseconds
+from kentongan.ledger.chaining import canonical, event_digest, link_digest
+
+
+@dataclass(slots=True)
+class Read:
+    """A snapshot of the ledger to read from."""
+
+    connection: Connection
+    now: Milliseconds
+
+    def execute(self, statement: Executable) -> CursorResult[Any]:
+        """Runs a statement built with SQLAlchemy."""
+        return self.connection.execute(statement)
+
+    def sql(self, text: str, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] = ()) -> CursorResult[Any]:
+        """Runs a statement of the hot path as it stands; a list of parameters runs it for each."""
+        return self.connection.exec_driver_sql(text, parameters)
+
+
+@dataclass(slots=True)
+class _Event:
+    type: str
+    alert_id: str | None
+    delivery_id: int | None
+    data: str
+
+
+@dataclass(slots=True)
+class Write(Read):
+    """One transaction. Its events are chained into one link when it is committed."""
+
+    events: list[_Event] = field(default_factory=list)
+
+    def event(self, type_: str, *, alert: str | None = None, delivery: int | None = None, **data: Any) -> None:
+        """Appends what happened to the record; `data` holds ids, words and numbers, never an address."""
+        self.events.append(_Event(type_, alert, delivery, canonical(data)))
+
+    @contextlib.contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Takes back what is written inside where that raises; what was written before in this transaction stays."""
+        before = len(self.events)
+        self.sql("SAVEPOINT attempt")
+        try:
+            yield
+        except BaseException:
+            self.sql("ROLLBACK TO attempt")
+            del self.events[before:]
+            raise
+        finally:
+            self.sql("RELEASE attempt")
+
+    def chain(self, chain: str) -> None:
+        """Writes the events of this transaction down as the next link of `chain`; the last act of a commit."""
+        if not self.events:
+            return
+        row = self.sql(
+            "SELECT seq, digest FROM link WHERE chain = :chain ORDER BY seq DESC LIMIT 1", {"chain": chain}
+        ).first()
+        seq, previous = (row.seq + 1, row.digest) if row else (1, "")
+        position = self.sql("SELECT coalesce(max(position), 0) + 1 FROM link").scalar_one()
+        rows = []
+        digests = []
+        for ordinal, e in enumerate(self.events):
+            digests.append(event_digest(chain, seq, ordinal, self.now, e.type, e.alert_id, e.delivery_id, e.data))
+            rows.append(
+                {
+                    "chain": chain,
+                    "seq": seq,
+                    "ordinal": ordinal,
+                    "at": self.now,
+                    "type": e.type,
+                    "alert_id": e.alert_id,
+                    "delivery_id": e.delivery_id,
+                    "data": e.data,
+                }
+            )
+        self.sql(
+            "INSERT INTO event (chain, seq, ordinal, at, type, alert_id, delivery_id, data)"
+            " VALUES (:chain, :seq, :ordinal, :at, :type, :alert_id, :delivery_id, :data)",
+            rows,
+        )
+        self.sql(
+            "INSERT INTO link (chain, seq, position, previous, digest)"
+            " VALUES (:chain, :seq, :position, :previous, :digest)",
+            {
+                "chain": chain,
+                "seq": seq,
+                "position": position,
+                "previous": previous,
+                "digest": link_digest(previous, position, digests),
+            },
+        )
