@@ -54,7 +54,7 @@ AGENCY = Agency.model_validate(
 
 def approved(mode: Mode) -> list[dict[str, Any]]:
     """WhatsApp templates in both languages, those of a drill with its mark."""
-    marks = {"id": "[LATIHAN]", "en": "[EXERCISE]"} if mode is Mode.DRILL else {"id": "", "en": ""}
+    marks = {"id": "[LATIHAN]", "en": "[EXERCISE]"} if mode is not Mode.LIVE else {"id": "", "en": ""}
     return [
         {
             "kind": kind,
@@ -171,7 +171,8 @@ def drafted(mode: Mode) -> Draft:
         "area": "Manna; Kota Bengkulu",
     }
     status = Status.ACTUAL if mode is Mode.LIVE else Status.EXERCISE
-    return drafting.from_facts(hazard, facts, agency=AGENCY, status=status, identifier="K-1", now=NOW)
+    draft = drafting.from_facts(hazard, facts, agency=AGENCY, status=status, identifier="K-1", now=NOW)
+    return draft.model_copy(update={"public_exercise": mode is Mode.EXERCISE})
 
 
 def made(configured: Settings, mode: Mode) -> dict[tuple[str, str], Rendered]:
@@ -215,7 +216,7 @@ def job(message: Rendered, channel: Channel, person: str = "+628120000001") -> J
     to = None
     if message.instance in ("bot", "sms", "wa", "mail"):
         assert channel.traits.family is not None
-        reached_at = {"phone": person, "telegram": "77001", "email": "siti@people.example"}
+        reached_at = {"phone": person, "whatsapp": person, "telegram": "77001", "email": "siti@people.example"}
         to = Address(channel.traits.family, reached_at[channel.traits.family])
     return Job(f"key-{message.instance}-{message.language}", to, SINCE, values)
 

@@ -38,7 +38,7 @@ MARK = "[LATIHAN]"
 WORDS = ("Gempa M5,6 dekat Melonguane & sekitarnya.", "K7Q4-ID")
 BODY = f"{MARK} Peringatan: {{{{1}}}} Kode {{{{2}}}} {MARK}"
 TEXT = BODY.replace("{{1}}", WORDS[0]).replace("{{2}}", WORDS[1])
-PERSON = Address("phone", "+6281100001")
+PERSON = Address("whatsapp", "+6281100001")
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 16
 
 
