@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from console.invocation import current
+from kentongan.banners import SANDBOX as SANDBOX
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,8 +25,6 @@ NARROW = 80
 """Columns that every page fits into; also what a file or a pipe gets."""
 
 WIDEST = 120
-
-SANDBOX = "SANDBOX - NOBODY WAS WARNED"
 
 
 def wants_json() -> bool:

@@ -6,16 +6,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from kentongan.banners import BANNERS
 from kentongan.clock import Milliseconds, to_datetime
 from kentongan.delivery import told
 from kentongan.errors import BadInput
 from kentongan.seam import Mode
-
-BANNERS = {
-    Mode.LIVE: "LIVE - this warns the public",
-    Mode.DRILL: "DRILL - marked as an exercise, on drill channels only",
-    Mode.EXERCISE: "PUBLIC EXERCISE - marked as an exercise, on the real accounts, for everybody",
-}
 
 
 def banner(mode: Mode) -> str:

@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape as escaped
+from zoneinfo import ZoneInfo
 
 from kentongan.clock import Milliseconds
 from kentongan.report import telling
@@ -225,6 +226,35 @@ def thread(lives: Sequence[Life], *, told: str) -> str:
             f'<rect class="life" x="{left:.2f}%" y="{top + 22}" width="{width:.2f}%" height="14"/>'
         )
     return _svg(body, height, told)
+
+
+# --- Scores of drills ---
+
+
+_MOST_SCORES = 24
+_HIGH = 120
+
+
+def scores(found: Sequence[tuple[Milliseconds, int]], zone: ZoneInfo) -> str:
+    """One column for each run with its score, the latest last; "" where there is but one run."""
+    shown = found[-_MOST_SCORES:]
+    if len(shown) < 2:
+        return ""
+    wide = 100.0 / len(shown)
+    body = f'<line class="grid" x1="0" x2="100%" y1="{_HIGH + 20}" y2="{_HIGH + 20}"/>'
+    for number, (_, score) in enumerate(shown):
+        tall = max(2.0, _HIGH * score / 100)
+        left = wide * number
+        kind = "life" if number == len(shown) - 1 else "life earlier"
+        body += (
+            f'<rect class="{kind}" x="{left + wide * 0.12:.2f}%" y="{_HIGH + 20 - tall:.1f}" width="{wide * 0.76:.2f}%"'
+            f' height="{tall:.1f}"/>'
+            f'<text class="tick" x="{left + wide / 2:.2f}%" y="{_HIGH + 14 - tall:.1f}">{score}</text>'
+        )
+    first, last = telling.minute(shown[0][0], zone)[:10], telling.minute(shown[-1][0], zone)[:10]
+    body += f'<text x="0" y="{_HIGH + 38}">{first}</text><text class="end" x="100%" y="{_HIGH + 38}">{last}</text>'
+    told = ", ".join(f"{telling.minute(at, zone)[:10]}: {score}" for at, score in shown)
+    return _svg(body, _HIGH + 44, f"Scores out of 100. {told}")
 
 
 def _svg(body: str, height: int, told: str) -> str:

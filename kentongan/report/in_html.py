@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from kentongan.alert import Kind
+from kentongan.banners import BREAK_GLASS, SANDBOX
 from kentongan.data import data_path
 from kentongan.report import charts, telling
 from kentongan.report.shapes import Moment, Part, Report
@@ -24,6 +25,8 @@ def html(report: Report, *, timezone: str, agency: str = "") -> str:
         "report": report,
         "agency": agency,
         "telling": telling,
+        "sandbox": SANDBOX,
+        "glass": BREAK_GLASS,
         "zone": zone,
         "thread_picture": _thread(report, zone),
         "parts": _parts(report, zone),
@@ -88,7 +91,7 @@ def _names(part: Part, zone: ZoneInfo) -> dict[str, Any]:
             each.name: _drawn(charts.bar(each.name, each.words, ident=f"{part.standing.alert.id}:{each.name}"))
             for each in part.standing.channels
         },
-        "plot": _drawn(part.drill.plot) if part.drill is not None and part.drill.plot else "",
+        "plot": _drawn(charts.scores(part.drill.scores, zone)) if part.drill is not None else "",
         "timeline": _by_day(part, zone),
     }
 

@@ -18,7 +18,7 @@ def document(report: Report) -> dict[str, Any]:
         "at": iso(report.now),
         "alert": report.asked,
         "nobody_was_warned": report.sandbox,
-        "drill": report.drill,
+        "modes": [mode.value for mode in report.modes],
         "people_reached": {"persons": report.persons, "by_channel": dict(report.by_channel)},
         "thread": [_part(part) for part in report.parts],
         "not_sent": [
@@ -173,7 +173,11 @@ def _drill(drill: DrillScore | None) -> dict[str, Any] | None:
     if drill is None:
         return None
     return {
+        "scenario": drill.scenario or None,
+        "state": drill.state,
+        "why": drill.why or None,
         "score": drill.score,
+        "scores": [{"at": iso(at), "score": score} for at, score in drill.scores],
         "targets": [
             {"name": each.name, "wanted": each.wanted, "was": each.was, "met": each.met} for each in drill.targets
         ],

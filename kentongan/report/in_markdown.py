@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from zoneinfo import ZoneInfo
 
+from kentongan.banners import BREAK_GLASS
 from kentongan.ledger.reviews import Review
 from kentongan.overview import Overview
 from kentongan.report import telling
@@ -27,10 +28,8 @@ def markdown(report: Report, *, timezone: str) -> str:
 
 def banners(report: Report) -> Iterator[str]:
     """What stands first and last."""
-    if report.sandbox:
-        yield f"**{telling.SANDBOX}**\n"
-    if report.drill:
-        yield f"**{telling.DRILL}**\n"
+    for _, banner in report.banners:
+        yield f"**{banner}**\n"
 
 
 def _section(title: str, lines: Iterable[str], *, level: int = 3) -> Iterator[str]:
@@ -61,7 +60,7 @@ def _part(part: Part, zone: ZoneInfo) -> Iterator[str]:
     stored = standing.alert
     yield f"## {stored.kind.capitalize()} {stored.code}, {stored.mode}\n"
     if standing.break_glass:
-        yield f"**{telling.BREAK_GLASS}**: {_plain(standing.break_glass)}\n"
+        yield f"**{BREAK_GLASS}**: {_plain(standing.break_glass)}\n"
     if standing.review is not None:
         yield _review(standing.review, zone) + "\n"
     origin = stored.draft.origin
@@ -182,7 +181,12 @@ def _answers(part: Part) -> Iterator[str]:
 def _drill(part: Part) -> Iterator[str]:
     if part.drill is None:
         return
-    yield f"{part.drill.score} of 100.\n"
+    found = part.drill
+    score = f"{found.score} of 100" if found.score is not None else "none"
+    scenario = _plain(found.scenario) or "drafted by hand"
+    yield f"Scenario {scenario}, {found.state}. Score: {score}. {_plain(found.why)}\n"
+    if len(found.scores) > 1:
+        yield f"So far: {', '.join(str(score) for _, score in found.scores)}.\n"
     rows = [(each.name, each.wanted, each.was, "met" if each.met else "NOT MET") for each in part.drill.targets]
     yield from _table(("Target", "Wanted", "Was", ""), rows)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kentongan.answers import Meaning
+from kentongan.banners import BANNERS, SANDBOX
 from kentongan.clock import Milliseconds
 from kentongan.overview import Cause, Overview
 from kentongan.report.remedies import Remedy
@@ -171,11 +172,17 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class DrillScore:
-    """How a drill went, out of 100; `plot` is the SVG picture of this and earlier runs, "" where it is the first."""
+    """How a run of a drill went, out of 100; `score` is None while it runs, and where it was stopped, for `why`.
 
-    score: int
+    `scenario` is "" where the alert was drafted by hand. `scores`: those of this scenario's runs up to this one.
+    """
+
+    scenario: str
+    state: str
+    why: str
+    score: int | None
     targets: tuple[Target, ...]
-    plot: str
+    scores: tuple[tuple[Milliseconds, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,11 +283,12 @@ class Report:
         return bool(self.parts) and all(part.standing.sandbox for part in self.parts)
 
     @property
-    def drill(self) -> bool:
-        """Whether any of it was no alert in earnest."""
-        return any(part.standing.alert.mode is not Mode.LIVE for part in self.parts)
+    def modes(self) -> tuple[Mode, ...]:
+        """What its messages were for: a thread has one mode, unless somebody tampered with it."""
+        return tuple(dict.fromkeys(part.standing.alert.mode for part in self.parts))
 
     @property
-    def live(self) -> bool:
-        """Whether any of it was in earnest."""
-        return any(part.standing.alert.mode is Mode.LIVE for part in self.parts)
+    def banners(self) -> tuple[tuple[str, str], ...]:
+        """What stands first and last, each with its kind."""
+        sandbox = (("sandbox", SANDBOX),) if self.sandbox else ()
+        return (*sandbox, *(("live" if mode is Mode.LIVE else "drill", BANNERS[mode]) for mode in self.modes))

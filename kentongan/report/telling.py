@@ -9,10 +9,6 @@ from zoneinfo import ZoneInfo
 from kentongan.clock import Milliseconds, to_datetime
 from kentongan.delivery import told
 
-SANDBOX = "SANDBOX - NOBODY WAS WARNED"
-DRILL = "DRILL - marked as an exercise, on drill channels only"
-BREAK_GLASS = "BREAK-GLASS - one officer sent this alone"
-
 
 def printable(text: str) -> str:
     """What HTML has a place for; private-use signs are slots, of which none is left in what was sent."""

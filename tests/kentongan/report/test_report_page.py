@@ -152,12 +152,13 @@ def test_broken_glass_is_the_first_thing_that_is_seen(desk: Scene) -> None:
 
 
 def test_a_drill_score_stands_with_its_plot(told: Report) -> None:
-    plot = '<svg role="img" aria-label="Scores so far"></svg>'
-    score = DrillScore(72, (Target("First acceptance", "10 s", "12 s", met=False),), plot)
+    target = Target("First acceptance", "10 s", "12 s", met=False)
+    score = DrillScore("gempa", "done", "", 72, (target,), ((1_700_000_000_000, 55), (1_702_000_000_000, 72)))
     first = replace(told.parts[0], drill=score)
     text = page(replace(told, parts=(first, *told.parts[1:])))
     assert "72 of 100" in text
-    assert plot in text
+    assert "Scores out of 100. 2023-11-15: 55, 2023-12-08: 72" in text
+    assert "72 of 100" in report.markdown(replace(told, parts=(first,)), timezone=ZONE)
     assert "NOT MET" in text
 
 
