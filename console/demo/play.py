@@ -217,7 +217,7 @@ async def perform(root: Path) -> bool:
             _report(play, alert)
         output.say()
         output.say(output.SANDBOX)
-        output.say(f"Report: {root / f'report-{warning.code}.md'}")
+        output.say(f"Report: {root / f'report-{warning.code}.html'}, and beside it as md, json and csv")
     return all(line.well for line in lines)
 
 
@@ -266,12 +266,17 @@ def _show(lines: list[expectations.Line]) -> None:
 
 
 def _report(play: Play, alert: StoredAlert) -> None:
-    content = play.on.house.ledger.read(lambda read: report.read(read, alert.id))
-    zone = play.on.desk.settings.agency.timezone
-    (play.on.root / f"report-{alert.code}.md").write_text(report.markdown(content, timezone=zone), "utf-8")
-    (play.on.root / f"report-{alert.code}.json").write_text(
-        json.dumps(report.document(content), ensure_ascii=False, indent=2), "utf-8"
-    )
+    """Writes the report in all its forms, beside the ledger."""
+    ledger, agency = play.on.house.ledger, play.on.desk.settings.agency
+    content = ledger.read(lambda read: report.read(read, alert.id))
+    forms = {
+        "html": report.html(content, timezone=agency.timezone, agency=agency.name),
+        "md": report.markdown(content, timezone=agency.timezone),
+        "json": json.dumps(report.document(content), ensure_ascii=False, indent=2),
+        "csv": "".join(report.deliveries_csv(ledger, content)),
+    }
+    for ending, text in forms.items():
+        (play.on.root / f"report-{alert.code}.{ending}").write_text(text, "utf-8", newline="")
 
 
 def demo(keep: Path | None = None) -> int:
