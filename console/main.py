@@ -34,6 +34,7 @@ COMMANDS = {
     "retry": Lazy("console.commands.doubt:retry", "Let held channels go on, and waiting messages go now."),
     "resume": Lazy("console.commands.send:resume", "Finish an alert whose sending ended before its time."),
     "log": Lazy("console.commands.log:log", "Show, sign and verify the record."),
+    "drill": Lazy("console.commands.drill:drill", "Rehearse it all on drill channels, by hand or by a schedule."),
     "report": Lazy("console.commands.report:report", "Write the report on an alert."),
     "answers": Lazy("console.commands.answers:answers", "Show what people have answered, and who needs help."),
     "people": Lazy("console.commands.people:people", "Import the people who are written to, and note opt-outs."),

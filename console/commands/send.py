@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -14,7 +14,7 @@ from kentongan.errors import BadConfig, BadInput, Refused
 
 if TYPE_CHECKING:
     from console.office import Office
-    from kentongan.desk.releases import Prospect
+    from kentongan.desk.releases import Prospect, Released
     from kentongan.login import Login
     from kentongan.overview import Overview
     from kentongan.seam import Channel
@@ -61,16 +61,18 @@ def send(
         _refuse_unapproved(ahead, reason)
         if not output.wants_json():
             show(office, ahead)
-        channels = _open(office, ahead.instances)
+        channels = open_channels(office, ahead.instances)
         _confirm(ahead, place)
+        released: list[Released] = []
+
+        def begin() -> None:
+            released.append(releases.dispatch(office.desk, code, login, break_glass=reason, without=without))
+
         # Press: from here the alert leaves.
-        return _follow(
-            office,
-            ahead.alert.id,
-            channels,
-            no_wait=no_wait,
-            begin=lambda: releases.dispatch(office.desk, code, login, break_glass=reason, without=without),
-        )
+        ended_as = _follow(office, ahead.alert.id, channels, no_wait=no_wait, begin=begin)
+        if ended_as != exits.DETACHED and not no_wait:
+            _tell_ends(office, [end for each in released for end in each.ends])
+        return ended_as
 
 
 @command("follow-up")
@@ -97,7 +99,7 @@ def follow_up(code: str, kind: str, reason: str | None, no_wait: bool) -> int:
         return _follow(
             office,
             prepared.id if prepared is not None else newest.id,
-            _open(office, [instance.name for instance in names]),
+            open_channels(office, [instance.name for instance in names]),
             no_wait=no_wait,
             begin=lambda: releases.release_correction(desk, code, login, reason=chosen),
         )
@@ -116,7 +118,7 @@ def resume(code: str) -> int:
         if sent is None:
             raise Refused(f"alert {stored.code} was never sent; run `kentongan send {stored.code}`", rule="state")
         names = [instance.name for instance in sent.plan.instances]
-        return _follow(office, stored.id, _open(office, names), no_wait=False, begin=None)
+        return _follow(office, stored.id, open_channels(office, names), no_wait=False, begin=None)
 
 
 def _reasons(office: Office, given: str | None) -> str:
@@ -170,7 +172,7 @@ def _refuse_unapproved(ahead: Prospect, reason: str | None) -> None:
         output.warn(f"warning: {warning}")
 
 
-def _open(office: Office, names: Collection[str]) -> Mapping[str, Channel] | BadConfig:
+def open_channels(office: Office, names: Collection[str]) -> Mapping[str, Channel] | BadConfig:
     """The channels to send on from here, before anything leaves; where they cannot be opened, a service must send."""
     from console.service import client
 
@@ -207,6 +209,30 @@ def _confirm(ahead: Prospect, place: str | None) -> None:
         click.echo("That is no place of this alert. Nothing was sent; type it again, or Ctrl-C.", err=True)
 
 
+def _tell_ends(office: Office, ends: Sequence[str]) -> None:
+    """Sends what says that a drill was stopped, behind the live alert, where no service has done it by now."""
+    from console import following
+    from console.progress import Quiet
+    from kentongan.ledger import alerts, views
+
+    for id in ends:
+        stored = office.house.ledger.read(lambda read, id=id: alerts.get(read, id))  # type: ignore[misc]
+        sent = office.house.ledger.read(lambda read, id=id: alerts.get_dispatch(read, id))  # type: ignore[misc]
+        if sent is None or not office.house.ledger.read(lambda read, id=id: views.is_open(read, id)):  # type: ignore[misc]
+            continue
+        output.warn(f"a drill was stopped by this alert; {stored.code} says so to those who got it")
+        try:
+            channels = office.house.open_channels([instance.name for instance in sent.plan.instances])
+        except BadConfig as error:
+            output.warn(f"they cannot be told from here: {error}")
+            continue
+        follower = following.Follower(office.house, id, channels, Quiet())
+        _, ended = following.run(follower.run(None))
+        if not ended:
+            output.warn(f"not all were told; `kentongan resume {stored.code}` goes on")
+            return
+
+
 # --- Following ---
 
 
@@ -224,7 +250,7 @@ def _follow(
     if no_wait:
         assert begin is not None
         begin()
-        return _hand_over(office, alert_id)
+        return hand_over(office, alert_id)
     shown = progress()
     follower = following.Follower(office.house, alert_id, channels, shown)
     try:
@@ -262,7 +288,8 @@ def _page(office: Office, seen: Overview, *, drawn: bool) -> None:
         return
 
 
-def _hand_over(office: Office, alert_id: str) -> int:
+def hand_over(office: Office, alert_id: str) -> int:
+    """Leaves a dispatch to the service, and says where there is none; returns the exit code."""
     from console import standing
     from console.service import client
     from kentongan.overview import overview

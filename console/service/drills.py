@@ -67,5 +67,6 @@ class Drills:
 
 def move(desk: Desk) -> list[str]:
     """Moves running drills on and begins those that are due; the ids of the alerts that are to leave."""
-    released = [each.released for each in (*drills.advance(desk), *drill_schedules.start_due(desk))]
-    return [each.alert.id for each in released if each is not None]
+    moved = [each.released for each in drills.advance(desk)]
+    begun = [each.released for each in drill_schedules.start_due(desk)]
+    return [each.alert.id for each in (*moved, *begun) if each is not None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.exc import OperationalError
@@ -54,11 +54,15 @@ class Prospect:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """A dispatch that is committed: nothing of it is lost from here."""
+    """A dispatch that is committed: nothing of it is lost from here.
+
+    `ends` are the ids of the messages that say of drills that this live alert has stopped them.
+    """
 
     alert: StoredAlert
     plan: Plan
     approved: Approved
+    ends: tuple[str, ...] = ()
 
 
 def prospect(desk: Desk, handle: str) -> Prospect:
@@ -170,8 +174,8 @@ def dispatch(
         if found.break_glass:
             within = round(desk.settings.policy.review_within * 1000)
             reviews.begin(write, stored.id, officer=acting.officer, within=within)
-        _announce_end(desk, write, ending, acting)
-        released = Released(alerts.get(write, stored.id), plan, found)
+        ends = _announce_end(desk, write, ending, acting)
+        released = Released(alerts.get(write, stored.id), plan, found, ends)
         if also is not None:
             also(write, released)
         return released
@@ -316,8 +320,7 @@ def release_correction(desk: Desk, handle: str, login: Login | None, *, reason: 
             acting.officer,
             reason,
         )
-        _announce_end(desk, write, ending, acting)
-        return released
+        return replace(released, ends=_announce_end(desk, write, ending, acting))
 
     return desk.ledger.write(commit)
 
@@ -368,15 +371,17 @@ def withdraw(
     return Released(alerts.get(write, correction.id), plan, found)
 
 
-def _announce_end(desk: Desk, write: Write, ended: Sequence[str], acting: Login) -> None:
+def _announce_end(desk: Desk, write: Write, ended: Sequence[str], acting: Login) -> tuple[str, ...]:
     """Sends the ready-made corrections of drills that a live alert has just stopped, on its sender's word.
 
-    Nothing that goes wrong with one keeps the live alert: then only the record says that nobody was told.
+    Returns their ids. Nothing that goes wrong with one keeps the live alert: then only the record says that nobody was
+    told.
     """
+    told = []
     for alert_id in ended:
         try:
             with write.attempt():
-                withdraw(
+                released = withdraw(
                     desk,
                     write,
                     alert_id,
@@ -391,6 +396,9 @@ def _announce_end(desk: Desk, write: Write, ended: Sequence[str], acting: Login)
             why = str(error) if isinstance(error, KentonganError) else type(error).__name__
             _log.warning("end of a drill not announced", extra={"alert": alert_id, "error": type(error).__name__})
             write.event("drill.not_announced", alert=alert_id, why=why)
+        else:
+            told.append(released.alert.id)
+    return tuple(told)
 
 
 def to_withdraw(desk: Desk, handle: str) -> StoredAlert:
