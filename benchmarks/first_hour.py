@@ -23,7 +23,7 @@ import sys
 import tempfile
 import termios
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fcntl import ioctl
 from pathlib import Path
@@ -90,6 +90,7 @@ class Terminal:
     environment: Mapping[str, str]
     folder: Path
     pace: float
+    patience: float = _PATIENCE
     keys: int = 0
     shown: str = ""
     _unread: int = 0
@@ -136,7 +137,7 @@ class Terminal:
         self._unread = self.shown.index(wanted.rsplit(" ", 1)[-1], self._unread) + 1
         return True
 
-    def expect_prompt(self, patience: float = _PATIENCE) -> int:
+    def expect_prompt(self, patience: float | None = None) -> int:
         """Waits for the shell; returns how the last command ended."""
         self._until(
             lambda: _PROMPT.search(self.shown[self._unread :]) is not None, "the shell never came back", patience
@@ -146,9 +147,8 @@ class Terminal:
         self._unread = len(self.shown)
         return int(found[1])
 
-    def _until(self, holds: object, otherwise: str, patience: float = _PATIENCE) -> None:
-        assert callable(holds)
-        until = time.monotonic() + patience
+    def _until(self, holds: Callable[[], bool], otherwise: str, patience: float | None = None) -> None:
+        until = time.monotonic() + (patience if patience is not None else self.patience)
         while not holds():
             ready, _, _ = select.select([self._file], [], [], max(0.0, until - time.monotonic()))
             if not ready:
@@ -173,7 +173,7 @@ class Step:
     done: bool
 
 
-def play(page: str, root: Path, *, pace: float, install: bool = False) -> list[Step]:
+def play(page: str, root: Path, *, pace: float, install: bool = False, patience: float = _PATIENCE) -> list[Step]:
     """Types the page below `root`, an empty folder; raises Stuck where it says other than what happens."""
     steps: list[Step] = []
     code = CODE
@@ -186,7 +186,7 @@ def play(page: str, root: Path, *, pace: float, install: bool = False) -> list[S
                 continue
             if block.terminal not in terminals:
                 folder = root / "kentongan" if (root / "kentongan").is_dir() else root
-                terminals[block.terminal] = stack.enter_context(Terminal(environment, folder, pace))
+                terminals[block.terminal] = stack.enter_context(Terminal(environment, folder, pace, patience))
             terminal = terminals[block.terminal]
             for command, lines in _by_command(block.lines):
                 began, keys, typing = time.monotonic(), terminal.keys, 0.0

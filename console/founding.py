@@ -125,7 +125,12 @@ def _channels(instances: Sequence[Instance]) -> list[str]:
 
 def _instance(each: Instance) -> list[str]:
     model = channels.settings_model(each.kind)
-    body = [f"{each.name}:", *text.below(text.fields(model, each.fields(), without=_COMMON))]
+    shared = [
+        name
+        for name, common in _COMMON.items()
+        if (own := model.model_fields[name]).default == common.default and own.description == common.description
+    ]
+    body = [f"{each.name}:", *text.below(text.fields(model, each.fields(), without=shared))]
     if not each.waits:
         return body
     told = f"Not in force yet: give it {', '.join(each.waits)}, then take away the first # of each line below."
