@@ -9,13 +9,15 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import hmac
 import json
 import secrets
+import struct
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from kentongan.errors import BadInput
 from kentongan.keys import canonical_json, verify_signature
@@ -26,7 +28,10 @@ LASTS = 60.0
 """Seconds in which a challenge must be answered."""
 
 _SKEW = timedelta(seconds=120)
-_MOST_OPEN = 2000
+_RANDOM = 16
+_CHALLENGE = f">d{_RANDOM}s"
+"""When it was given, and what makes it one of its kind."""
+
 _NOBODY = bytes(32)
 """No key of anybody: checking against it takes as long as against a real one."""
 
@@ -73,28 +78,47 @@ def _content(officer: str, asked: Asked, nonce: str, now: datetime) -> bytes:
 
 
 class Challenges:
-    """The challenges that a server has given out. Thread-safe; `clock` gives seconds that never jump."""
+    """The challenges that a server gives out. Thread-safe; `clock` gives seconds that never jump.
 
-    def __init__(self, clock: Callable[[], float], random: Callable[[int], str] = secrets.token_urlsafe) -> None:
+    Each bears its time and the server's mark. Nothing is kept of one that nobody answers, so that no flood of questions
+    can push another's challenge out.
+    """
+
+    def __init__(self, clock: Callable[[], float], random: Callable[[int], bytes] = secrets.token_bytes) -> None:
         self._clock = clock
         self._random = random
-        self._open: OrderedDict[str, float] = OrderedDict()
+        self._key = random(32)
+        self._taken: OrderedDict[bytes, float] = OrderedDict()
         self._lock = threading.Lock()
 
     def give(self) -> str:
-        """A new challenge; the oldest ones are forgotten where too many are open."""
-        nonce = self._random(32)
-        with self._lock:
-            self._open[nonce] = self._clock() + LASTS
-            while len(self._open) > _MOST_OPEN:
-                self._open.popitem(last=False)
-        return nonce
+        """A new challenge."""
+        content = struct.pack(_CHALLENGE, self._clock(), self._random(_RANDOM))
+        return base64.urlsafe_b64encode(content + self._mark(content)).decode("ascii")
 
     def take(self, nonce: str) -> bool:
-        """Whether this challenge was given and not answered yet; from now on it is."""
+        """Whether this challenge was given within a minute and not taken yet; from now on it is."""
+        try:
+            whole = base64.b64decode(nonce.encode("ascii"), altchars=b"-_", validate=True)
+        except ValueError:
+            return False
+        content, mark = whole[: struct.calcsize(_CHALLENGE)], whole[struct.calcsize(_CHALLENGE) :]
+        if not hmac.compare_digest(self._mark(content), mark):
+            return False
+        given, _ = struct.unpack(_CHALLENGE, content)
+        now = self._clock()
+        if not 0 <= now - given < LASTS:
+            return False
         with self._lock:
-            until = self._open.pop(nonce, None)
-        return until is not None and self._clock() < until
+            while self._taken and next(iter(self._taken.values())) <= now:
+                self._taken.popitem(last=False)
+            if content in self._taken:
+                return False
+            self._taken[content] = now + LASTS
+        return True
+
+    def _mark(self, content: bytes) -> bytes:
+        return hmac.new(self._key, content, hashlib.sha256).digest()
 
 
 class Attempts:
@@ -130,19 +154,18 @@ def verify(
 ) -> Officer | None:
     """The officer who has proved to be asking, None for whatever is wrong: no answer tells what.
 
-    The challenge is used up in any case.
+    The challenge is taken last, so that only officers use any up.
     """
     read = _read(header)
     if read is None:
         return None
     name, nonce, at, signature = read
-    given = challenges.take(nonce)
     officer = officers.get(name)
     key = officer.public_key if officer is not None else _NOBODY
     signed = verify_signature(key, _content(name, asked, nonce, at), signature)
-    if officer is None or not (given and signed and officer.active(now) and abs(at - now) <= _SKEW):
+    if officer is None or not (signed and officer.active(now) and abs(at - now) <= _SKEW):
         return None
-    return officer
+    return officer if challenges.take(nonce) else None
 
 
 def _read(header: str) -> tuple[str, str, datetime, bytes] | None:
@@ -155,6 +178,7 @@ def _read(header: str) -> tuple[str, str, datetime, bytes] | None:
         signature = base64.b64decode(str(fields["signature"]), validate=True)
         if at.tzinfo is None or at.microsecond:
             return None
+        at = at.astimezone(UTC)
         return str(fields["officer"]), str(fields["nonce"]), at, signature
-    except (ValueError, KeyError, TypeError, binascii.Error, BadInput, RecursionError):
+    except (ValueError, KeyError, TypeError, binascii.Error, BadInput, RecursionError, OverflowError):
         return None

@@ -44,6 +44,8 @@ RECEIPTS = "127.0.0.1:8790"
 
 _FILES = 65_536
 _HEADS_EVERY = 60.0
+_MOST_OF_ONE = 32
+"""Connections to the officers' address that one machine, or one office behind one address, may hold."""
 _DRAIN = 13.0
 """Seconds for requests in flight to end: the longest usual deadline and the core's overtime."""
 
@@ -144,7 +146,7 @@ class Service:
                 loop.call_soon_threadsafe(self.dispatcher.wake, alert_id)
 
             remote = remote_api.application(lambda: self.house, audience=tls.fingerprint, wake=wake)
-            self._listening.append(Listening(remote, listener, tls=tls.context))
+            self._listening.append(Listening(remote, listener, tls=tls.context, most_of_one=_MOST_OF_ONE))
         for each in self._listening:
             await each.start()
         await self._paging.start()

@@ -111,13 +111,48 @@ def test_fields_of_any_kind_are_refused_and_never_raise(fields: dict[str, object
     assert checked(header, challenges=challenges) is None
 
 
-def test_a_flood_of_challenges_is_bounded() -> None:
+def test_a_flood_of_challenges_pushes_nobodys_out() -> None:
     challenges = Challenges(Clock())
     first = challenges.give()
-    for _ in range(2000):
+    for _ in range(5000):
         last = challenges.give()
-    assert not challenges.take(first)
+    assert challenges.take(first)
     assert challenges.take(last)
+
+
+def test_only_its_own_challenges_are_taken_by_a_server_and_each_in_one_form() -> None:
+    challenges = Challenges(Clock())
+    nonce = challenges.give()
+    assert not Challenges(Clock()).take(nonce)
+    assert not challenges.take(nonce.replace(nonce[20], "A" if nonce[20] != "A" else "B"))
+    for spoilt in ("", nonce[:-4], f"{nonce} ", f"{nonce}AAAA", f"\u00e9{nonce}", nonce.rstrip("=") + "!"):
+        assert not challenges.take(spoilt)
+    assert challenges.take(nonce)
+    assert not challenges.take(nonce)
+
+
+def test_what_was_taken_is_forgotten_when_it_is_too_old_anyway() -> None:
+    clock = Clock()
+    challenges = Challenges(clock)
+    early = challenges.give()
+    assert challenges.take(early)
+    clock.at = LASTS
+    assert not challenges.take(early)
+    assert challenges.take(challenges.give())
+
+
+def test_a_stranger_uses_up_no_challenge() -> None:
+    challenges = Challenges(Clock())
+    nonce = challenges.give()
+    assert checked(prove(replace(OTHER, officer="budi"), ASKED, nonce=nonce, now=NOW), challenges=challenges) is None
+    assert checked(prove(KEY, ASKED, nonce=nonce, now=NOW), challenges=challenges) == "budi"
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+def test_a_time_beyond_all_time_is_refused(at: str) -> None:
+    fields = {"officer": "budi", "nonce": "x", "at": at, "signature": ""}
+    header = f"{SCHEME} {base64.urlsafe_b64encode(json.dumps(fields).encode()).decode()}"
+    assert checked(header, challenges=Challenges(Clock())) is None
 
 
 def test_a_peer_that_asks_too_often_waits_and_another_does_not() -> None:
