@@ -12,8 +12,8 @@ from sqlalchemy import RowMapping
 from kentongan.ledger.alerts import alert_digest, rendering_digest, signed_digest
 from kentongan.ledger.chaining import canonical, digest
 from kentongan.ledger.code_sheets import sheet_digest
+from kentongan.ledger.deliveries import attempt_reason
 from kentongan.ledger.officers import officer_digest
-from kentongan.ledger.outcomes import attempt_reason
 from kentongan.ledger.planning import planned_rows, static_digest
 from kentongan.ledger.transaction import Read
 from kentongan.pictures import digest_of
