@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from console import exits, output, words
-from kentongan.ledger import Read, alerts
+from kentongan.ledger import Read, alerts, views
 from kentongan.ledger import drills as register
 from kentongan.ledger.drills import State, StoredDrill
 
@@ -44,11 +44,12 @@ def play(
 
     def follow(id: str, begin: Callable[[], object] | None) -> tuple[bool, int]:
         shown = progress()
-        follower = following.Follower(office.house, id, send.open_channels(office, names), shown)
-        try:
-            seen, ended = following.run(follower.run(begin))
-        finally:
-            shown.close()
+        with office.sender() as house:
+            follower = following.Follower(house, id, send.open_channels(office, names), shown)
+            try:
+                seen, ended = following.run(follower.run(begin))
+            finally:
+                shown.close()
         if ended and not output.wants_json():
             for line in (*standing.banners(seen), standing.heading(seen)):
                 output.say(line)
@@ -56,7 +57,9 @@ def play(
                 output.terminal().print(standing.table(seen))
         return ended, standing.exit_code(seen, office.settings.policy.tolerated_share)
 
-    ended, code = follow(alert_id, begin)
+    ended, code = True, exits.WELL
+    if begin is not None or ledger.read(lambda read: views.is_open(read, alert_id)):
+        ended, code = follow(alert_id, begin)
     while ended:
         current = ledger.read(lambda read: register.of_alert(read, alert_id))
         if current is None or current.state is not State.RUNNING:
@@ -74,13 +77,13 @@ def play(
     if finished is not None and as_json and output.wants_json():
         output.document({**to_json(finished), "exit_code": code})
     elif finished is not None and not output.wants_json():
-        show(finished)
+        show(office, finished)
     return code
 
 
 def _corrections(office: Office, alert_id: str) -> list[str]:
     """The correction that somebody else has released meanwhile, while it is still to be sent."""
-    from kentongan.ledger import threads, views
+    from kentongan.ledger import threads
 
     def find(read: Read) -> list[str]:
         found = threads.withdrawal(read, alert_id)
@@ -100,16 +103,19 @@ def state_of(drill: StoredDrill) -> str:
     return f"{drill.state.value}{f': {drill.why}' if drill.why else ''}"
 
 
-def show(drill: StoredDrill) -> None:
+def show(office: Office, drill: StoredDrill) -> None:
     """Writes what a run has achieved against its targets."""
-    from kentongan.report.drill import targets_of
+    from kentongan.report.drill import read_score
 
+    assert drill.alert_id is not None
+    alert_id = drill.alert_id
+    told = office.desk.ledger.read(lambda read: read_score(read, alert_id))
     name = f"Drill {drill.scenario}" if drill.scenario else "The drill"
-    if drill.score is None:
+    if drill.score is None or told is None:
         output.say(f"{name} is {state_of(drill)}; it has no score.")
         return
     output.say(f"{name}: {drill.score} of 100{f' ({drill.why})' if drill.why else ''}")
-    rows = [(each.name, each.wanted, each.was, "met" if each.met else "NOT MET") for each in targets_of(drill)]
+    rows = [(each.name, each.wanted, each.was, "met" if each.met else "NOT MET") for each in told.targets]
     output.print_table(("target", "wanted", "was", ""), rows, right=(1, 2))
     output.say(f"Next: kentongan drill results {drill.scenario}".rstrip())
 

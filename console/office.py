@@ -69,6 +69,13 @@ class Office:
 
         return LoginFile.find(self.house.state.root)
 
+    def sender(self) -> House:
+        """The same installation opened once more, to send by: a process keeps one record for all that it sends at once.
+
+        Close it. Raises BadConfig, BadInput, LedgerUnavailable.
+        """
+        return House.open(self.invocation.config, self.invocation.state, role="send")
+
     def login(self) -> Login | None:
         """Who is logged in, None where nobody is; raises BadConfig, BadInput for a login that cannot be trusted."""
         return self.login_file.read(now=self.desk.now)

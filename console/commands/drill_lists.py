@@ -124,8 +124,7 @@ def _local(moment: str | None, office: Office) -> str:
 
 @command("results")
 @click.argument("name", metavar="NAME", required=False)
-@click.option("--plot", metavar="FILE", help="Write the scores over time as an SVG picture.")
-def results(name: str | None, plot: str | None) -> None:
+def results(name: str | None) -> None:
     """Show how well the runs of a drill went, or those of all; with a line of bars, one for each score."""
     from console import drilling
     from console.office import Need, opened
@@ -136,8 +135,6 @@ def results(name: str | None, plot: str | None) -> None:
         runs = office.house.ledger.read(lambda read: register.history(read, name))
         if name is not None and not runs and name not in office.settings.drills.scenarios:
             raise BadInput(f"no drill {name!r} was run or is configured; `kentongan drill list` shows them")
-        if plot is not None:
-            _write(plot, runs)
         if output.wants_json():
             output.document({"drills": [drilling.to_json(each) for each in runs]})
             return
@@ -170,14 +167,3 @@ def _row(office: Office, run: StoredDrill) -> tuple[str, ...]:
         words.lasting(measured.corrected_after) if measured is not None else "-",
         str(run.score) if run.score is not None else "-",
     )
-
-
-def _write(place: str, runs: list[StoredDrill]) -> None:
-    from pathlib import Path
-
-    from kentongan.report.drill_plot import plot
-
-    try:
-        Path(place).write_text(plot(runs) or "<svg xmlns='http://www.w3.org/2000/svg'/>", "utf-8")
-    except OSError as error:
-        raise BadInput(f"{place} cannot be written: {error.strerror}; name another file") from None

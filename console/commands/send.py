@@ -81,7 +81,7 @@ def send(
 @click.option("--reason", metavar="REASON", help="Why it is withdrawn; without it the known reasons are listed.")
 @NO_WAIT
 def follow_up(code: str, kind: str, reason: str | None, no_wait: bool) -> int:
-    """Withdraw an alert and all that followed it by the ready-made correction, on one officer's word; stops them first."""
+    """Withdraw an alert and all that followed it by the ready-made correction, on one officer's word."""
     from console.office import Need, opened
 
     with opened(Need.CONFIG, role="send") as office:
@@ -226,8 +226,8 @@ def _tell_ends(office: Office, ends: Sequence[str]) -> None:
         except BadConfig as error:
             output.warn(f"they cannot be told from here: {error}")
             continue
-        follower = following.Follower(office.house, id, channels, Quiet())
-        _, ended = following.run(follower.run(None))
+        with office.sender() as house:
+            _, ended = following.run(following.Follower(house, id, channels, Quiet()).run(None))
         if not ended:
             output.warn(f"not all were told; `kentongan resume {stored.code}` goes on")
             return
