@@ -112,8 +112,8 @@ def _named(read: Read, lines: list[tuple[int, str]], keys: StateKeys, region: st
 
 def _one(read: Read, line: str, keys: StateKeys, region: str) -> Named:
     """Who a line means; raises ValueError, without the line."""
+    from kentongan.addresses import FAMILIES, normalise
     from kentongan.ledger.opt_outs import REFERENCE, Named
-    from kentongan.people import FAMILIES, normalise
 
     scheme, colon, rest = line.partition(":")
     if colon and scheme.strip().lower() in FAMILIES:
@@ -127,6 +127,6 @@ def _one(read: Read, line: str, keys: StateKeys, region: str) -> Named:
         address = normalise(family, line, default_region=region)
     except ValueError:
         raise ValueError(
-            "is no reference that we know and no address; write phone:, whatsapp:, telegram: or email: before an address"
+            "is no reference that we know and no address; write phone:, whatsapp:, telegram: or email: before it"
         ) from None
     return Named(family, keys.address_hash(family, address.value))

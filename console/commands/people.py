@@ -40,7 +40,8 @@ people = LazyGroup(
 def import_(file: str, region: str, skip_faulty: bool) -> None:
     """Import a list of people, one a row; a known reference is brought up to date. Names are never kept.
 
-    Columns: phone, whatsapp, telegram, email, at least one of them; reference, language, groups and regions where there are any.
+    Columns: phone, whatsapp, telegram, email, at least one of them; reference, language, groups and regions where
+    there are any.
     Where a row cannot be read, nothing is imported, unless --skip-faulty is given. - reads standard input.
     """
     from console.office import Need, opened
