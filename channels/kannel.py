@@ -202,7 +202,7 @@ class Adapter(HttpAdapter):
         if not number.startswith("0") or self._settings.country is None:
             return number
         # Its tables are only worth loading where people write back.
-        from kentongan.people import normalise
+        from kentongan.addresses import normalise
 
         try:
             return normalise("phone", number, default_region=self._settings.country).value

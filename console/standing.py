@@ -98,8 +98,8 @@ def exit_code(seen: Overview, tolerated_share: float) -> int:
 
 def doubts(house: House, seen: Overview) -> list[tuple[Delivery, str]]:
     """The first deliveries in doubt, each with its address as officers may see it."""
+    from kentongan.addresses import mask
     from kentongan.ledger import views
-    from kentongan.people import mask
 
     found = house.ledger.read(
         lambda read: views.deliveries(read, seen.alert.id, words=("in_doubt",), most=_MOST_DOUBTS)

@@ -1,4 +1,4 @@
-"""People: reading an agency's list of recipients, masking addresses, and finding who belongs to an audience.
+"""People: reading an agency's list of recipients.
 
 No names are kept. The list is a CSV file in UTF-8 with a header row; see `read_people` for its columns.
 """
@@ -14,30 +14,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kentongan.addresses import FAMILIES, mask, normalise
+from kentongan.audiences import plain
 from kentongan.errors import BadInput
 from kentongan.seam import Address
-from kentongan.settings import Audience
-
-FAMILIES = ("phone", "whatsapp", "telegram", "email")
-"""The address spaces that a list may hold, each a column of its own.
-
-A number on WhatsApp is not the same place as the number that takes SMS: a person may want both, or only one.
-"""
-
-NUMBERED = ("phone", "whatsapp")
-"""Those whose addresses are telephone numbers."""
 
 COLUMNS = ("reference", "name", *FAMILIES, "language", "groups", "regions")
 
 _DELIMITERS = (",", ";", "\t")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
 _REGION = re.compile(r"[0-9a-z]+([.-][0-9a-z]+)*")
-_CHAT = re.compile(r"-?[0-9]{1,16}")
-# RFC 5321 Dot-string and Domain; quoted local parts and literal addresses are left out.
-_LOCAL_PART = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
-_DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])")
 _REFERENCE = re.compile(r"[\w.:/-]{1,64}")
-_SPREADSHEET = re.compile(r"[0-9]+([.,][0-9]+)?e\+?[0-9]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,106 +79,6 @@ def read_people(
             raise BadInput(f"{place} is not UTF-8; save it from the spreadsheet as `CSV UTF-8`") from None
         except OSError as error:
             raise BadInput(f"{place} cannot be read: {error.strerror}") from None
-
-
-def mask(address: Address) -> str:
-    """Returns what an officer may see of an address, such as `+62•••••789`; its length does not show."""
-    value = address.value
-    if address.family == "email":
-        # Name and domain may both be a person's; what comes last says that it is e-mail and from where.
-        _, at, domain = value.rpartition("@")
-        _, dot, last = domain.rpartition(".")
-        return f"{value[0]}•••••@•••••.{last}" if at and dot and 0 < len(last) <= 24 else "•••••"
-    if len(value) < 8:
-        return "•••••"
-    return f"{value[:3] if value.startswith('+') else ''}•••••{value[-3:]}"
-
-
-def matches(audience: Audience, groups: Iterable[str], regions: Iterable[str]) -> bool:
-    """Whether a person of these groups and regions belongs to the audience; an empty filter lets all through.
-
-    An audience's region holds itself and all that lie in it by code: "33" holds "33.05" but not "3305".
-    """
-    own_groups = {plain(group) for group in groups}
-    if audience.groups and not any(plain(group) in own_groups for group in audience.groups):
-        return False
-    if not audience.regions:
-        return True
-    own_regions = [plain(region) for region in regions]
-    return any(
-        region == wanted or region.startswith(f"{wanted}.")
-        for wanted in map(plain, audience.regions)
-        for region in own_regions
-    )
-
-
-def choose_language(own: str | None, available: Sequence[str]) -> str:
-    """Returns the language a person gets: their own where the alert has it ("id" serves "id-ID"), else the first.
-
-    `available` are the languages that rendered, the agency's first one first; raises ValueError where there is none.
-    """
-    if not available:
-        raise ValueError("no language rendered")
-    if own is not None:
-        exact = [language for language in available if language.lower() == own.lower()]
-        alike = [language for language in available if _primary(language) == _primary(own)]
-        for language in (*exact, *alike):
-            return language
-    return available[0]
-
-
-def normalise(family: str, text: str, *, default_region: str) -> Address:
-    """Returns the one address that `text` means; raises ValueError saying what is wrong and what to write instead.
-
-    The message never holds the text.
-    """
-    if family in NUMBERED:
-        return Address(family, _phone(text, default_region))
-    if family == "telegram":
-        if _SPREADSHEET.fullmatch(text):
-            raise ValueError("was turned into an exponent by a spreadsheet; format the column as text and fill it anew")
-        if not _CHAT.fullmatch(text) or int(text) == 0:
-            raise ValueError("is no Telegram chat id; write the whole number that the bot was given, not a name")
-        return Address(family, str(int(text)))
-    if family == "email":
-        return Address(family, _email(text))
-    raise ValueError(f"is no address that can be used; known are {', '.join(FAMILIES)}")
-
-
-def _email(text: str) -> str:
-    local, _, domain = text.rpartition("@")
-    # Mailboxes that differ only in case are one wherever mail is delivered today, and so one person here.
-    local = local.lower()
-    try:
-        domain = domain.encode("idna").decode("ascii").lower()
-    except UnicodeError:
-        domain = ""
-    if not _LOCAL_PART.fullmatch(local) or not _DOMAIN.fullmatch(domain) or len(local) > 64 or len(domain) > 189:
-        raise ValueError("is no e-mail address that can be used; write it as name@example.org, without accents")
-    return f"{local}@{domain}"
-
-
-def _phone(text: str, default_region: str) -> str:
-    # Its tables of all countries' numbers are only worth loading where numbers are read.
-    import phonenumbers
-
-    if default_region not in phonenumbers.SUPPORTED_REGIONS:
-        raise BadInput(f"{default_region!r} is no country for telephone numbers; give an ISO 3166 code such as ID")
-    if _SPREADSHEET.fullmatch(text):
-        raise ValueError("was turned into an exponent by a spreadsheet; format the column as text and fill it anew")
-    wrong = ValueError(
-        f"is no valid telephone number; write it as +country and number, or as dialled in {default_region}"
-    )
-    # The library would read letters as keypad digits.
-    if any(character.isalpha() for character in text):
-        raise wrong
-    try:
-        number = phonenumbers.parse(text, default_region)
-    except phonenumbers.NumberParseException:
-        raise wrong from None
-    if number.extension or not phonenumbers.is_valid_number(number):
-        raise wrong
-    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
 def _opened(path: Path) -> io.TextIOWrapper:
@@ -321,15 +208,6 @@ def _reference(reference: str, addresses: Sequence[Address]) -> str:
 
 def _several(cell: str) -> tuple[str, ...]:
     return tuple(sorted({plain(part) for part in cell.split(";") if part.strip()}))
-
-
-def plain(text: str) -> str:
-    """Returns a group or region as it is compared: trimmed, composed, in lower case."""
-    return unicodedata.normalize("NFC", text.strip()).lower()
-
-
-def _primary(language: str) -> str:
-    return language.lower().split("-")[0]
 
 
 @dataclass(slots=True)

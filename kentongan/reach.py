@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 from pydantic import BaseModel, ConfigDict
 
 from kentongan import cap
+from kentongan.addresses import FAMILIES, NUMBERED, normalise
 from kentongan.alert import life_at_stake, worst_severity
 from kentongan.cap.model import Scope, Status
 from kentongan.errors import BadInput
-from kentongan.people import FAMILIES, NUMBERED, normalise
 from kentongan.settings import Policy
 
 _SCHEMES = {"tel": "phone", "sms": "phone", "mailto": "email"}

@@ -114,7 +114,7 @@ def _show(office: Office, name: str, told: Summary, known: Mapping[str, Words], 
 
 
 def _line(office: Office, each: Answer, known: Mapping[str, Words], reveal: bool) -> str:
-    from kentongan.people import mask
+    from kentongan.addresses import mask
 
     place = f", in {', '.join(each.regions)}" if each.regions else ""
     when = words.moment(each.at, office.zone)
@@ -127,7 +127,7 @@ def _line(office: Office, each: Answer, known: Mapping[str, Words], reveal: bool
 
 
 def _to_json(office: Office, name: str, told: Summary, known: Mapping[str, Words], reveal: bool) -> dict[str, Any]:
-    from kentongan.people import mask
+    from kentongan.addresses import mask
 
     def one(each: Answer) -> dict[str, Any]:
         said = known.get(each.id)

@@ -43,8 +43,8 @@ def address(name: str, family: str | None, region: str, address_file: str | None
     """
     from console.commands.officers import first_line
     from console.office import Need, opened
+    from kentongan.addresses import mask, normalise
     from kentongan.ledger import pages
-    from kentongan.people import mask, normalise
 
     if family is None:
         raise BadInput("name the kind of address: --phone, --telegram or --email")

@@ -212,7 +212,7 @@ def _opened(file: str, place: str) -> Iterator[tuple[IO[str], _Seen]]:
 
 
 def _known(loaded: Regions, code: str) -> str:
-    from kentongan.people import plain
+    from kentongan.audiences import plain
 
     found = plain(code)
     if found not in loaded.by_code:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from console.demo.samples import chat, on_the_coast, phone
+from kentongan.addresses import mask
 from kentongan.ledger.views import Delivery
-from kentongan.people import mask
 from kentongan.policy import Reason
 from kentongan.seam import Address
 from sandbox.faults import Fault, Rule

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from pydantic import BaseModel, ConfigDict
 
-from kentongan.people import plain
+from kentongan.audiences import plain
 
 _CODE = re.compile(r"[0-9a-z]+([.-][0-9a-z]+)*")
 
@@ -61,7 +61,7 @@ def highest(codes: Iterable[str]) -> tuple[str, ...]:
 def takes_in(within: Within, regions: Collection[str]) -> bool:
     """Whether a person of these regions is within; `kentongan.ledger.within` says the same in SQL.
 
-    `regions` are as people have them (`kentongan.people.plain`).
+    `regions` are as people have them (`kentongan.audiences.plain`).
     """
     wanted, strays = set(within.codes), set(within.strays)
     upper = {over for code in wanted for over in above(code)}

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Row, insert
 
+from kentongan.addresses import NUMBERED, normalise
 from kentongan.answers import LONGEST, TOLD, Meaning, Vocabulary, codes, read
 from kentongan.clock import Milliseconds
 from kentongan.delivery import REACHED
@@ -22,7 +23,6 @@ from kentongan.keys import StateKeys
 from kentongan.ledger import opt_outs, receipts, schema
 from kentongan.ledger.opt_outs import Named
 from kentongan.ledger.transaction import Read, Write
-from kentongan.people import NUMBERED, normalise
 from kentongan.seam import Address, Confirmed, Inbound, Receipt
 
 _REACHED = ", ".join(f"'{result}'" for result in REACHED)

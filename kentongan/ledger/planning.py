@@ -9,13 +9,13 @@ from typing import Any
 from sqlalchemy import Row
 
 from kentongan.area.codes import Within
+from kentongan.audiences import choose_language, plain
 from kentongan.clock import Milliseconds
 from kentongan.ledger import opt_outs, threads
 from kentongan.ledger.chaining import canonical, digest
 from kentongan.ledger.reach import reach_condition
 from kentongan.ledger.transaction import Read, Write
 from kentongan.ledger.within import within_condition
-from kentongan.people import choose_language, plain
 from kentongan.plan import PUBLIC, Plan, PlannedInstance
 from kentongan.settings import Audience
 

@@ -12,8 +12,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from kentongan.addresses import mask, normalise
+from kentongan.audiences import choose_language, matches
 from kentongan.errors import BadInput
-from kentongan.people import Fault, Remark, Row, choose_language, mask, matches, normalise, read_people
+from kentongan.people import Fault, Remark, Row, read_people
 from kentongan.seam import Address
 from kentongan.settings import Audience
 

@@ -8,10 +8,12 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kentongan.addresses import FAMILIES
+from kentongan.audiences import matches
 from kentongan.keys import StateKeys
 from kentongan.ledger import Ledger
 from kentongan.ledger import people as register
-from kentongan.people import FAMILIES, Row, matches
+from kentongan.people import Row
 from kentongan.seam import Address
 from kentongan.settings import Audience
 

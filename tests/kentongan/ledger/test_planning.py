@@ -9,10 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kentongan.audiences import choose_language, matches
 from kentongan.keys import StateKeys
 from kentongan.ledger import Ledger, alerts, outcomes, planning, views
 from kentongan.ledger import people as register
-from kentongan.people import Row, choose_language, matches
+from kentongan.people import Row
 from kentongan.plan import PlannedInstance
 from kentongan.seam import Address
 from kentongan.settings import Audience

@@ -1,0 +1,90 @@
+"""Addresses of people: the one form in which each is kept, and what an officer may see of it."""
+
+from __future__ import annotations
+
+import re
+
+from kentongan.errors import BadInput
+from kentongan.seam import Address
+
+FAMILIES = ("phone", "whatsapp", "telegram", "email")
+"""The address spaces that a list may hold, each a column of its own.
+
+A number on WhatsApp is not the same place as the number that takes SMS: a person may want both, or only one.
+"""
+
+NUMBERED = ("phone", "whatsapp")
+"""Those whose addresses are telephone numbers."""
+
+_CHAT = re.compile(r"-?[0-9]{1,16}")
+# RFC 5321 Dot-string and Domain; quoted local parts and literal addresses are left out.
+_LOCAL_PART = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])")
+_SPREADSHEET = re.compile(r"[0-9]+([.,][0-9]+)?e\+?[0-9]+", re.IGNORECASE)
+
+
+def normalise(family: str, text: str, *, default_region: str) -> Address:
+    """Returns the one address that `text` means; raises ValueError saying what is wrong and what to write instead.
+
+    The message never holds the text.
+    """
+    if family in NUMBERED:
+        return Address(family, _phone(text, default_region))
+    if family == "telegram":
+        if _SPREADSHEET.fullmatch(text):
+            raise ValueError("was turned into an exponent by a spreadsheet; format the column as text and fill it anew")
+        if not _CHAT.fullmatch(text) or int(text) == 0:
+            raise ValueError("is no Telegram chat id; write the whole number that the bot was given, not a name")
+        return Address(family, str(int(text)))
+    if family == "email":
+        return Address(family, _email(text))
+    raise ValueError(f"is no address that can be used; known are {', '.join(FAMILIES)}")
+
+
+def _email(text: str) -> str:
+    local, _, domain = text.rpartition("@")
+    # Mailboxes that differ only in case are one wherever mail is delivered today, and so one person here.
+    local = local.lower()
+    try:
+        domain = domain.encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        domain = ""
+    if not _LOCAL_PART.fullmatch(local) or not _DOMAIN.fullmatch(domain) or len(local) > 64 or len(domain) > 189:
+        raise ValueError("is no e-mail address that can be used; write it as name@example.org, without accents")
+    return f"{local}@{domain}"
+
+
+def _phone(text: str, default_region: str) -> str:
+    # Its tables of all countries' numbers are only worth loading where numbers are read.
+    import phonenumbers
+
+    if default_region not in phonenumbers.SUPPORTED_REGIONS:
+        raise BadInput(f"{default_region!r} is no country for telephone numbers; give an ISO 3166 code such as ID")
+    if _SPREADSHEET.fullmatch(text):
+        raise ValueError("was turned into an exponent by a spreadsheet; format the column as text and fill it anew")
+    wrong = ValueError(
+        f"is no valid telephone number; write it as +country and number, or as dialled in {default_region}"
+    )
+    # The library would read letters as keypad digits.
+    if any(character.isalpha() for character in text):
+        raise wrong
+    try:
+        number = phonenumbers.parse(text, default_region)
+    except phonenumbers.NumberParseException:
+        raise wrong from None
+    if number.extension or not phonenumbers.is_valid_number(number):
+        raise wrong
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def mask(address: Address) -> str:
+    """Returns what an officer may see of an address, such as `+62•••••789`; its length does not show."""
+    value = address.value
+    if address.family == "email":
+        # Name and domain may both be a person's; what comes last says that it is e-mail and from where.
+        _, at, domain = value.rpartition("@")
+        _, dot, last = domain.rpartition(".")
+        return f"{value[0]}•••••@•••••.{last}" if at and dot and 0 < len(last) <= 24 else "•••••"
+    if len(value) < 8:
+        return "•••••"
+    return f"{value[:3] if value.startswith('+') else ''}•••••{value[-3:]}"
