@@ -21,13 +21,14 @@ def keep(error: BaseException, state: Path | None) -> str:
         path = State.find(state).log / f"mistake-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}.txt"
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(_trace(error))
+            file.write(places(error))
     except (KentonganError, OSError):
         return f"a mistake of Kentongan's own ({name}), and its trace could not be written; look at `kentongan status`"
     return f"a mistake of Kentongan's own ({name}); its trace is in {path}; look at `kentongan status`"
 
 
-def _trace(error: BaseException) -> str:
+def places(error: BaseException) -> str:
+    """Where an error and its causes came about, with their kinds and without their texts."""
     parts: list[str] = []
     seen: BaseException | None = error
     while seen is not None:

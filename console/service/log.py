@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from console.trace import places
+
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -25,8 +27,10 @@ class JsonLines(logging.Formatter):
             "message": record.getMessage(),
         }
         line.update({name: value for name, value in vars(record).items() if name not in _STANDARD})
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            # Not its text: that of a foreign one may hold an address, a secret, or the row that could not be written.
+            line["exception"] = places(error)
         return json.dumps(line, ensure_ascii=False, default=str)
 
 

@@ -94,6 +94,8 @@ def _engine(path: Path, begin: str) -> Engine:
         f"sqlite:///{path}",
         connect_args={"timeout": _PATIENCE / 8, "check_same_thread": False, "isolation_level": None},
         poolclass=StaticPool if writing else QueuePool,
+        # What a statement was to write must not stand in the text of its error.
+        hide_parameters=True,
     )
 
     @sqlalchemy.event.listens_for(engine, "connect")
