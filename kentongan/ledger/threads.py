@@ -19,15 +19,18 @@ _MESSAGES = (
 
 
 def messages(read: Read, alert_id: str) -> list[str]:
-    """Ids of all messages of the thread that `alert_id` stands in and that were dispatched, oldest first."""
-    return [row.alert_id for row in read.sql(f"{_MESSAGES} ORDER BY s.at, s.rowid", {"id": alert_id}).all()]
+    """Ids of all messages of the thread that `alert_id` stands in and that were dispatched, oldest first.
+
+    In the order of their commits: the clock may have been put back between two of them.
+    """
+    return [row.alert_id for row in read.sql(f"{_MESSAGES} ORDER BY s.rowid", {"id": alert_id}).all()]
 
 
 def whole(read: Read, alert_id: str) -> list[str]:
     """Ids of all alerts of the thread: those that were dispatched, oldest first, then all that never were."""
     rows = read.sql(
         f"{_WHOLE} SELECT a.id FROM whole JOIN alert a ON a.id = whole.id LEFT JOIN dispatch s ON s.alert_id = a.id"
-        " ORDER BY s.at IS NULL, s.at, s.rowid, a.created_at, a.rowid",
+        " ORDER BY s.at IS NULL, s.rowid, a.created_at, a.rowid",
         {"id": alert_id},
     )
     return [row.id for row in rows.all()]
