@@ -142,7 +142,7 @@ def completeness(draft: Draft, *, action_rendered: bool = False) -> list[Finding
 
 
 def all_clear(evidence: str, *, issuers_end: bool, began: datetime, minimum: timedelta, now: datetime) -> list[Finding]:
-    """An all-clear says what it rests on, and waits: `minimum` since the thread began, or for the issuer's own end.
+    """An all-clear says what it rests on, and waits: `minimum` since its hazard began, or for the issuer's own end.
 
     Ended on thin data, 34 minutes after it began: Palu, 28 September 2018.
     """
@@ -154,7 +154,8 @@ def all_clear(evidence: str, *, issuers_end: bool, began: datetime, minimum: tim
         findings.append(
             _block(
                 "all-clear-time",
-                f"an all-clear waits {minutes} min after the first message, so until {(began + minimum).isoformat()}, "
+                f"an all-clear waits {minutes} min after the first message of its hazard, so until "
+                f"{(began + minimum).isoformat()}, "
                 "or for the issuer's own end message; import that with --cap",
             )
         )

@@ -12,10 +12,12 @@ from kentongan.alert import Draft, Kind
 from kentongan.desk import drafts, threads
 from kentongan.desk.desk import Desk
 from kentongan.desk.drafts import Document, Drafted
+from kentongan.desk.threads import Thread
 from kentongan.errors import BadInput
 from kentongan.words import drafting, following
 from kentongan.words.fields import duration
 
+_WAITS = "it references no message that this thread relays, so the all-clear waits for the hazard's own time"
 _LASTING = ("expires", "onset")
 
 
@@ -33,9 +35,10 @@ def update(
     `hazard` puts what was relayed into the words of a hazard of ours; then `fields` are all its facts. Raises Refused
     where nothing can follow, BadInput for fields or documents at fault.
     """
-    before = threads.to_follow(desk, handle).newest
+    thread = threads.to_follow(desk, handle)
+    before = thread.newest
     if documents:
-        return _passed_on(desk, before.draft, before.id, documents, Kind.UPDATE, by=by)
+        return _passed_on(desk, thread, documents, Kind.UPDATE, by=by)
     if not fields:
         raise BadInput("an update changes something; give --set FIELD=VALUE, or the issuer's own with --cap")
     same = hazard is None or hazard == before.draft.hazard
@@ -62,9 +65,10 @@ def update(
 
 def cancel(desk: Desk, handle: str, *, by: str, documents: Sequence[Document] = ()) -> Drafted:
     """Drafts a cancel: our warning no longer applies. `documents` are the issuer's own, where it has taken it back."""
-    before = threads.to_follow(desk, handle).newest
+    thread = threads.to_follow(desk, handle)
+    before = thread.newest
     if documents:
-        return _passed_on(desk, before.draft, before.id, documents, Kind.CANCEL, by=by)
+        return _passed_on(desk, thread, documents, Kind.CANCEL, by=by)
     lasts = desk.library.get(before.draft.hazard).lasts
     return drafts.store(
         desk,
@@ -80,10 +84,11 @@ def all_clear(desk: Desk, handle: str, *, by: str, evidence: str, documents: Seq
 
     The hazard's minimum time is asked for at submission, not here.
     """
-    before = threads.to_follow(desk, handle).newest
+    thread = threads.to_follow(desk, handle)
+    before = thread.newest
     evidence = " ".join(evidence.split())
     if documents:
-        return _passed_on(desk, before.draft, before.id, documents, Kind.ALL_CLEAR, by=by, evidence=evidence)
+        return _passed_on(desk, thread, documents, Kind.ALL_CLEAR, by=by, evidence=evidence)
     if not evidence:
         raise BadInput("an all-clear says what it rests on; give --evidence, such as which gauge fell to what and when")
     lasts = desk.library.get(before.draft.hazard).lasts
@@ -99,33 +104,35 @@ def all_clear(desk: Desk, handle: str, *, by: str, evidence: str, documents: Seq
 
 
 def _passed_on(
-    desk: Desk,
-    before: Draft,
-    predecessor: str,
-    documents: Sequence[Document],
-    kind: Kind,
-    *,
-    by: str,
-    evidence: str = "",
+    desk: Desk, thread: Thread, documents: Sequence[Document], kind: Kind, *, by: str, evidence: str = ""
 ) -> Drafted:
     reading, raw = drafts.read_documents(desk, documents)
-    alert = reading.alert
-    if before.origin is not None and alert.sender != before.origin.sender:
-        raise BadInput(
-            f"{documents[0].name} is from {alert.sender} and the thread relays {before.origin.sender}; "
-            "draft it as an alert of its own"
-        )
+    alert, before, name = reading.alert, thread.newest.draft, documents[0].name
+    senders = dict.fromkeys(origin.sender for origin in thread.origins)
+    if senders and alert.sender not in senders:
+        told = f"{name} is from {alert.sender} and the thread relays {' and '.join(senders)}"
+        raise BadInput(f"{told}; draft it as an alert of its own")
     if kind is not Kind.UPDATE and not following.is_end(alert):
         raise BadInput(
-            f"{documents[0].name} ends nothing: its msgType is {alert.msg_type} and no responseType is AllClear; "
+            f"{name} ends nothing: its msgType is {alert.msg_type} and no responseType is AllClear; "
             "give the issuer's end message, or leave --cap out"
         )
+    if kind is Kind.UPDATE and following.is_end(alert):
+        code = thread.newest.code
+        raise BadInput(
+            f"{name} is an end message and no update; pass it on with `kentongan all-clear {code} --cap` if the hazard"
+            f" is over, else with `kentongan cancel {code} --cap`"
+        )
+    relayed = {(origin.sender, origin.identifier) for origin in thread.origins}
+    issuers = any((each.sender, each.identifier) in relayed for each in alert.references)
 
     def make(identifier: str) -> Draft:
         draft = drafting.lowered(drafts.relayed(desk, reading, identifier), before.cap.status)
         if kind is Kind.ALL_CLEAR:
             told = evidence or f"end message {alert.identifier} of {alert.sender}, {alert.sent.isoformat()}"
-            return following.issuers_all_clear(draft, before, evidence=told)
+            if not issuers:
+                draft = draft.model_copy(update={"warnings": (*draft.warnings, _WAITS)})
+            return following.passed_all_clear(draft, before, evidence=told, issuers_end=issuers)
         return following.update(draft, before) if kind is Kind.UPDATE else following.passed_cancel(draft, before)
 
     return drafts.store(
@@ -133,9 +140,9 @@ def _passed_on(
         make,
         by=by,
         kind=kind,
-        predecessor=predecessor,
+        predecessor=thread.newest.id,
         raw=raw,
-        source_digest=f"{reading.digest}:{kind}:{predecessor}",
+        source_digest=f"{reading.digest}:{kind}:{thread.newest.id}",
     )
 
 

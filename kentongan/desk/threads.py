@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from kentongan import gates
-from kentongan.alert import Kind
+from kentongan.alert import Kind, Origin
 from kentongan.clock import to_datetime
 from kentongan.desk.desk import Desk
 from kentongan.errors import Refused
 from kentongan.ledger import Read, alerts, threads
 from kentongan.ledger.alerts import StoredAlert
-from kentongan.words.hazards import GENERAL
 from kentongan.words.rendering import Earlier
 
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """What a follow-up follows: `newest` is its predecessor, `instances` are all that any message of it went to."""
+    """What a follow-up follows: `newest` is its predecessor, `instances` are all that any message of it went to.
+
+    `origins` are the messages of other senders that it relays.
+    """
 
     newest: StoredAlert
     sent: datetime
-    began: datetime
     instances: tuple[str, ...]
+    origins: tuple[Origin, ...]
 
     @property
     def earlier(self) -> Earlier:
@@ -62,12 +64,13 @@ def _thread(read: Read, alert_id: str, *, until: str | None = None) -> Thread | 
         return None
     sent = [alerts.get_dispatch(read, id) for id in ids]
     dispatches = [each for each in sent if each is not None]
+    messages = [alerts.get(read, id) for id in ids]
     names = dict.fromkeys(instance.name for each in dispatches for instance in each.plan.instances)
     return Thread(
-        newest=alerts.get(read, ids[-1]),
+        newest=messages[-1],
         sent=to_datetime(dispatches[-1].at),
-        began=to_datetime(dispatches[0].at),
         instances=tuple(names),
+        origins=tuple(each.draft.origin for each in messages if each.draft.origin is not None),
     )
 
 
@@ -75,23 +78,25 @@ def all_clear_findings(desk: Desk, stored: StoredAlert) -> list[gates.Finding]:
     """What the gate says of an all-clear now; empty for every other kind."""
     if stored.kind is not Kind.ALL_CLEAR:
         return []
-    thread = desk.ledger.read(lambda read: followed(read, stored))
-    assert thread is not None
-    hazard = desk.library.get(stored.draft.hazard)
-    if hazard.name == GENERAL:
-        hazard = desk.library.get(desk.ledger.read(lambda read: _first_hazard(read, stored)))
+    began, minimum = desk.ledger.read(lambda read: _longest_wait(desk, read, stored))
+    # A clock that is off must not bring it nearer.
+    off = timedelta(seconds=abs(desk.clock_offset or 0.0))
     return gates.all_clear(
         stored.draft.evidence,
         issuers_end=stored.draft.issuers_end,
-        began=thread.began,
-        minimum=hazard.all_clear_after,
-        now=desk.now,
+        began=began,
+        minimum=minimum,
+        now=desk.now - off,
     )
 
 
-def _first_hazard(read: Read, stored: StoredAlert) -> str:
-    """The first hazard that the thread names more closely than in general."""
-    found = [alerts.get(read, id).draft.hazard for id in threads.messages(read, stored.id)]
+def _longest_wait(desk: Desk, read: Read, stored: StoredAlert) -> tuple[datetime, timedelta]:
+    """Of the hazards that the thread has named, the one to be waited for longest: since when, and for how long."""
     assert stored.predecessor is not None
-    found += [alerts.get(read, id).draft.hazard for id in threads.messages(read, stored.predecessor)]
-    return next((name for name in found if name != GENERAL), GENERAL)
+    first: dict[str, datetime] = {}
+    for id in threads.messages(read, stored.predecessor):
+        sent = alerts.get_dispatch(read, id)
+        assert sent is not None
+        first.setdefault(alerts.get(read, id).draft.hazard, to_datetime(sent.at))
+    waits = ((began, desk.library.get(name).all_clear_after) for name, began in first.items())
+    return max(waits, key=lambda wait: wait[0] + wait[1])

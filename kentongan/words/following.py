@@ -52,10 +52,13 @@ def all_clear(before: Draft, *, identifier: str, now: datetime, lasts: timedelta
     )
 
 
-def issuers_all_clear(end: Draft, before: Draft, *, evidence: str) -> Draft:
-    """Returns the relay `end` of the issuer's own end message as the all-clear that follows `before`."""
+def passed_all_clear(end: Draft, before: Draft, *, evidence: str, issuers_end: bool) -> Draft:
+    """Returns the relay `end` of another sender's end message as the all-clear that follows `before`.
+
+    `issuers_end`: that sender is the one whom the thread relays, and ends what it relays.
+    """
     follow_up = _referring(end, before, MsgType.UPDATE, status=before.cap.status)
-    return _cleared(follow_up.model_copy(update={"evidence": evidence, "issuers_end": True}))
+    return _cleared(follow_up.model_copy(update={"evidence": evidence, "issuers_end": issuers_end}))
 
 
 def is_end(alert: cap.Alert) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from kentongan import cap
 from kentongan.alert import Kind
 from kentongan.cap.model import Certainty, MsgType, ResponseType, Scope, Severity, Status, Urgency
 from kentongan.cap.reading import read as read_cap
@@ -264,7 +265,8 @@ def relayed(desk: Scene) -> StoredAlert:
 
 def test_the_issuers_own_end_message_needs_no_waiting(desk: Scene) -> None:
     first = relayed(desk)
-    end = other_senders(Status.EXERCISE, msg_type=MsgType.CANCEL)
+    reference = cap.Reference(sender="bmkg@bmkg.example", identifier="urn:other:1", sent=NOW)
+    end = other_senders(Status.EXERCISE, msg_type=MsgType.CANCEL, references=(reference,))
     drafted = following.all_clear(desk.desk, first.code, by="siti", evidence="", documents=end).alert
     assert drafted.draft.issuers_end
     assert "urn:other:2" in drafted.draft.evidence
@@ -308,8 +310,6 @@ def test_a_document_that_follows_what_was_relayed_says_so(desk: Scene) -> None:
     first = relayed(desk)
     reference = first.draft.origin
     assert reference is not None
-    from kentongan import cap
-
     follows = other_senders(
         Status.EXERCISE,
         msg_type=MsgType.UPDATE,
