@@ -9,7 +9,7 @@ from datetime import datetime
 from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue
 
 from kentongan import cap
-from kentongan.cap.model import Severity, Status, Urgency
+from kentongan.cap.model import ResponseType, Severity, Status, Urgency
 from kentongan.errors import Refused
 from kentongan.pictures import Picture
 from kentongan.seam import Mode
@@ -112,6 +112,12 @@ def has_life_at_stake(draft: Draft) -> bool:
     """
     told = draft.cap.status in (Status.ACTUAL, Status.EXERCISE) and not draft.public_exercise
     return told and life_at_stake(draft.cap)
+
+
+def acts_as(kind: Kind, alert: cap.Alert) -> Kind:
+    """The kind by which officers' right to send is judged: whatever says nothing but AllClear is an all-clear."""
+    cleared = bool(alert.infos) and all(ResponseType.ALL_CLEAR in info.response_types for info in alert.infos)
+    return Kind.ALL_CLEAR if cleared and kind.widens else kind
 
 
 def worst_severity(alert: cap.Alert) -> Severity:

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from sqlalchemy import select
 
 from kentongan import gates
-from kentongan.alert import Kind, worst_severity
+from kentongan.alert import Kind, acts_as, worst_severity
 from kentongan.approval import Act, Approval, Approved, approval_fault, check, check_release, sign
 from kentongan.area.codes import Within
 from kentongan.cap.model import Scope
@@ -261,7 +261,7 @@ def verdict(
         people=people,
         officers=register.officers(read),
         now=now,
-        kind=stored.kind,
+        kind=acts_as(stored.kind, stored.draft.cap),
         severity=worst_severity(stored.draft.cap),
         policy=policy,
         sheets=code_sheets.sheets(read),

@@ -19,7 +19,7 @@ from kentongan.ledger import Read, Write, alerts, canonical, digest, pictures, t
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.seam import Mode
 from kentongan.sources import bmkg
-from kentongan.words import drafting
+from kentongan.words import drafting, following
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,8 @@ def from_cap(
     followed = desk.ledger.read(lambda snapshot: _relayed_before(snapshot, reading.alert.references))
     if followed is None:
         return drafted
-    hint = f"it follows what was relayed as {followed.code}; `kentongan update {followed.code} --cap` keeps one thread"
+    verb = "all-clear" if following.is_end(reading.alert) else "update"
+    hint = f"it follows what was relayed as {followed.code}; `kentongan {verb} {followed.code} --cap` keeps one thread"
     return Drafted(drafted.alert, (*drafted.warnings, hint), drafted.known)
 
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.exc import OperationalError
 
 from kentongan import gates
-from kentongan.alert import Kind, has_life_at_stake, worst_severity
+from kentongan.alert import Kind, acts_as, has_life_at_stake, worst_severity
 from kentongan.approval import Act, Approval, Approved, break_glass_forbidden, sign
 from kentongan.area.codes import Within
 from kentongan.clock import Milliseconds, to_datetime, to_milliseconds
@@ -114,7 +114,10 @@ def dispatch(
     stored = desk.ledger.read(lambda read: alerts.by_handle(read, handle))
     if break_glass is not None:
         forbidden = break_glass_forbidden(
-            break_glass, kind=stored.kind, severity=worst_severity(stored.draft.cap), policy=desk.settings.policy
+            break_glass,
+            kind=acts_as(stored.kind, stored.draft.cap),
+            severity=worst_severity(stored.draft.cap),
+            policy=desk.settings.policy,
         )
         if forbidden is not None:
             raise forbidden.error()
