@@ -40,6 +40,7 @@ def checks(invocation: Invocation) -> Iterator[Found]:
         yield from _each("link", lambda: _link(configured))
         yield from _each("routes", lambda: _routes(invocation, configured))
         yield from _each("paging", lambda: _paging(invocation, configured))
+        yield from _each("drills", lambda: _drills(invocation, configured))
     yield from _each("words", lambda: _words(chosen))
     yield from _each("state", lambda: _state(invocation))
     yield from _each("officers", lambda: _officers(invocation))
@@ -196,6 +197,21 @@ def _unconfirmed(settings: Settings) -> list[str]:
         for name in sorted(first)
         if channels.traits(settings.channels[name].kind).receipts and not settings.channels[name].confirmed()
     ]
+
+
+def _drills(invocation: Invocation, settings: Settings) -> Iterator[Found]:
+    from console import drill_checks
+
+    if not settings.drills.scenarios:
+        yield Found("drills", "note", "nothing is rehearsed: drills.yaml names no scenario; see docs/drills.md")
+        return
+    wrong = drill_checks.faults(invocation, settings)
+    for sentence in wrong:
+        yield Found("drills", "fault", sentence)
+    for sentence in drill_checks.remarks(invocation, settings):
+        yield Found("drills", "note", sentence)
+    if not wrong:
+        yield Found("drills", "ok", f"{len(settings.drills.scenarios)} can be run")
 
 
 def _words(settings: Settings | None) -> Iterator[Found]:
