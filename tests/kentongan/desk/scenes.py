@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from pydantic import SecretStr
 
@@ -24,6 +25,7 @@ from kentongan.clock import to_datetime
 from kentongan.data import data_path
 from kentongan.delivery import Evidence, Phase
 from kentongan.desk import Desk, Kinds, approvals, drafts
+from kentongan.errors import Refused
 from kentongan.keys import StateKeys
 from kentongan.ledger import Ledger, alerts, claims, outcomes
 from kentongan.ledger import officers as officer_register
@@ -256,6 +258,12 @@ def scene(folder: Path, **config: Any) -> Scene:
         head_key=keys.head_public_key,
     )
     return Scene(folder, ledger, clock, desk)
+
+
+def rule(caught: pytest.ExceptionInfo[Refused]) -> str:
+    """Which rule refused, told in one line."""
+    assert "\n" not in str(caught.value)
+    return caught.value.rule
 
 
 def vouched(desk: Scene, alert_id: str) -> str | None:
