@@ -121,7 +121,7 @@ def write(office: Office, wanted: Filter, *, form: str, follow: bool) -> None:
     """Writes the events as they are read; with `follow` also those that come, until it is interrupted."""
     writer = _WRITERS[form](office)
     read = office.house.ledger.read
-    place, last = Place(), read(log.end)
+    place, last = read(lambda read: log.bounds(read, wanted))
     writer.begin()
     while True:
         place = _write_up_to(office, wanted, writer, place, last)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -78,12 +79,16 @@ def _pieces(office: Office, alert_id: str, form: str) -> Iterator[str]:
 
 def _write(path: Path, pieces: Iterable[str]) -> None:
     """Writes the file as a whole or not at all, so that nobody files half a report."""
-    beside = path.with_name(f".{path.name}.part")
+    # A device, a pipe or a link is written to and never put in the place of.
+    plain = not path.is_symlink() and (path.is_file() or not path.exists())
+    target = path.with_name(f".{path.name}.{os.getpid()}.part") if plain else path
     try:
-        with beside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        with target.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
             file.writelines(pieces)
-        beside.replace(path)
+        if plain:
+            target.replace(path)
     except OSError as error:
         raise BadInput(f"{path} cannot be written: {error.strerror}; name another with -o") from None
     finally:
-        beside.unlink(missing_ok=True)
+        if plain:
+            target.unlink(missing_ok=True)

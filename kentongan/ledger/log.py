@@ -86,7 +86,8 @@ def chunk(read: Read, wanted: Filter, *, after: Place, up_to: Place, most: int) 
         if value:
             conditions.append(condition)
     rows = read.sql(
-        "SELECT e.*, l.position FROM link l JOIN event e ON e.chain = l.chain AND e.seq = l.seq"
+        # Along the links, so that each chunk ends as soon as it is full: sorting an alert's million events would not.
+        "SELECT e.*, l.position FROM link l CROSS JOIN event e ON e.chain = l.chain AND e.seq = l.seq"
         " LEFT JOIN delivery d ON d.id = e.delivery_id LEFT JOIN alert a ON a.id = e.alert_id"
         f" WHERE {' AND '.join(conditions)} ORDER BY l.position, e.ordinal LIMIT :most",
         {
@@ -112,6 +113,18 @@ def chunk(read: Read, wanted: Filter, *, after: Place, up_to: Place, most: int) 
 def end(read: Read) -> Place:
     """The last place of the record."""
     return Place(int(read.sql("SELECT coalesce(max(position), 0) FROM link").scalar_one()), 1 << 60)
+
+
+def bounds(read: Read, wanted: Filter) -> tuple[Place, Place]:
+    """Before the first and at the last place where anything that is wanted can stand now."""
+    if not wanted.alerts:
+        return Place(), end(read)
+    row = read.sql(
+        "SELECT min(l.position) AS first, max(l.position) AS last FROM event e JOIN link l"
+        " ON l.chain = e.chain AND l.seq = e.seq WHERE e.alert_id IN (SELECT value FROM json_each(:alerts))",
+        {"alerts": json.dumps(list(wanted.alerts))},
+    ).one()
+    return Place(int(row.first or 0), -1), Place(int(row.last or 0), 1 << 60)
 
 
 def _escaped(text: str) -> str:

@@ -42,6 +42,18 @@ def test_the_form_is_told_by_the_name_of_the_file(run, approved, surroundings: P
     assert not list(surroundings.glob(".report*"))
 
 
+def test_a_device_is_written_to_and_not_replaced(run, approved, surroundings: Path) -> None:
+    code = approved("--drill")
+    link = surroundings / "latest.html"
+    kept = surroundings / "kept.html"
+    link.symlink_to(kept)
+    assert run("report", code, "-o", link).code == 0
+    assert link.is_symlink()
+    assert "</html>" in kept.read_text("utf-8")
+    assert run("report", code, "-o", "/dev/null").code == 0
+    assert Path("/dev/null").is_char_device()
+
+
 def test_a_folder_that_is_not_there_is_one_sentence(run, approved, surroundings: Path) -> None:
     code = approved("--drill")
     refused = run("report", code, "-o", surroundings / "nowhere" / "report.html")
