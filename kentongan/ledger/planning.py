@@ -254,33 +254,36 @@ def _follow_chunk(
     ).one()
     if upto.last is None:
         return None
+    wanted, reach = _still_wanted(plan)
     _follow(
         write,
         alert_id,
         instance,
         "d.alert_id IN (SELECT value FROM json_each(:thread)) AND d.instance = :instance AND d.id > :cursor"
-        f" AND d.id <= :upto AND d.result IN ({threads.REACHED_SQL}){_still_wanted(plan)}",
+        f" AND d.id <= :upto AND d.result IN ({threads.REACHED_SQL}) AND {wanted}",
         thread=chunk["thread"],
         instance=instance.name,
         cursor=cursor,
         upto=upto.last,
+        **reach,
     )
     return int(upto.last) if upto.found == size else None
 
 
-def _still_wanted(plan: Plan) -> str:
-    """The SQL condition on an earlier delivery `d` that more is wanted there; what takes words back goes to all."""
-    if plan.kind.takes_back or plan.reach.despite_opt_outs:
-        return ""
-    address = f"SELECT 1 FROM address a WHERE a.id = d.address_id AND {opt_outs.NOT_OPTED_OUT}"
-    return f" AND (d.address_id IS NULL OR EXISTS ({address}))"
+def _still_wanted(plan: Plan) -> tuple[str, dict[str, str]]:
+    """The SQL condition on an earlier delivery `d` that more may go there; what takes words back goes to all."""
+    if plan.kind.takes_back:
+        return "1", {}
+    reachable, parameters = reach_condition(plan.reach)
+    person = f"SELECT 1 FROM address a JOIN person p ON p.id = a.person_id WHERE a.id = d.address_id AND {reachable}"
+    return f"(d.address_id IS NULL OR EXISTS ({person}))", parameters
 
 
 def follow_late(write: Write, delivery: Row[Any]) -> None:
     """Lets what followed an alert follow a delivery whose words turned out to have gone, late."""
     for release in write.sql(
-        "SELECT s.alert_id, s.plan FROM dispatch s JOIN alert a ON a.id = s.alert_id WHERE a.state = 'dispatched'"
-        " AND s.alert_id IN (SELECT value FROM json_each(:thread))",
+        "SELECT s.alert_id, s.at, s.plan, a.expires_at FROM dispatch s JOIN alert a ON a.id = s.alert_id"
+        " WHERE a.state = 'dispatched' AND s.alert_id IN (SELECT value FROM json_each(:thread))",
         {"thread": json.dumps(threads.others(write, delivery.alert_id))},
     ).all():
         plan = Plan.model_validate_json(release.plan)
@@ -291,8 +294,19 @@ def follow_late(write: Write, delivery: Row[Any]) -> None:
         except KeyError:
             continue
         before = last_id(write)
-        _follow(write, release.alert_id, instance, "d.id = :id", id=delivery.id)
+        wanted, reach = _still_wanted(plan)
+        until = from_now(write, instance.deliver_by, dispatched_at=release.at, expires_at=release.expires_at)
+        later = instance.model_copy(update={"deliver_by": until})
+        _follow(write, release.alert_id, later, f"d.id = :id AND {wanted}", id=delivery.id, **reach)
         record_planned(write, release.alert_id, delivery.instance, before)
+
+
+def from_now(
+    read: Read, deliver_by: Milliseconds, *, dispatched_at: Milliseconds, expires_at: Milliseconds | None
+) -> Milliseconds:
+    """As long from now as `deliver_by` lay from the dispatch, and not after the alert's own end."""
+    within = read.now + deliver_by - dispatched_at
+    return within if expires_at is None else min(within, expires_at)
 
 
 def last_id(write: Write) -> int:

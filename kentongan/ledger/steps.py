@@ -15,7 +15,7 @@ from sqlalchemy import Row
 
 from kentongan.clock import Milliseconds
 from kentongan.ledger import answers
-from kentongan.ledger.planning import last_id, plan_people
+from kentongan.ledger.planning import from_now, last_id, plan_people
 from kentongan.ledger.transaction import Read, Write
 from kentongan.plan import Plan, PlannedInstance
 from kentongan.routing import Escalation, Fallback
@@ -103,10 +103,8 @@ def _key(row: Row[Any]) -> dict[str, Any]:
     return {"alert": row.alert_id, "kind": row.kind, "number": row.number}
 
 
-def _deliver_by(row: Row[Any], instance: PlannedInstance, now: Milliseconds) -> Milliseconds:
-    """As long from now as the channel was given from the dispatch, and not after the alert's own end."""
-    within: Milliseconds = now + instance.deliver_by - row.dispatched_at
-    return within if row.expires_at is None else min(within, int(row.expires_at))
+def _deliver_by(read: Read, row: Row[Any], instance: PlannedInstance) -> Milliseconds:
+    return from_now(read, instance.deliver_by, dispatched_at=row.dispatched_at, expires_at=row.expires_at)
 
 
 # --- Fallbacks: the next channel ---------------------------------------------------------------------------
@@ -160,7 +158,7 @@ def _fall_back(write: Write, row: Row[Any], plan: Plan, fallback: Fallback, size
             " AND (n.instance = :instance OR (n.id > :mark AND n.instance IN (SELECT value FROM json_each(:next)))))",
             {"left": json.dumps(left), "mark": mark, "next": json.dumps(fallback.to)},
             unique_by="a.hash || ':' || :instance",
-            deliver_by=_deliver_by(row, instance, write.now),
+            deliver_by=_deliver_by(write, row, instance),
         )
     if left:
         write.event(
@@ -213,7 +211,7 @@ def _escalate(write: Write, row: Row[Any], plan: Plan, escalation: Escalation, s
             f"{_MEMBER} AND NOT EXISTS (SELECT 1 FROM delivery n WHERE n.alert_id = :alert AND n.family = a.family"
             " AND n.unique_by = a.hash)",
             {"groups": json.dumps([group])},
-            deliver_by=_deliver_by(row, plan.instance(name), write.now),
+            deliver_by=_deliver_by(write, row, plan.instance(name)),
             most=size,
         )
         for name in escalation.on
