@@ -77,7 +77,8 @@ def _after(draft: Draft, before: Draft, msg_type: MsgType, identifier: str, now:
 def _referring(draft: Draft, before: Draft, msg_type: MsgType, *, status: Status) -> Draft:
     reference = cap.Reference(sender=before.cap.sender, identifier=before.cap.identifier, sent=before.cap.sent)
     changes = {"msg_type": msg_type, "references": (reference,), "status": status}
-    return draft.model_copy(update={"cap": draft.cap.model_copy(update=changes)})
+    own = {"cap": draft.cap.model_copy(update=changes), "public_exercise": before.public_exercise}
+    return draft.model_copy(update=own)
 
 
 def _informed(draft: Draft, **changes: Any) -> Draft:
