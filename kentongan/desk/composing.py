@@ -103,7 +103,7 @@ def compose(
         draft, identifier=f"kentongan-{stored.id}-correction", now=desk.now
     )
 
-    # A channel left out now may have had the thread's earlier messages, and must hear if they are withdrawn.
+    # What is left out now may have had the thread's earlier messages, and must hear if they are withdrawn.
     withdrawn = {**{name: desk.settings.channels[name] for name in routed if thread is not None}, **instances}
 
     def rendered(
@@ -120,8 +120,9 @@ def compose(
             earlier=earlier,
             cap_xml=lambda alert: write_cap(alert).decode("utf-8"),
         )
+        whole = kind is Kind.CORRECTION and thread is not None
         return Renderings(
-            tuple(m for m in made.messages if f"{m.instance}:{m.language}" not in without),
+            tuple(m for m in made.messages if whole or f"{m.instance}:{m.language}" not in without),
             tuple(p for p in made.problems if f"{p.instance}:{p.language}" not in without),
         )
 

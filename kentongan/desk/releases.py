@@ -435,7 +435,9 @@ def _correction_plan(
     messages = alerts.renderings(write, correction.id)
     now = desk.clock.wall()
     instances = []
-    for planned in thread_instances(write, predecessor.id):
+    planned_before = thread_instances(write, predecessor.id)
+    # Whoever had messages by two channels of one kind hears it by the first: by one that is there.
+    for planned in sorted(planned_before, key=lambda each: each.name not in desk.settings.channels):
         settings = desk.settings.channels.get(planned.name)
         within = desk.kinds.limits(settings).deliver_within if settings is not None else _UNCONFIGURED
         instances.append(
@@ -458,11 +460,11 @@ def _correction_plan(
 
 
 def thread_instances(read: Read, alert_id: str) -> list[PlannedInstance]:
-    """Each instance as the newest message of the thread that went to it planned it."""
+    """Each instance as the newest message of the thread that went to it planned it, the newest message's first."""
     found: dict[str, PlannedInstance] = {}
-    for id in ledger_threads.messages(read, alert_id):
+    for id in reversed(ledger_threads.messages(read, alert_id)):
         sent = alerts.get_dispatch(read, id)
-        found |= {instance.name: instance for instance in sent.plan.instances} if sent is not None else {}
+        found = {**found, **{i.name: i for i in sent.plan.instances if i.name not in found}} if sent else found
     return list(found.values())
 
 

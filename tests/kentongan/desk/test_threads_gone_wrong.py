@@ -16,10 +16,13 @@ from kentongan.delivery import Evidence
 from kentongan.desk import approvals, drafts, following, releases
 from kentongan.desk.drafts import Document
 from kentongan.errors import BadInput, Refused
-from kentongan.ledger import alerts, outcomes, threads, views
+from kentongan.ledger import alerts, opt_outs, outcomes, threads, views
 from kentongan.ledger.alerts import StoredAlert
-from tests.kentongan.desk.scenes import Scene, document, login, send_all, vouched
-from tests.kentongan.ledger.scenes import NOW
+from kentongan.ledger.opt_outs import Named
+from kentongan.seam import Mode
+from kentongan.words import following as words_following
+from tests.kentongan.desk.scenes import CHANNELS, Scene, document, instance, login, send_all, vouched
+from tests.kentongan.ledger.scenes import NOW, expand_all
 
 MINUTE, HOUR = 60_000, 3_600_000
 REASON = "wrong_area"
@@ -68,6 +71,11 @@ def late(desk: Scene, delivery: views.Delivery) -> None:
             write, delivery=delivery.id, attempt=1, evidence=Evidence.DELIVERED, reason="a receipt"
         )
     )
+
+
+def deliver_by(desk: Scene, delivery: views.Delivery) -> int:
+    statement = "SELECT deliver_by FROM delivery WHERE id = :id"
+    return int(desk.ledger.read(lambda read: read.sql(statement, {"id": delivery.id}).scalar_one()))
 
 
 # --- Clocks ---
@@ -210,3 +218,94 @@ def test_nobody_says_alone_that_a_hazard_is_over_whatever_the_message_is_called(
     with pytest.raises(Refused) as caught:
         releases.dispatch(desk.desk, end.code, login("siti"), break_glass="Sendirian malam ini")
     assert caught.value.rule == "break-glass-kind"
+
+
+# --- Whom it reaches ---
+
+
+def opts_out(desk: Scene, *people: int, family: str = "phone") -> None:
+    named = [Named(opt_outs.REFERENCE, desk.keys.address_hash("reference", f"p{n}")) for n in people]
+    desk.ledger.write(lambda write: opt_outs.opt_out(write, named, family=family, by="siti"))
+
+
+def test_whoever_opted_out_gets_no_update_however_late_the_news_that_they_had_the_alert(desk: Scene) -> None:
+    first = sent(desk, desk.approved(), decide=lost)
+    opts_out(desk, 0, 1, 2, 3)
+    update = sent(desk, updated(desk, first))
+    assert of_instance(desk, update.id, "sms-drill") == []
+    late(desk, of_instance(desk, first.id, "sms-drill")[0])
+    assert of_instance(desk, update.id, "sms-drill") == []
+    releases.release_correction(desk.desk, first.code, login("made"), reason=REASON)
+    late(desk, of_instance(desk, first.id, "sms-drill")[1])
+    (correction,) = desk.ledger.read(lambda read: alerts.listing(read, states=["dispatched"]))
+    # What takes words back goes to whom they reached.
+    assert len(of_instance(desk, correction.id, "sms-drill")) == 1
+
+
+def test_whoever_is_known_to_be_reached_long_after_the_withdrawal_still_hears_of_it(desk: Scene) -> None:
+    first = sent(desk, desk.approved(), decide=lost)
+    correction = releases.release_correction(desk.desk, first.code, login("made"), reason=REASON).alert
+    send_all(desk, correction.id)
+    desk.clock.pass_by(2 * HOUR)
+    late(desk, of_instance(desk, first.id, "sms-drill")[0])
+    (planned,) = of_instance(desk, correction.id, "sms-drill")
+    assert deliver_by(desk, planned) == desk.clock.wall() + 30 * MINUTE
+
+
+def test_an_update_that_follows_late_goes_no_later_than_its_end(desk: Scene) -> None:
+    first = sent(desk, desk.approved(), decide=lost)
+    update = sent(desk, updated(desk, first))
+    assert update.expires_at is not None
+    desk.clock.wall_at = update.expires_at - MINUTE
+    desk.change("DELETE FROM delivery WHERE alert_id = :id", {"id": update.id})
+    late(desk, of_instance(desk, first.id, "sms-drill")[0])
+    (planned,) = of_instance(desk, update.id, "sms-drill")
+    assert deliver_by(desk, planned) == update.expires_at
+
+
+def test_a_private_update_goes_to_nobody_whom_it_does_not_name(desk: Scene) -> None:
+    object.__setattr__(desk.desk, "identify", desk.keys.address_hash)
+    first = relayed(desk)
+    assert len(of_instance(desk, first.id, "sms-drill")) == 4
+    named = issuers(msg_type=MsgType.UPDATE, scope=Scope.PRIVATE, addresses=("+6281200000001",))
+    update = following.update(desk.desk, first.code, {}, by="siti", documents=named).alert
+    sent(desk, update)
+    assert len(of_instance(desk, update.id, "sms-drill")) == 1
+    assert len(of_instance(desk, update.id, "bot-drill")) == 1
+
+
+def test_a_correction_takes_the_channel_that_is_still_there(desk: Scene) -> None:
+    instances = {
+        **CHANNELS,
+        "aaa-drill": instance("kannel", "drill", public=False),
+    }
+    desk.reconfigure(instances=instances)
+    first = sent(desk, desk.approved(), without=["sms-drill"])
+    assert len(of_instance(desk, first.id, "aaa-drill")) == 4
+    update = sent(desk, updated(desk, first), without=["aaa-drill"])
+    assert len(of_instance(desk, update.id, "sms-drill")) == 4
+    desk.reconfigure(instances={name: each for name, each in instances.items() if name != "aaa-drill"})
+    correction = releases.release_correction(desk.desk, first.code, login("made"), reason=REASON).alert
+    assert vouched(desk, correction.id) is None
+    expand_all(desk.ledger, correction.id)
+    assert of_instance(desk, correction.id, "aaa-drill") == []
+    assert len(of_instance(desk, correction.id, "sms-drill")) == 4
+
+
+def test_a_correction_is_there_in_a_language_that_an_update_left_out(desk: Scene) -> None:
+    first = sent(desk, desk.approved())
+    sent(desk, updated(desk, first), without=["toots-drill:en"])
+    correction = releases.release_correction(desk.desk, first.code, login("made"), reason=REASON).alert
+    assert vouched(desk, correction.id) is None
+    expand_all(desk.ledger, correction.id)
+    assert sorted(d.language for d in of_instance(desk, correction.id, "toots-drill")) == ["en", "id"]
+    shown = {(m.instance, m.language) for m in desk.ledger.read(lambda read: alerts.renderings(read, correction.id))}
+    assert ("toots-drill", "en") in shown
+
+
+def test_what_follows_a_public_exercise_is_one(desk: Scene) -> None:
+    first = desk.drafted()
+    exercise = first.draft.model_copy(update={"public_exercise": True})
+    assert exercise.mode is Mode.EXERCISE
+    update = words_following.update(first.draft, exercise)
+    assert update.mode is Mode.EXERCISE
