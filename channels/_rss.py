@@ -1,11 +1,13 @@
 """The feed as RSS 2.0, for readers that know no Atom. Pure.
 
-An item's link is the CAP file, as in the feeds that alert hubs gather; its guid is the Atom entry's id. Source: RSS 2.0
-specification (RSS Advisory Board, 2.0.11), CAP feeds best practices.
+A description is markup to whoever reads it, so its words are escaped once more. An item's link is the CAP file, as in
+the feeds that alert hubs gather; its guid is the Atom entry's id. Source: RSS 2.0 specification (RSS Advisory Board,
+2.0.11), CAP feeds best practices.
 """
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -34,7 +36,7 @@ def feed(entries: Sequence[Entry], *, base_url: str, title: str, language: str, 
             rss.item(
                 rss.title(printable(entry.title)),
                 rss.link(f"{base_url}/{path}"),
-                rss.description(printable(entry.summary)),
+                rss.description("<br>\n".join(html.escape(printable(entry.summary), quote=False).split("\n"))),
                 rss.guid(name_of(entry, base_url), isPermaLink="false"),
                 rss.pubDate(_moment(entry.published)),
             )

@@ -57,6 +57,12 @@ def test_an_item_leads_to_the_cap_file_and_has_the_name_it_has_in_atom() -> None
     assert first.findtext("pubDate") == "Sun, 01 Mar 2026 12:01:00 GMT"
 
 
+def test_words_are_no_markup_to_a_reader_who_takes_descriptions_for_it() -> None:
+    shown = entry(1, None).model_copy(update={"summary": "M < 5 & <script>x</script>\n\nTetap tenang"})
+    told = read(shown).findtext("channel/item/description")
+    assert told == "M &lt; 5 &amp; &lt;script&gt;x&lt;/script&gt;<br>\n<br>\nTetap tenang"
+
+
 @given(st.text(), st.text(), st.integers(-14, 14))
 def test_any_words_make_a_valid_feed(title: str, words: str, zone: int) -> None:
     there = SINCE.astimezone() + timedelta(hours=zone)
