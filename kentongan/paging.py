@@ -32,6 +32,9 @@ class Cause(enum.StrEnum):
 
 
 _ALL = tuple(cause for cause in Cause if cause is not Cause.TEST)
+_PRESSING = frozenset((Cause.BREAK_GLASS.value, Cause.APPROVAL.value))
+"""Pages on which an alert hangs. They are bounded by themselves: a channel that is held again and again all night must
+not use up the pages that an approval needs."""
 _URGENCY = {cause: place for place, cause in enumerate(Cause)}
 _HOUR: Milliseconds = 3_600_000
 _LOST: Milliseconds = 60_000
@@ -58,7 +61,12 @@ class Paging(Model):
     review_repeat_after: float = Field(default=14_400.0, ge=10, description="The same for a review that is due.")
     retry_after: float = Field(default=30.0, ge=1, description="Seconds until a page that failed is tried again.")
     most_repeats: int = Field(default=6, ge=0, le=100, description="How often a page comes again at most.")
-    most_an_hour: int = Field(default=30, ge=1, le=1000, description="Most pages to one officer in an hour.")
+    most_an_hour: int = Field(
+        default=30,
+        ge=1,
+        le=1000,
+        description="Most pages to one officer in an hour; those for approval and broken glass are counted apart.",
+    )
     doubt_after: float = Field(default=60.0, ge=0, description="Seconds in doubt before an officer is paged.")
     unready_after: int = Field(
         default=2, ge=1, le=50, description="Looks in a row at a channel that must fail before officers are paged."
@@ -149,11 +157,12 @@ def due(
     and all of these concerns.
     """
     history: dict[tuple[str, str, str], list[Past]] = {}
-    lately: dict[str, int] = {}
+    lately: dict[tuple[str, bool], int] = {}
     for page in sorted(past, key=lambda each: each.at):
         history.setdefault((page.about, page.officer, page.instance), []).append(page)
         if now - page.at < _HOUR:
-            lately[page.officer] = lately.get(page.officer, 0) + 1
+            counted = page.officer, _is_pressing(page.about)
+            lately[counted] = lately.get(counted, 0) + 1
     result = []
     for concern in sorted(concerns, key=lambda each: _URGENCY[each.cause]):
         if concern.about in acknowledged:
@@ -167,9 +176,10 @@ def due(
                 earlier = history.get((concern.about, officer, pager.name), [])
                 if not _is_due(earlier, concern.cause, now, paging):
                     continue
-                if lately.get(officer, 0) >= paging.most_an_hour:
+                counted = officer, _is_pressing(concern.about)
+                if lately.get(counted, 0) >= paging.most_an_hour:
                     continue
-                lately[officer] = lately.get(officer, 0) + 1
+                lately[counted] = lately.get(counted, 0) + 1
                 result.append(Page(concern, officer, pager.name))
     return result
 
@@ -177,6 +187,10 @@ def due(
 def fits(concern: Concern, pager: Pager) -> bool:
     """Whether a page on this may leave by that instance: what is live never by one of which all is marked as drill."""
     return pager.mode is Mode.LIVE or concern.status is not Status.ACTUAL
+
+
+def _is_pressing(about: str) -> bool:
+    return about.partition(":")[0] in _PRESSING
 
 
 def _is_due(earlier: Sequence[Past], cause: Cause, now: Milliseconds, paging: Paging) -> bool:

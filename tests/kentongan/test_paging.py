@@ -92,16 +92,29 @@ def test_no_officer_gets_more_than_so_many_an_hour_and_the_gravest_come_first() 
     paging = PAGING.model_copy(update={"most_an_hour": 2})
     held = Concern("held:x", Cause.HELD, None, Status.ACTUAL)
     glass = Concern("break-glass:a1", Cause.BREAK_GLASS, "a1", Status.ACTUAL)
-    chosen = pages(held, WANTED, glass, pagers=(SMS,), paging=paging)
+    more = Concern("approval:s2", Cause.APPROVAL, "a2", Status.ACTUAL)
+    chosen = pages(held, WANTED, more, glass, pagers=(SMS,), paging=paging)
     assert [(about, who) for about, who, _ in chosen] == [
         ("break-glass:a1", "budi"),
         ("break-glass:a1", "siti"),
         (WANTED.about, "budi"),
+        ("approval:s2", "siti"),
+        ("held:x", "budi"),
         ("held:x", "siti"),
     ]
     full = [past("accepted", ago=60, about="other"), past("accepted", ago=61, about="another")]
     assert pages(WANTED, past=full, pagers=(SMS,), paging=paging) == []
     assert pages(WANTED, past=[replace(each, at=each.at - 3_600_000) for each in full], pagers=(SMS,), paging=paging)
+
+
+def test_a_channel_that_is_held_again_and_again_uses_up_no_page_for_an_approval() -> None:
+    paging = PAGING.model_copy(update={"most_an_hour": 3})
+    held = [past("accepted", ago=60 * n, about=f"held:sms:{n}") for n in range(1, 9)]
+    again = Concern("held:sms:0", Cause.HELD, None, Status.ACTUAL)
+    assert pages(again, WANTED, past=held, paging=paging, pagers=(SMS,)) == [
+        (WANTED.about, "budi", "sms"),
+        (again.about, "siti", "sms"),
+    ]
 
 
 def test_what_is_live_never_goes_by_a_drill_channel_and_a_drill_goes_by_both() -> None:
