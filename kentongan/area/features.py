@@ -14,7 +14,7 @@ _LARGEST = 64 << 20
 """Characters of one feature; a longer one is a broken file or no outline that can be matched in time."""
 
 _BEGINNING = re.compile(r'"features"\s*:\s*\[')
-_PLANE = re.compile(r'"crs"\s*:[^}]*?"name"\s*:\s*"(?P<name>[^"]*)"')
+_PLANE = re.compile(r'"crs"\s*:[^}]{0,300}?"name"\s*:\s*"(?P<name>[^"]*)"')
 _ON_THE_GLOBE = ("CRS84", "4326")
 
 
@@ -90,8 +90,9 @@ class _Text:
             try:
                 content, end = self._decoder.raw_decode(self._text)
                 break
-            except (json.JSONDecodeError, RecursionError) as error:
-                if isinstance(error, RecursionError) or len(self._text) > _LARGEST or not self._more():
+            except (ValueError, RecursionError) as error:
+                # What is no fault of the form (a number of 5,000 digits) more text does not mend.
+                if not isinstance(error, json.JSONDecodeError) or len(self._text) > _LARGEST or not self._more():
                     raise self._broken(place, "is not readable as JSON") from None
         line = self._line
         self._let_go(end)

@@ -17,6 +17,7 @@ _VALUE = r"""(?:'(?:[^'\\]++|''|\\.)*+'|"(?:[^"\\]++|""|\\.)*+"|[-+\w.]++)"""
 _ROW = re.compile(rf"\(\s*{_VALUE}(?:\s*,\s*{_VALUE})*+\s*\)", re.DOTALL)
 _ONE = re.compile(_VALUE, re.DOTALL)
 _BETWEEN = re.compile(r"(?:[\s,]++|--[^\n]*+\n|/\*.*?\*/)*+", re.DOTALL)
+_BEGUN = re.compile(r"\s*(INSERT|REPLACE)\b", re.IGNORECASE)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 _MOST_LINES = 20
@@ -26,51 +27,54 @@ _MOST_LINES = 20
 def inserted(lines: Iterable[str], place: str) -> Iterator[Found | Fault | Remark]:
     """The rows that a dump inserts, in its order. Where a statement names no columns they are code and name."""
     columns: list[str] | None = None
-    text = ""
+    text, at = "", 0  # what was read, and up to where it was taken: a dump may be one line of a million rows
     number = 0
-    begun = 1  # the line where `text` begins
+    begun = 1  # the line where the rest begins
     in_comment = False
     # The empty last line says that no more will come to end a row that has begun.
     for line in itertools.chain(lines, [""]):
         number += 1
+        text, at = text[at:], 0
         if columns is None and not text.strip():
             text, begun = "", number
             in_comment, line = _without_comments(line, in_comment)
         text += line
         while True:
             if columns is None:
-                header = _INSERT.match(text)
+                header = _INSERT.match(text, at)
                 if header is None:
                     # Another statement, or one that goes on in the next line.
-                    if ";" in line or not re.match(r"\s*(INSERT|REPLACE)\b", text, re.IGNORECASE):
-                        text = ""
+                    if ";" in line or not _BEGUN.match(text, at):
+                        text, at = "", 0
                     break
                 named = header.group("columns")
                 columns = (
                     [part.strip().strip('`"[]').lower() for part in named.split(",")] if named else ["code", "name"]
                 )
-                begun += text.count("\n", 0, header.end())
-                text = text[header.end() :]
-            skipped = _BETWEEN.match(text)
+                begun += text.count("\n", at, header.end())
+                at = header.end()
+            skipped = _BETWEEN.match(text, at)
             assert skipped is not None
-            begun += text.count("\n", 0, skipped.end())
-            text = text[skipped.end() :]
-            if text.startswith(";") or _INSERT.match(text):
-                columns, text = None, text.removeprefix(";")
+            begun += text.count("\n", at, skipped.end())
+            at = skipped.end()
+            if text.startswith(";", at) or _INSERT.match(text, at):
+                columns = None
+                at += text.startswith(";", at)
                 continue
-            if not text:
+            if at == len(text):
                 break
-            row = _ROW.match(text)
+            row = _ROW.match(text, at)
             if row is None:
-                if line and number - begun < _MOST_LINES and text.startswith("("):
+                if line and number - begun < _MOST_LINES and text.startswith("(", at):
                     break
                 yield _broken(begun)
-                _, _, text = text.partition("\n")
+                end = text.find("\n", at)
+                at = end + 1 if end >= 0 else len(text)
                 begun += 1
                 continue
             yield _row(row.group(), columns, begun)
             begun += row.group().count("\n")
-            text = text[row.end() :]
+            at = row.end()
 
 
 def _broken(line: int) -> Fault:

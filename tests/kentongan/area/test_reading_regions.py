@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import time
 import unicodedata
 
 import pytest
@@ -213,6 +215,22 @@ def test_a_projected_file_is_refused_with_the_remedy() -> None:
     crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32749"}}
     with pytest.raises(BadInput, match="WGS 84"):
         read(json.dumps({"type": "FeatureCollection", "crs": crs, "features": [feature("33", None)]}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "INSERT INTO wilayah (kode,nama) VALUES " + ",".join(f"('{n}.{n}','N')" for n in range(1, 150_000)) + ";",
+        '{"crs":' * 40_000 + '"features":[',
+        '{"features":[{"type":"Feature","properties":{"code":"11"},"geometry":' + "9" * 5000 + "}]}",
+    ],
+    ids=["one line", "planes", "a long number"],
+)
+def test_no_file_takes_more_time_than_its_length_asks_for(text: str) -> None:
+    begun = time.process_time()
+    with contextlib.suppress(BadInput):
+        assert len(read(text)[0]) == 149_999
+    assert time.process_time() - begun < 20  # what takes long takes minutes
 
 
 @given(st.text(max_size=200))
