@@ -102,7 +102,7 @@ def test_no_officer_gets_more_than_so_many_an_hour_and_the_gravest_come_first() 
         ("held:x", "budi"),
         ("held:x", "siti"),
     ]
-    full = [past("accepted", ago=60, about="other"), past("accepted", ago=61, about="another")]
+    full = [past("accepted", ago=60, about="approval:other"), past("accepted", ago=61, about="break-glass:a2")]
     assert pages(WANTED, past=full, pagers=(SMS,), paging=paging) == []
     assert pages(WANTED, past=[replace(each, at=each.at - 3_600_000) for each in full], pagers=(SMS,), paging=paging)
 
