@@ -13,14 +13,15 @@ from typing import Any
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from kentongan import cap
-from kentongan.alert import Kind
+from kentongan.alert import Draft, Kind
 from kentongan.cap.model import Scope, Status
 from kentongan.desk import approvals, drafts, releases
+from kentongan.drills import NOTICE
 from kentongan.errors import BadInput, Refused
 from kentongan.ledger import alerts, views
 from kentongan.plan import PUBLIC
 from kentongan.seam import Mode, Rendered
+from kentongan.words import drafting
 from tests.kentongan.desk.scenes import QUAKE, SECRET, Scene, document, instance, login, scene
 from tests.kentongan.ledger.scenes import expand_all
 
@@ -56,7 +57,7 @@ class Change:
         public = "audience" not in current
         mode = current["mode"]
         if self.what == "mode":
-            mode = "drill" if mode == "live" else "live"
+            mode = {"live": "drill", "drill": "exercise", "exercise": "live"}[mode]
         kind = current["kind"]
         if self.what == "readers":
             public = not public
@@ -65,12 +66,32 @@ class Change:
         return after
 
 
+NOTICE_FACTS: Mapping[str, Any] = {
+    "starts": "2026-11-22T10:00:00+07:00",
+    "expires": "2026-11-22T10:00:00+07:00",
+    "what": "peringatan dini tsunami",
+    "what.en": "tsunami warning",
+    "place": "Kota Bengkulu",
+    "area": "Kota Bengkulu",
+}
+
+
 changes = st.builds(
     Change, st.integers(0, 4), st.sampled_from(["nothing", "nothing", "nothing", "gone", "mode", "readers"])
 )
 
 
-def draft(desk: Scene, status: Status, scope: Scope, lower_to: Status | None, *, typed: bool) -> Any:
+def draft(
+    desk: Scene, status: Status, scope: Scope, lower_to: Status | None, *, typed: bool, public_exercise: bool
+) -> Any:
+    if public_exercise:
+        # Whatever status it claims: the announcement of an exercise needs none before it.
+        known = desk.desk.library.get(NOTICE)
+        made = drafting.from_facts(
+            known, NOTICE_FACTS, agency=desk.desk.settings.agency, status=status, identifier="x", now=desk.desk.now
+        )
+        whole = made.model_copy(update={"public_exercise": True})
+        return drafts.store(desk.desk, lambda _: whole, by="siti").alert
     if typed and scope is Scope.PUBLIC and status in (Status.ACTUAL, Status.EXERCISE, Status.TEST):
         return drafts.from_fields(desk.desk, "earthquake", QUAKE, status=lower_to or status, by="siti").alert
     content = drafts.Document("other.xml", document(status, scope))
@@ -85,6 +106,7 @@ def draft(desk: Scene, status: Status, scope: Scope, lower_to: Status | None, *,
     lower_to=st.sampled_from([None, None, Status.EXERCISE, Status.TEST]),
     typed=st.booleans(),
     alone=st.booleans(),
+    public_exercise=st.sampled_from([False, False, True]),
     meanwhile=st.tuples(changes, changes, changes),
 )
 def test_no_drill_goes_live_no_live_is_a_drill_and_nothing_private_is_public(
@@ -94,6 +116,7 @@ def test_no_drill_goes_live_no_live_is_a_drill_and_nothing_private_is_public(
     lower_to: Status | None,
     typed: bool,
     alone: bool,
+    public_exercise: bool,
     meanwhile: tuple[Change, Change, Change],
 ) -> None:
     with (
@@ -101,12 +124,14 @@ def test_no_drill_goes_live_no_live_is_a_drill_and_nothing_private_is_public(
         scene(Path(folder) / "desk", instances=config, agency={"sandbox": True}) as desk,
     ):
         try:
-            stored = draft(desk, status, scope, lower_to, typed=typed)
+            stored = draft(desk, status, scope, lower_to, typed=typed, public_exercise=public_exercise)
             submitted = approvals.submit(desk.desk, stored.id, login("siti"))
             config = meanwhile[0].of(config)
             desk.reconfigure(instances=config, agency={"sandbox": True})
             if not alone:
                 approvals.approve(desk.desk, stored.code, login("budi"))
+            if public_exercise:
+                approvals.approve(desk.desk, stored.code, login("siti"))
             config = meanwhile[1].of(config)
             desk.reconfigure(instances=config, agency={"sandbox": True})
             released = releases.dispatch(
@@ -118,20 +143,22 @@ def test_no_drill_goes_live_no_live_is_a_drill_and_nothing_private_is_public(
             assert desk.ledger.read(lambda read: views.deliveries(read, stored.id)) == []
             return
         event("dispatched")
-        check(desk, stored.id, config, submitted.alert.draft.cap)
+        check(desk, stored.id, config, submitted.alert.draft)
         desk.reconfigure(instances=meanwhile[2].of(config), agency={"sandbox": True})
         correction = releases.release_correction(desk.desk, stored.code, login("made"), reason="wrong_area")
         assert {i.name for i in correction.plan.instances} == {i.name for i in released.plan.instances}
-        check(desk, correction.alert.id, config, submitted.alert.draft.cap)
+        check(desk, correction.alert.id, config, submitted.alert.draft)
 
 
-def check(desk: Scene, alert_id: str, config: Mapping[str, Any], said: cap.Alert) -> None:
+def check(desk: Scene, alert_id: str, config: Mapping[str, Any], drafted: Draft) -> None:
     """What is about to leave fits the channels it was approved for."""
     expand_all(desk.ledger, alert_id)
     dispatched = desk.ledger.read(lambda read: alerts.get_dispatch(read, alert_id))
     assert dispatched is not None
-    mode = Mode.LIVE if said.status is Status.ACTUAL else Mode.DRILL
+    said = drafted.cap
+    mode = Mode.LIVE if said.status is Status.ACTUAL else Mode.EXERCISE if drafted.public_exercise else Mode.DRILL
     assert said.status in (Status.ACTUAL, Status.EXERCISE, Status.TEST)
+    assert not drafted.public_exercise or said.status is Status.EXERCISE
     assert dispatched.plan.mode is mode
     assert desk.ledger.read(lambda read: approvals.vouch(read, alert_id, policy=desk.desk.settings.policy)) is None
     messages = desk.ledger.read(lambda read: alerts.renderings(read, alert_id))
@@ -155,7 +182,7 @@ def check(desk: Scene, alert_id: str, config: Mapping[str, Any], said: cap.Alert
 
 def check_marks(message: Rendered, mode: Mode) -> None:
     assert message.mode is mode
-    assert bool(message.mark) == (mode is Mode.DRILL)
+    assert bool(message.mark) == (mode is not Mode.LIVE)
     assert message.text.startswith(message.mark)
     assert message.text.rstrip().endswith(message.mark)
 
