@@ -24,6 +24,7 @@ from kentongan.seam import (
     Absent,
     Accepted,
     Address,
+    Idempotent,
     Inbound,
     InDoubt,
     Job,
@@ -41,6 +42,9 @@ from kentongan.seam import (
 from kentongan.settings import Audience, Policy
 
 DIRECT = Traits(family="phone", receipts=True, settling=0.0)
+PUBLIC_POST = Traits(public=True, find=True, settling=0.0)
+KEYED_POST = Traits(public=True, idempotent=Idempotent(3600.0), find=True)
+UNFINDABLE = Traits(family="phone")
 POLICY = Policy(backoff_first=0.02, backoff_most=0.1, repeat_after=1.0, probe_every=0.1)
 Answer = Outcome | Awaitable[Outcome]
 
@@ -146,6 +150,17 @@ async def until(condition: Callable[[], object], patience: float = 10.0) -> None
     async with asyncio.timeout(patience):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+
+
+def first(*outcomes: Outcome) -> Callable[[Job, int], Outcome]:
+    """Answers each key with these in turn, then with Accepted."""
+    return lambda job, times: outcomes[times] if times < len(outcomes) else Accepted(f"sms-{job.key}")
+
+
+async def finished(dispatcher: Dispatcher, alert_id: str = "alert-1") -> None:
+    """Returns when nothing of the alert is left to do, which must be soon."""
+    async with asyncio.timeout(20):
+        await dispatcher.finished(alert_id)
 
 
 def phone(number: int) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -55,13 +53,6 @@ class Illustrated(ScriptedChannel):
     async def send(self, message, jobs, uploaded):  # type: ignore[no-untyped-def]
         self.handed.append((message.media, uploaded))
         return await super().send(message, jobs, uploaded)
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    place = Place(tmp_path)
-    yield place
-    place.close()
 
 
 async def sent(place: Place, channel: Illustrated) -> None:

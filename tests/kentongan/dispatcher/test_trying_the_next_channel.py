@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 
 from kentongan.ledger import receipts, steps, views
 from kentongan.routing import Fallback, Following
@@ -14,13 +10,6 @@ from kentongan.seam import Confirmed, Receipt
 from tests.kentongan.sending import Place, ScriptedChannel, phone, until
 
 FOLLOWING = Following(fallbacks=(Fallback(after=300, on=("sms",), to=("wa",)),))
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    place = Place(tmp_path)
-    yield place
-    place.close()
 
 
 def delivered(place: Place, count: int) -> set[str]:

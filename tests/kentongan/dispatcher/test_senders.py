@@ -7,24 +7,14 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from kentongan.seam import Traits
-from tests.kentongan.sending import Place, ScriptedChannel, until
+from tests.kentongan.sending import UNFINDABLE, Place, ScriptedChannel, until
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SCRIPT = Path(__file__).with_name("sender_process.py")
-DIRECT = Traits(family="phone")
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    place = Place(tmp_path)
-    yield place
-    place.close()
 
 
 class Senders:
@@ -67,7 +57,7 @@ async def processes(place: Place):  # type: ignore[no-untyped-def]
 
 async def test_two_senders_never_send_one_delivery_twice(place: Place, processes: Senders) -> None:
     place.subscribe(400)
-    place.dispatch(ScriptedChannel(traits=DIRECT))
+    place.dispatch(ScriptedChannel(traits=UNFINDABLE))
     for _ in range(2):
         await processes.start()
     await processes.all_ended()
@@ -83,7 +73,7 @@ async def test_a_killed_sender_loses_nobody_and_repeats_nothing_unmarked(
     place: Place, processes: Senders, killed_after: int
 ) -> None:
     place.subscribe(300)
-    place.dispatch(ScriptedChannel(traits=DIRECT))
+    place.dispatch(ScriptedChannel(traits=UNFINDABLE))
     first = await processes.start()
     await until(lambda: len(processes.counts()) >= killed_after, patience=30)
     first.send_signal(signal.SIGKILL)
@@ -105,7 +95,7 @@ async def test_a_sender_that_was_stopped_and_wakes_sends_nothing_that_another_ha
     place: Place, processes: Senders
 ) -> None:
     place.subscribe(300)
-    place.dispatch(ScriptedChannel(traits=DIRECT))
+    place.dispatch(ScriptedChannel(traits=UNFINDABLE))
     first = await processes.start()
     await until(lambda: len(processes.counts()) >= 50, patience=30)
     first.send_signal(signal.SIGSTOP)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,6 @@ class SettableClock(MovableClock):
 
     def wall(self) -> int:
         return super().wall() + self.offset
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    place = Place(tmp_path)
-    yield place
-    place.close()
 
 
 async def test_a_sender_that_lost_an_alert_takes_it_back_when_the_other_has_ended(place: Place) -> None:
