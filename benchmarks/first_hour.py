@@ -35,7 +35,6 @@ CODE = "K7Q4"
 
 _BLOCK = re.compile(r"^```console(?: terminal=(\d))?( install)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PROMPT = re.compile(r"first-hour:(\d+)> $")
-_SAID = re.compile(r"kentongan (?:preview|approve|drill run|send|report) ([0-9A-HJKMNP-TV-Z]{4})\b")
 _PATIENCE = 180.0
 
 
@@ -124,18 +123,16 @@ class Terminal:
             os.write(self._file, key.encode())
             self.keys += 1
 
-    def expect(self, text: str) -> None:
-        """Waits until `text` stands there that was not there when last looked."""
-        wanted = " ".join(text.split())
-        self._until(lambda: self._find(wanted), f"never said {text!r}")
-
-    def _find(self, wanted: str) -> bool:
-        found = " ".join(self.shown[self._unread :].split()).find(wanted)
-        if found < 0:
-            return False
-        # Lines may be folded, so the end is found by its last word.
-        self._unread = self.shown.index(wanted.rsplit(" ", 1)[-1], self._unread) + 1
-        return True
+    def expect(self, text: str) -> str | None:
+        """Waits until `text` stands there that did not when last looked, and returns the alert's code in it."""
+        # The terminal folds lines where it likes.
+        words = r"\s+".join(re.escape(word) for word in text.split())
+        wanted = re.compile(words.replace(CODE, "([0-9A-HJKMNP-TV-Z]{4})"))
+        self._until(lambda: wanted.search(self.shown, self._unread) is not None, f"never said {text!r}")
+        found = wanted.search(self.shown, self._unread)
+        assert found is not None
+        self._unread = found.end()
+        return found[1] if wanted.groups else None
 
     def expect_prompt(self, patience: float | None = None) -> int:
         """Waits for the shell; returns how the last command ended."""
@@ -194,15 +191,13 @@ def play(page: str, root: Path, *, pace: float, install: bool = False, patience:
                 terminal.type(command.replace(CODE, code).replace("ADDRESS", str(ROOT)))
                 typing += time.monotonic() - before
                 for line in lines:
-                    terminal.expect((line.after or line.text).replace(CODE, code))
+                    code = terminal.expect(line.after or line.text) or code
                     if line.typed:
                         before = time.monotonic()
                         terminal.type(line.text)
                         typing += time.monotonic() - before
                 if block.terminal == 1 and (ended := terminal.expect_prompt()):
                     raise Stuck(f"{command!r} ended with {ended}; the terminal shows:\n{terminal.shown[-2_000:]}")
-                if said := _SAID.findall(terminal.shown):
-                    code = said[-1]
                 steps.append(Step(command, terminal.keys - keys, typing, time.monotonic() - began, True))
     return steps
 

@@ -84,6 +84,10 @@ class Settings(ChannelSettings):
             raise ValueError("base_url must begin with https://, unless the instance is a sandbox")
         return self
 
+    def confirmed(self) -> bool:
+        """Whether the partner tells us what became of a message."""
+        return self.receipt_secret is not None
+
     def limits(self) -> Limits:
         """Whatever the letters, a text of this length stays below 20 kB."""
         return self.limited("characters", 4_000, rate=10.0, concurrency=2, deliver_within=1800)

@@ -102,6 +102,10 @@ class Settings(OnlineSettings):
         """The templates."""
         return self.templates
 
+    def confirmed(self) -> bool:
+        """Whether Meta's calls to us can be told from forged ones."""
+        return self.app_secret is not None
+
     def limits(self) -> Limits:
         """80 messages a second are allowed a number, inbound ones counted in."""
         return self.limited("characters", MOST_CHARACTERS, rate=60.0, concurrency=16, deliver_within=3600)
