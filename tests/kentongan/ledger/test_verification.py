@@ -17,15 +17,29 @@ from pydantic import SecretStr
 
 from kentongan.clock import to_datetime
 from kentongan.delivery import Evidence, Phase
+from kentongan.drill_schedules import Schedule, schedule_statement
+from kentongan.drills import Measured, Scenario
 from kentongan.keys import StateKeys
-from kentongan.ledger import Ledger, Read, alerts, claims, code_sheets, outcomes, pictures, receipts, reviews, schema
+from kentongan.ledger import (
+    Ledger,
+    Read,
+    alerts,
+    claims,
+    code_sheets,
+    drills,
+    outcomes,
+    pictures,
+    receipts,
+    reviews,
+    schema,
+)
 from kentongan.ledger import officers as register
 from kentongan.ledger.chaining import canonical, event_digest, link_digest
 from kentongan.ledger.outcomes import Settled
 from kentongan.ledger.replay import UNTRACKED
 from kentongan.ledger.verification import Verdict, signed_head, verify
 from kentongan.membership import Admitted, Revoked
-from kentongan.officers import new_officer, sign
+from kentongan.officers import SigningKey, new_officer, sign
 from kentongan.one_time_codes import issue
 from kentongan.policy import Decision, Reason
 from kentongan.reviews import review_statement
@@ -46,7 +60,7 @@ from tests.kentongan.ledger.scenes import (
 
 TABLES = (
     *("event", "link", "alert", "rendering", "submission", "approval", "dispatch", "delivery", "attempt", "officer"),
-    *("code_sheet", "review", "picture"),
+    *("code_sheet", "review", "picture", "drill_schedule", "drill"),
 )
 
 
@@ -131,8 +145,40 @@ def live_through(ledger: Ledger, keys: StateKeys, clock: StandingClock) -> None:
         ledger.write(lambda write, a=alert_id: reviews.begin(write, a, officer="siti", within=1_000))  # type: ignore[misc]
     found = review_statement("alert1", "0" * 64, "Nobody else could be reached.", to_datetime(clock.wall()))
     ledger.write(lambda write: reviews.finish(write, "alert1", signed=sign(found, key)))
+    rehearse(ledger, key, clock)
     # An alert that is only a draft yet.
     ledger.write(lambda write: put_correction(write, "correction1", id="draft1", code="ZZZZ"))
+
+
+def rehearse(ledger: Ledger, key: SigningKey, clock: StandingClock) -> None:
+    """Puts drills on record, with a value in every column of both tables."""
+    schedules = [Schedule(f"s{n}", "quake", "d" * 64, "daily 10:00", "Asia/Jakarta", correct=True) for n in range(2)]
+    content = Scenario(hazard="earthquake", facts={}, correct_after=60).content
+    for schedule in schedules:
+        signed = sign(schedule_statement(schedule, to_datetime(clock.wall())), key)
+        ledger.write(lambda write, s=schedule, w=signed: drills.add_schedule(write, s, w))  # type: ignore[misc]
+    ledger.write(lambda write: drills.end_schedule(write, "s0", by="siti", why="taken back"))
+    runs: list[tuple[str, drills.State]] = [("d0", drills.State.PREPARED), ("d1", drills.State.DROPPED)]
+    for n, (id, state) in enumerate(runs):
+        slot = to_datetime(clock.wall() + n * 86_400_000)
+        ledger.write(
+            lambda write, id=id, state=state, slot=slot: drills.put(  # type: ignore[misc]
+                write,
+                id,
+                scenario="quake",
+                part=drills.Part.EXERCISE,
+                state=state,
+                content=content,
+                alert_id="alert1",
+                schedule_id="s0",
+                slot=slot,
+                why="late" if state is drills.State.DROPPED else "",
+            )
+        )
+    ledger.write(lambda write: drills.begin(write, "d0", release={"officer": "siti"}))
+    clock.pass_by(1_000)
+    measured = Measured(deliveries=4, accepted=4, first=10, last=20)
+    ledger.write(lambda write: drills.finish(write, "d0", measured=measured, score=100))
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +293,7 @@ def test_every_deleted_row_is_found(record: Record, connection: sqlalchemy.Conne
 def test_every_inserted_row_is_found(record: Record, connection: sqlalchemy.Connection, table: str) -> None:
     row = dict(connection.exec_driver_sql(f'SELECT * FROM "{table}" LIMIT 1').mappings().one())
     keys = [column.name for column in schema.metadata.tables[table].primary_key]
-    unique = {"position", "code", "key", "unique_by", "number"} & row.keys()
+    unique = {"position", "code", "key", "unique_by", "number", "slot"} & row.keys()
     for name in {*keys, *unique}:
         row[name] = 999_999 if isinstance(row[name], int) else secrets.token_hex(4)
     columns = ", ".join(f'"{name}"' for name in row)
