@@ -40,6 +40,7 @@ _FORBIDDEN = tuple(
             "2001:db8::/32",
             "2001::/23",  # Teredo among them
             "2002::/16",  # 6to4
+            "3fff::/20",  # documentation, RFC 9637
             "fec0::/10",
         ),
     )
