@@ -139,10 +139,12 @@ def _make_writable() -> None:
 
 
 def _fault(sentences: str, code: int) -> int:
+    from console.output import printable
+
     # A config or a list may have many faults; each is one line.
     for sentence in sentences.splitlines():
         try:
-            sys.stderr.write(f"kentongan: {sentence}\n")
+            sys.stderr.write(f"kentongan: {printable(sentence)}\n")
         except OSError:
             break
     return code

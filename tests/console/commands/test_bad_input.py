@@ -372,3 +372,10 @@ def test_whoever_stops_reading_ends_nothing_with_a_trace(start) -> None:
     listing.stdout.close()
     assert listing.wait(30) == 0
     assert "Traceback" not in listing.stderr.read()
+
+
+def test_no_input_that_a_sentence_repeats_steers_the_terminal(run) -> None:
+    ran = run("status", "\x1b]0;stolen\x07\u202eK7Q4")
+    assert ran.code == 2
+    assert ran.err
+    assert not {"\x1b", "\x07", "\u202e"} & set(ran.err)
