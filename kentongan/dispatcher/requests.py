@@ -33,6 +33,9 @@ from kentongan.seam import (
 _log = logging.getLogger(__name__)
 
 _STOPPING = "this sender was stopping"
+_ERASED = Rejected("the person was erased", Why.ADDRESS)
+_UNRENDERED = Rejected("no rendering in this language", Why.PAYLOAD)
+"""Refusals of our own, which say nothing of the provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +113,15 @@ class Requests:
             await self._note_unsent(batch, why)
             return
         message = part.messages.get(first.language)
-        answers: Sequence[Outcome]
         if message is None:
-            answers = [Rejected("no rendering in this language", Why.PAYLOAD)] * len(batch)
-        elif not part.public and any(item.to is None for item in batch):
-            answers = [Rejected("the person was erased", Why.ADDRESS)] * len(batch)
-        else:
-            answers = await self._request(message, batch)
-        await self._settle(batch, answers)
+            await self._settle(batch, [_UNRENDERED] * len(batch))
+            return
+        there = batch if part.public else [item for item in batch if item.to is not None]
+        answers: dict[int, Outcome] = {}
+        if there:
+            requested = await self._request(message, there)
+            answers = {item.claimed.id: answer for item, answer in zip(there, requested, strict=True)}
+        await self._settle(batch, [answers.get(item.claimed.id, _ERASED) for item in batch])
 
     async def _request(self, message: Rendered, batch: Sequence[Ready]) -> Sequence[Outcome]:
         channel = self._part.channel
@@ -177,7 +181,7 @@ class Requests:
     def _watch_refusals(self, item: Ready, answer: Outcome) -> None:
         if isinstance(answer, Accepted):
             self._refused.clear()
-        elif isinstance(answer, Rejected) and not self._part.public:
+        elif isinstance(answer, Rejected) and not self._part.public and answer not in (_ERASED, _UNRENDERED):
             self._refused.add(item.claimed.id)
 
     async def _note_unsent(self, batch: Sequence[Ready], why: str) -> None:

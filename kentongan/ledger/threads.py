@@ -41,6 +41,18 @@ def others(read: Read, alert_id: str) -> list[str]:
     return [id for id in messages(read, alert_id) if id != alert_id]
 
 
+def in_flight(read: Read, alert_id: str, instance: str | None = None) -> bool:
+    """Whether a request of another message of the thread is still on its way, whose recipient may have to follow."""
+    return (
+        read.sql(
+            f"SELECT 1 FROM ({_MESSAGES}) m JOIN delivery d ON d.alert_id = m.alert_id WHERE d.stage = 'sending'"
+            " AND m.alert_id <> :id AND (:instance IS NULL OR d.instance = :instance) LIMIT 1",
+            {"id": alert_id, "instance": instance},
+        ).first()
+        is not None
+    )
+
+
 def withdrawal(read: Read, alert_id: str) -> str | None:
     """Id of the correction by which the thread was withdrawn; None where it was not."""
     return read.sql(

@@ -12,6 +12,7 @@ from sqlalchemy import Row
 
 from kentongan.clock import Milliseconds
 from kentongan.delivery import word
+from kentongan.ledger import threads
 from kentongan.ledger.transaction import Read
 
 
@@ -135,17 +136,23 @@ def people(read: Read, alert_id: str) -> int:
 
 
 def is_open(read: Read, alert_id: str, instance: str | None = None) -> bool:
-    """Whether anything of this alert, or of one instance of it, is planned, claimed or sending, or to be planned."""
-    return (
-        read.sql(
-            "SELECT 1 FROM dispatch s JOIN alert a ON a.id = s.alert_id WHERE s.alert_id = :id"
-            " AND ((a.state = 'dispatched' AND s.expanded = 0) OR EXISTS"
-            " (SELECT 1 FROM delivery d WHERE d.alert_id = s.alert_id AND d.stage <> 'done'"
-            " AND (:instance IS NULL OR d.instance = :instance)))",
-            {"id": alert_id, "instance": instance},
-        ).first()
-        is not None
-    )
+    """Whether anything of this alert, or of one instance of it, is planned, claimed or sending, or to be planned.
+
+    What follows a message stays open while a request of that is on its way, for its recipient may have to follow.
+    """
+    own = read.sql(
+        "SELECT 1 FROM dispatch s JOIN alert a ON a.id = s.alert_id WHERE s.alert_id = :id"
+        " AND ((a.state = 'dispatched' AND s.expanded = 0) OR EXISTS"
+        " (SELECT 1 FROM delivery d WHERE d.alert_id = s.alert_id AND d.stage <> 'done'"
+        " AND (:instance IS NULL OR d.instance = :instance)))",
+        {"id": alert_id, "instance": instance},
+    ).first()
+    if own is not None:
+        return True
+    follows = read.sql(
+        "SELECT 1 FROM alert WHERE id = :id AND state = 'dispatched' AND predecessor IS NOT NULL", {"id": alert_id}
+    ).first()
+    return follows is not None and threads.in_flight(read, alert_id, instance)
 
 
 def has_kept_receipts(read: Read) -> bool:
