@@ -4,99 +4,28 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from kentongan import cap
 from kentongan.alert import Draft, Kind
-from kentongan.cap.model import Category, Certainty, MsgType, Scope, Severity, Status, Urgency
+from kentongan.cap.model import MsgType, Status
 from kentongan.data import data_path
-from kentongan.errors import BadInput, Refused
-from kentongan.seam import Mode, Rendered, slots
+from kentongan.errors import Refused
+from kentongan.seam import Mode, slots
 from kentongan.settings import Agency
-from kentongan.words.codes import codes_in
-from kentongan.words.composing import visible_page
 from kentongan.words.counting import count, is_gsm7
 from kentongan.words.drafting import from_facts, lowered, relay
 from kentongan.words.following import correction
 from kentongan.words.hazards import HazardLibrary
 from kentongan.words.hazards import library as read_library
-from kentongan.words.late import late_values
-from kentongan.words.marks import marked
 from kentongan.words.rendering import Earlier, Renderings, Target
 from kentongan.words.specimens import of_kind
+from tests.kentongan.words.foreign import imported
+from tests.kentongan.words.leaving import LIMITS, RULES, check, sent
 
 Render = Callable[..., Renderings]
 Targets = Callable[..., tuple[Target, ...]]
-LIMITS = {"mastodon": 500, "telegram": 4096, "kannel": 3, "cap_feed": 100_000}
-RULES = {"mastodon": "mastodon", "telegram": "telegram", "kannel": "sms", "cap_feed": "characters"}
-TELEGRAM_TAGS = {"b", "i", "u", "s", "a", "code", "pre"}
-
-
-class Tags(HTMLParser):
-    """The tags and the visible text of a markup, read by a parser of its own."""
-
-    def __init__(self, markup: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.names: list[str] = []
-        self.text = ""
-        self.feed(markup)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.names.append(tag)
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
-def sent(message: Rendered, library: HazardLibrary, moment: datetime, reason: str = "withdrawn_by_source") -> Rendered:
-    """The message as it leaves: every slot filled."""
-    documents = "".join(document.text for document in message.documents)
-    names = slots(message.text + message.html + message.title + documents)
-    values = late_values(
-        names,
-        language=message.language,
-        languages=library.languages,
-        zone=ZoneInfo("Asia/Jakarta"),
-        sent=moment,
-        earlier_sent=moment,
-        reason=reason,
-    )
-    return message.filled(values)
-
-
-def check(message: Rendered, library: HazardLibrary, draft: Draft, code: str, now: datetime) -> None:
-    """What holds of every message whatever its facts are."""
-    live = draft.cap.status is Status.ACTUAL
-    assert message.mode is (Mode.LIVE if live else Mode.DRILL)
-    assert (message.mark == "") == live
-    assert message.code.startswith(f"{code}-")
-    for month in (1, 8, 9):
-        out = sent(message, library, now.replace(month=month, day=30, hour=23))
-        assert marked(out.text, message.mark)
-        assert message.code in out.text
-        assert codes_in(out.text) == {code}
-        assert count(out.text, RULES[message.kind]) <= LIMITS[message.kind]
-        assert not any(sign in out.text + out.html + out.title for sign in "\ue000\ue001\u2029")
-        out.text.encode()
-        if message.html:
-            tags = Tags(out.html)
-            assert set(tags.names) <= TELEGRAM_TAGS
-            assert tags.text == out.text
-        for document in out.documents:
-            if document.media_type == "text/html":
-                page = Tags(document.text)
-                assert "script" not in page.names
-                assert page.names.count("section") == page.names.count("h1")
-                assert marked(visible_page(document.text), message.mark)
-                assert message.code in document.text
 
 
 @pytest.mark.parametrize("status", [Status.ACTUAL, Status.EXERCISE, Status.TEST])
@@ -344,115 +273,6 @@ def test_a_relay_names_its_source_and_what_the_source_does(
         assert "Met Office" in message.text
         assert ("cancels" in message.text) == (msg_type is MsgType.CANCEL)
         assert ("pdate" in message.text) == (msg_type is MsgType.UPDATE)
-
-
-def imported(now: datetime, languages: tuple[str, ...], **fields: Any) -> cap.Alert:
-    infos = tuple(
-        cap.Info(
-            **{
-                "language": language,
-                "categories": (Category.MET,),
-                "event": "Storm",
-                "urgency": Urgency.EXPECTED,
-                "severity": Severity.SEVERE,
-                "certainty": Certainty.LIKELY,
-                "sender_name": "Met Office",
-                **fields,
-            }
-        )
-        for language in languages
-    )
-    return cap.Alert(
-        identifier="theirs",
-        sender="met@example",
-        sent=now,
-        status=Status.ACTUAL,
-        msg_type=MsgType.ALERT,
-        scope=Scope.PUBLIC,
-        infos=infos,
-    )
-
-
-hostile = st.sampled_from(
-    [
-        "<script>alert(1)</script>",
-        "{{ 7 * 7 }}",
-        "{% raw %}",
-        "</b>",
-        "&amp;",
-        "[LATIHAN]",
-        "[EXERCISE] THIS IS ONLY AN EXERCISE, NOT A REAL EVENT",
-        "\u202eturned",
-        "\ue000sent\ue001",
-        "\x00\x1b",
-        "\n\n",
-        "K7Q4",
-        "A, B; C",
-        "x" * 300,
-        "NO END " * 100,
-        "😀" * 30,
-        "\u0641\u064a\u0636\u0627\u0646",
-        "\u5927\u96e8\u7279\u5831" * 40,
-        "https://elsewhere.example/a?b=c",
-        "@someone@else.example",
-    ]
-)
-lines = st.one_of(hostile, st.text(st.characters(codec="utf-8"), max_size=60))
-texts = st.lists(lines, min_size=1, max_size=4).map(" ".join)
-statuses = st.sampled_from([Status.ACTUAL, Status.EXERCISE, Status.TEST])
-thorough = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-
-@thorough
-@given(
-    place=texts, source=texts, felt=st.lists(texts, max_size=4), area=st.lists(texts, max_size=30),
-    tsunami=st.sampled_from(["none", "possible", "unknown"]), status=statuses, kind=st.sampled_from(Kind),
-)  # fmt: skip
-def test_whatever_the_facts_say_every_message_keeps_the_rules(
-    library: HazardLibrary, agency: Agency, rendered: Render, now: datetime,
-    place: str, source: str, felt: list[str], area: list[str], tsunami: str, status: Status, kind: Kind,
-) -> None:  # fmt: skip
-    facts: dict[str, Any] = {"magnitude": 5.6, "origin_time": "2026-11-21 14:05", "place": place, "source": source}
-    facts["tsunami"] = tsunami
-    facts |= {name: value for name, value in (("felt", felt), ("area", area)) if value}
-    try:
-        draft = from_facts(
-            library.get("earthquake"), facts,
-            agency=agency, status=status, identifier="K", now=now,
-        )  # fmt: skip
-    except BadInput:
-        return
-    draft = of_kind(draft, kind, now=now)
-    result = rendered(draft, kind=kind, earlier=Earlier("M2X8"))
-    assert len(result.messages) == 7
-    assert all(problem.fallen_back for problem in result.problems)
-    for message in result.messages:
-        check(message, library, draft, "K7Q4", now)
-
-
-@thorough
-@given(
-    event=texts, headline=st.none() | texts, description=st.none() | texts, instruction=st.none() | texts,
-    sender_name=st.none() | texts, areas=st.lists(texts, max_size=8), status=statuses, kind=st.sampled_from(Kind),
-    infos=st.integers(0, 2), ends=st.booleans(), msg_type=st.sampled_from(MsgType),
-)  # fmt: skip
-def test_any_imported_alert_renders_and_keeps_the_rules(
-    library: HazardLibrary, agency: Agency, rendered: Render, now: datetime, event: str, headline: str | None,
-    description: str | None, instruction: str | None, sender_name: str | None, areas: list[str], status: Status,
-    kind: Kind, infos: int, ends: bool, msg_type: MsgType,
-) -> None:  # fmt: skip
-    theirs = imported(
-        now, ("id", "en")[:infos], event=event, headline=headline, description=description, instruction=instruction,
-        sender_name=sender_name, expires=now if ends else None, areas=tuple(cap.Area(area_desc=area) for area in areas),
-    )  # fmt: skip
-    draft = relay(
-        theirs.model_copy(update={"status": status, "msg_type": msg_type}), agency=agency, identifier="R", now=now
-    )
-    draft = of_kind(draft, kind, now=now)
-    result = rendered(draft, kind=kind, earlier=Earlier("M2X8"))
-    assert len(result.messages) == {0: 7, 1: 4, 2: 7}[infos]
-    for message in result.messages:
-        check(message, library, draft, "K7Q4", now)
 
 
 def test_letters_given_up_in_a_short_message_are_told_to_the_officer(
