@@ -103,9 +103,7 @@ def read_services(path: Path) -> Mapping[str, Service]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        raise BadConfig(
-            f"{path} cannot be read as YAML; mend it, or use `kentongan remote add`"
-        ) from None
+        raise BadConfig(f"{path} cannot be read as YAML; mend it, or use `kentongan remote add`") from None
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(map(str, fault["loc"]))
@@ -145,9 +143,7 @@ def read_key(path: Path) -> Officer:
         read = SealedKey.model_validate_json(path.read_text("utf-8"))
         public_key = bytes.fromhex(read.public_key)
     except OSError as error:
-        raise BadInput(
-            f"key {path} cannot be read: {error.strerror}; `kentongan officer export` writes it"
-        ) from None
+        raise BadInput(f"key {path} cannot be read: {error.strerror}; `kentongan officer export` writes it") from None
     except ValueError:
         raise BadInput(f"{path} holds no sealed key; export it anew with `kentongan officer export`") from None
     return Officer(read.officer, public_key, read.sealed_key, datetime.fromtimestamp(0, UTC))
@@ -190,13 +186,11 @@ class Remote:
             finally:
                 connection.close()
         except ssl.SSLCertVerificationError:
-            raise BadConfig(
-                f"{self.url} has no certificate of those authorities; ask who runs it"
-            ) from None
+            raise BadConfig(f"{self.url} has no certificate of those authorities; ask who runs it") from None
         except (OSError, http.client.HTTPException) as error:
             why = getattr(error, "strerror", None) or type(error).__name__
             raise LedgerUnavailable(
-                f"{self.url} cannot be reached ({why}); look whether the service runs, or approve by code on the telephone"
+                f"{self.url} cannot be reached ({why}); see whether its service runs, or approve by code on the phone"
             ) from None
 
     def _connect(self) -> tuple[http.client.HTTPSConnection, str]:

@@ -26,7 +26,7 @@ class Kind(enum.StrEnum):
 
     @property
     def widens(self) -> bool:
-        """Whether it goes to an audience of its own; the others reach whom their thread has reached, and nobody else."""
+        """Whether it goes to an audience of its own; the others reach whom their thread has reached alone."""
         return self in (Kind.ALERT, Kind.UPDATE)
 
     @property

@@ -38,9 +38,7 @@ async def probe(
     return {each.instance: each for each in looks if each is not None}
 
 
-async def _look(
-    name: str, channel: Channel, ledger: Ledger, *, every: Milliseconds, now: Milliseconds
-) -> Probe | None:
+async def _look(name: str, channel: Channel, ledger: Ledger, *, every: Milliseconds, now: Milliseconds) -> Probe | None:
     def begin(write: Write) -> str | None:
         return probes.begin(write, name, every=every)
 

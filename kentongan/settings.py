@@ -124,9 +124,7 @@ class InstanceSettings(Model):
     """
 
     kind: str = Field(description="The kind of channel: the name of its adapter.")
-    mode: Mode = Field(
-        description="live, drill (with credentials of its own) or exercise (public, real account)."
-    )
+    mode: Mode = Field(description="live, drill (with credentials of its own) or exercise (public, real account).")
     sandbox: bool = Field(default=False, description="True where a stand-in answers and nobody is reached.")
     audience: str | None = Field(default=None, description="Who is written to, by audience name; absent: public.")
     rate: float | None = Field(default=None, gt=0, description="Requests a second; absent: the kind's own.")

@@ -63,7 +63,7 @@ class Subject:
 def subject_digest(subject: Subject) -> str:
     """Digest of what is approved, the same in whatever order its parts are given; 64 hexadecimal characters."""
     prepared = subject.correction
-    covered = {
+    covered: dict[str, object] = {
         "alert_id": subject.alert_id,
         "kind": subject.kind.value,
         "alert": subject.alert,

@@ -52,7 +52,14 @@ class Installation:
     def subscribe(self, house: House, count: int) -> None:
         """Puts so many people on record, each with a telephone that also has WhatsApp."""
         rows = [
-            Row(n + 2, f"person-{n}", (Address("phone", phone(n)), Address("whatsapp", phone(n))), "id" if n % 2 else "en", ("subscriber",), ())
+            Row(
+                n + 2,
+                f"person-{n}",
+                (Address("phone", phone(n)), Address("whatsapp", phone(n))),
+                "id" if n % 2 else "en",
+                ("subscriber",),
+                (),
+            )
             for n in range(count)
         ]
         house.ledger.write(lambda write: people.import_people(write, rows, keys=house.keys))

@@ -186,7 +186,7 @@ def begin(desk: Desk, handle: str, login: Login | None, *, break_glass: str | No
 def by_hand(stored: StoredAlert) -> Scenario:
     """What holds for a drill that no scenario made: the default targets, and no correction."""
     status = "Test" if stored.draft.cap.status is Status.TEST else "Exercise"
-    return Scenario(hazard=stored.draft.hazard, facts={}, status=status)  # type: ignore[arg-type]
+    return Scenario(hazard=stored.draft.hazard, facts={}, status=status)
 
 
 # --- On its way ---

@@ -411,7 +411,7 @@ def record_approval(
     }
     fixed = signed_digest(row)
     write.execute(insert(schema.approval).values(**row, digest=fixed))
-    taken = {"taken_by": taken_by} if taken_by is not None else {}
+    taken: dict[str, Any] = {"taken_by": taken_by} if taken_by is not None else {}
     write.event("alert.approved", alert=alert_id, by=officer, approval=id, digest=fixed, set=dict(set or {}), **taken)
 
 

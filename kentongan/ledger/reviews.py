@@ -54,19 +54,20 @@ def finish(write: Write, alert_id: str, *, signed: Signed) -> None:
 def of_alert(read: Read, alert_id: str) -> Review | None:
     """The review of an alert, None where no glass was broken."""
     row = read.execute(select(schema.review).where(schema.review.c.alert_id == alert_id)).mappings().first()
-    return _review(row) if row is not None else None
+    return _review(dict(row)) if row is not None else None
 
 
 def open_reviews(read: Read) -> list[Review]:
     """The reviews that are not done, the one due first first."""
     table = schema.review
     rows = read.execute(select(table).where(table.c.done_at.is_(None)).order_by(table.c.due_at)).mappings()
-    return [_review(row) for row in rows]
+    return [_review(dict(row)) for row in rows]
 
 
 def all_reviews(read: Read) -> list[Review]:
     """Every review, the one due first first."""
-    return [_review(row) for row in read.execute(select(schema.review).order_by(schema.review.c.due_at)).mappings()]
+    rows = read.execute(select(schema.review).order_by(schema.review.c.due_at)).mappings()
+    return [_review(dict(row)) for row in rows]
 
 
 def _review(row: Mapping[str, Any]) -> Review:
