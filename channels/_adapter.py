@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from channels._visible import stands_first_and_last, visible_text
-from kentongan.errors import BadConfig
 from kentongan.seam import (
     Absent,
     Accepted,
@@ -36,7 +35,7 @@ from kentongan.seam import (
     Uploaded,
     Why,
 )
-from kentongan.settings import InstanceSettings, SecretSource
+from kentongan.settings import InstanceSettings
 
 if TYPE_CHECKING:
     import httpx
@@ -112,18 +111,6 @@ def loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def read_secret(source: SecretSource, instance: str, field: str) -> SecretStr:
-    """Returns a secret that may stand in a header; raises BadConfig naming instance, field and remedy."""
-    try:
-        secret = source.read()
-    except ValueError as error:
-        raise BadConfig(f"channels.{instance}.{field}: {error}; put the secret there") from None
-    value = secret.get_secret_value()
-    if not value.isascii() or not value.isprintable():
-        raise BadConfig(f"channels.{instance}.{field}: holds a character that no header may carry; write it anew")
-    return secret
 
 
 class Adapter(ABC):

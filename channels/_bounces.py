@@ -16,8 +16,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pydantic import SecretStr
-
+from channels._secret import Secret
 from kentongan.seam import Confirmed, Receipt
 
 MOST_BYTES = 1_048_576
@@ -45,7 +44,7 @@ class Bounces:
     """The address that bounces return to, and the key by which ours are known."""
 
     address: str
-    secret: SecretStr
+    secret: Secret
 
     def sender(self, key: str) -> str:
         """The envelope sender of the delivery with this key; the plain address for a key that no address can hold."""

@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
 
-from pydantic import JsonValue, SecretStr
+from pydantic import JsonValue
 
 from channels._delay import usages
 from channels._reading import Answer
+from channels._secret import Secret
 from kentongan.seam import Credential, Forged, InDoubt, Outcome, Received, Rejected, Retryable, Why
 
 HOST = "https://graph.facebook.com"
@@ -144,7 +145,7 @@ def _is_share(value: JsonValue) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1_000_000
 
 
-def handshake(request: Received, verify_token: SecretStr | None) -> str | None:
+def handshake(request: Received, verify_token: Secret | None) -> str | None:
     """The challenge to give back where this is Meta's check of our endpoint; raises Forged for a wrong token."""
     if request.method != "GET" or "hub.mode" not in request.query:
         return None
@@ -155,7 +156,7 @@ def handshake(request: Received, verify_token: SecretStr | None) -> str | None:
     return request.query.get("hub.challenge", "")
 
 
-def signed(request: Received, app_secret: SecretStr | None) -> Mapping[str, JsonValue]:
+def signed(request: Received, app_secret: Secret | None) -> Mapping[str, JsonValue]:
     """The JSON object of a call that Meta signed over its raw body, empty where it is none. Raises Forged."""
     scheme, _, theirs = request.headers.get("x-hub-signature-256", "").partition("=")
     ours = hmac.new(app_secret.get_secret_value().encode(), request.body, hashlib.sha256) if app_secret else None

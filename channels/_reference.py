@@ -23,7 +23,7 @@ _COMMON = """
 ## Settings of every kind
 
 These stand in `channels.yaml` under the name of the instance. A secret is never written there: the field names an
-environment variable (`{env: NAME}`) or a file (`{file: PATH}`).
+environment variable (`{env: NAME}`) or a file (`{file: PATH}`), which may be replaced while the service runs.
 """
 
 

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import aiosmtplib
 import aiosmtplib.protocol
-from pydantic import SecretStr
 
+from channels._secret import Secret
 from channels._smtp_reading import Reply, Step, read
 from kentongan.seam import Credential, InDoubt, Outcome, Rejected, Retryable, Why
 
@@ -49,7 +49,7 @@ class Server:
     plain: bool
     own_name: str
     username: str | None
-    password: SecretStr | None = field(repr=False)
+    password: Secret | None = field(repr=False)
     certificates: Path | None = None
 
 

@@ -15,9 +15,10 @@ from urllib.parse import quote
 from pydantic import Field, JsonValue, model_validator
 
 from channels import _graph
-from channels._adapter import HttpAdapter, OnlineSettings, read_secret
+from channels._adapter import HttpAdapter, OnlineSettings
 from channels._graph import Meaning
 from channels._reading import Answer, Documented, readiness, reversible, unreadable
+from channels._secret import Secret
 from channels._visible import carries_code
 from kentongan.seam import (
     Absent,
@@ -85,7 +86,7 @@ class Adapter(HttpAdapter):
     def __init__(self, name: str, settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         super().__init__(name, settings, transport=transport)
         self._page = settings.page
-        self._token = read_secret(settings.token, name, "token")
+        self._token = Secret(settings.token, name, "token")
 
     @property
     def _bearer(self) -> Mapping[str, str]:

@@ -20,8 +20,9 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import Field, model_validator
 
-from channels._adapter import ChannelSettings, HttpAdapter, read_secret
+from channels._adapter import ChannelSettings, HttpAdapter
 from channels._reading import Answer, readiness, unreadable
+from channels._secret import Secret
 from kentongan.seam import (
     Accepted,
     Confirmed,
@@ -111,9 +112,9 @@ class Adapter(HttpAdapter):
     def __init__(self, name: str, settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         super().__init__(name, settings, transport=transport)
         self._settings = settings
-        self._password = read_secret(settings.password, name, "password")
+        self._password = Secret(settings.password, name, "password")
         secret = settings.receipt_secret
-        self._receipt_key = read_secret(secret, name, "receipt_secret") if secret is not None else None
+        self._receipt_key = Secret(secret, name, "receipt_secret") if secret is not None else None
 
     async def _send(self, message: Rendered, job: Job, uploaded: Uploaded | None) -> Outcome:
         from kentongan.words.counting import is_gsm7

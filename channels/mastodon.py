@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, JsonValue, model_validator
 
-from channels._adapter import HttpAdapter, OnlineSettings, read_secret
+from channels._adapter import HttpAdapter, OnlineSettings
 from channels._reading import Answer, readiness, reversible, unreadable
+from channels._secret import Secret
 from channels._visible import carries_code, visible_text
 from kentongan.seam import (
     Absent,
@@ -86,7 +87,7 @@ class Adapter(HttpAdapter):
     def __init__(self, name: str, settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         super().__init__(name, settings, transport=transport)
         self._visibility = settings.visibility
-        self._token = read_secret(settings.token, name, "token")
+        self._token = Secret(settings.token, name, "token")
 
     @property
     def _bearer(self) -> Mapping[str, str]:

@@ -18,8 +18,9 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from channels._adapter import Adapter as BaseAdapter
-from channels._adapter import ChannelSettings, loopback, read_secret
+from channels._adapter import ChannelSettings, loopback
 from channels._reading import readiness
+from channels._secret import Secret
 from kentongan.seam import (
     Accepted,
     Forged,
@@ -127,7 +128,7 @@ class Adapter(BaseAdapter):
             plain=parts.scheme == "smtp" and settings.sandbox and loopback(host),
             own_name=self._domain,
             username=settings.username,
-            password=read_secret(settings.password, name, "password") if settings.password is not None else None,
+            password=Secret(settings.password, name, "password") if settings.password is not None else None,
             certificates=settings.certificates,
         )
         self._submission = Submission(server, deadline=self._limits.deadline, concurrency=self._limits.concurrency)
@@ -141,7 +142,7 @@ class Adapter(BaseAdapter):
         self._sender = settings.sender
         self._bounces: Bounces | None = None
         if settings.bounces is not None and settings.bounce_secret is not None:
-            secret = read_secret(settings.bounce_secret, name, "bounce_secret")
+            secret = Secret(settings.bounce_secret, name, "bounce_secret")
             self._bounces = Bounces(settings.bounces, secret)
 
     async def _send(self, message: Rendered, job: Job, uploaded: Uploaded | None) -> Outcome:

@@ -11,8 +11,9 @@ from urllib.parse import quote
 
 from pydantic import Field, JsonValue, model_validator
 
-from channels._adapter import HttpAdapter, OnlineSettings, read_secret
+from channels._adapter import HttpAdapter, OnlineSettings
 from channels._reading import Answer, Documented, readiness, unreadable
+from channels._secret import Secret
 from kentongan.seam import (
     Accepted,
     Credential,
@@ -66,7 +67,7 @@ class Adapter(HttpAdapter):
     def __init__(self, name: str, settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         super().__init__(name, settings, transport=transport)
         self._chat = settings.chat
-        self._token = read_secret(settings.token, name, "token")
+        self._token = Secret(settings.token, name, "token")
 
     async def _send(self, message: Rendered, job: Job, uploaded: Uploaded | None) -> Outcome:
         return _posted(await self._call("sendMessage", {**self._to(job), **_words(message)}))

@@ -15,13 +15,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, model_validator
 
 from channels import _standard_webhooks
 from channels._adapter import Adapter as BaseAdapter
-from channels._adapter import ChannelSettings, read_secret
+from channels._adapter import ChannelSettings
 from channels._feed_documents import title_of
 from channels._reading import Answer, readiness
+from channels._secret import Secret
 from kentongan.errors import BadConfig
 from kentongan.seam import (
     Accepted,
@@ -216,7 +217,7 @@ class _Hidden:
 
 
 def _read(source: SecretSource, instance: str, field: str, parse: Callable[[str], _T]) -> _T:
-    secret: SecretStr = read_secret(source, instance, field)
+    secret = Secret(source, instance, field)
     try:
         return parse(secret.get_secret_value())
     except ValueError as error:

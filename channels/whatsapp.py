@@ -17,8 +17,9 @@ from pydantic import Field, JsonValue, model_validator
 
 from channels import _graph
 from channels import _whatsapp_calls as calls
-from channels._adapter import HttpAdapter, OnlineSettings, read_secret
+from channels._adapter import HttpAdapter, OnlineSettings
 from channels._reading import Answer, readiness, unreadable
+from channels._secret import Secret
 from channels._whatsapp_calls import NUMBER, objects, text
 from kentongan.alert import Kind
 from kentongan.approved import ApprovedTemplate
@@ -127,10 +128,10 @@ class Adapter(HttpAdapter):
         self._phone_number = settings.phone_number
         self._account = settings.account
         self._templates = settings.templates
-        self._token = read_secret(settings.token, name, "token")
+        self._token = Secret(settings.token, name, "token")
         secret, verify = settings.app_secret, settings.verify_token
-        self._app_secret = read_secret(secret, name, "app_secret") if secret is not None else None
-        self._verify_token = read_secret(verify, name, "verify_token") if verify is not None else None
+        self._app_secret = Secret(secret, name, "app_secret") if secret is not None else None
+        self._verify_token = Secret(verify, name, "verify_token") if verify is not None else None
 
     @property
     def _bearer(self) -> Mapping[str, str]:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
-from channels._adapter import HttpAdapter, OnlineSettings, read_secret
+from channels._adapter import HttpAdapter, OnlineSettings
 from channels._reading import Answer, readiness, reversible, unreadable
+from channels._secret import Secret
 from channels._visible import carries_code, visible_text
 from kentongan.seam import (
     Absent,
@@ -99,7 +100,7 @@ class Adapter(HttpAdapter):
         self._status = settings.status
         self._categories = settings.categories
         self._username = settings.username
-        self._password = read_secret(settings.password, name, "password")
+        self._password = Secret(settings.password, name, "password")
 
     @property
     def _basic(self) -> Mapping[str, str]:

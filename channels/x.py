@@ -1,6 +1,6 @@
 """X (API v2): public posts on an account of the agency, each of them charged, one with a link far more. X ends an
-OAuth 2 token after two hours and it is not refreshed here yet: name a file, which is read at every request, and let
-another program keep a fresh token in it.
+OAuth 2 token after two hours and it is not refreshed here yet: name a file and let another
+program keep a fresh token in it.
 
 The token is a user's own, with tweet.read, tweet.write, users.read and media.write; an app-only token may not post.
 Source: docs.x.com, x-api/posts, x-api/media, fundamentals/rate-limits, fundamentals/response-codes-and-errors.
@@ -8,7 +8,6 @@ Source: docs.x.com, x-api/posts, x-api/media, fundamentals/rate-limits, fundamen
 
 from __future__ import annotations
 
-import contextlib
 import html
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -17,11 +16,11 @@ from urllib.parse import quote
 
 from pydantic import Field, JsonValue, model_validator
 
-from channels._adapter import HttpAdapter, OnlineSettings, read_secret
+from channels._adapter import HttpAdapter, OnlineSettings
 from channels._reading import Answer, readiness, unreadable
+from channels._secret import Secret
 from channels._visible import carries_code
 from channels._x_pictures import PicturesOnTheirWay, data
-from kentongan.errors import BadConfig
 from kentongan.seam import (
     Absent,
     Accepted,
@@ -53,7 +52,7 @@ class Settings(OnlineSettings):
     """One X account."""
 
     base_url: str = Field(default="https://api.x.com", description="Address of the API.")
-    token: SecretSource = Field(description="Access token of the account's user; a file is read anew each time.")
+    token: SecretSource = Field(description="Access token of the account's user.")
     account: str | None = Field(
         default=None,
         pattern="^[0-9]{1,19}$",
@@ -94,16 +93,11 @@ class Adapter(HttpAdapter):
         super().__init__(name, settings, transport=transport)
         self._account = settings.account
         self._may_edit = settings.may_edit
-        self._source = settings.token
-        self._token = read_secret(settings.token, name, "token")
+        self._token = Secret(settings.token, name, "token")
         self._pictures = PicturesOnTheirWay(self._ask)
 
     @property
     def _bearer(self) -> Mapping[str, str]:
-        if self._source.file is not None:
-            # One that cannot be read at this moment, while it is being replaced, changes nothing.
-            with contextlib.suppress(BadConfig):
-                self._token = read_secret(self._source, self.name, "token")
         return {"Authorization": f"Bearer {self._token.get_secret_value()}"}
 
     async def _send(self, message: Rendered, job: Job, uploaded: Uploaded | None) -> Outcome:

@@ -41,7 +41,7 @@ _NAME = re.compile(r"\w[\w.-]{0,63}")
 
 
 class SecretSource(Model):
-    """Where a secret is: an environment variable, or a file whose whole trimmed text it is."""
+    """Where a secret is: an environment variable, or a file, which may be replaced, whose trimmed text it is."""
 
     env: str | None = None
     file: Path | None = None
