@@ -72,9 +72,6 @@ class Running:
     def runs(self) -> list[StoredDrill]:
         return self.house.ledger.read(lambda read: register.history(read, "quake"))
 
-    def texts(self, instance: str) -> list[str]:
-        return [message["text"] for message in self.sandbox.messages("kannel", instance)]
-
     def accepted(self, alert_id: str) -> bool:
         summaries = self.house.ledger.read(lambda read: views.summaries(read, alert_id))
         return bool(summaries) and all(set(each.words) == {"accepted"} for each in summaries)
