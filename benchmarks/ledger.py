@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from kentongan.delivery import Evidence, Phase
 from kentongan.keys import StateKeys
-from kentongan.ledger import Ledger, Write, alerts, claims, outcomes, planning
+from kentongan.ledger import Ledger, Write, claims, dispatches, outcomes, planning
 from kentongan.ledger.outcomes import Settled
 from kentongan.ledger.verification import signed_head, verify
 from kentongan.policy import Decision, Reason
@@ -45,7 +45,7 @@ def dispatch(ledger: Ledger, alert_id: str, code: str) -> None:
 
 def expand(ledger: Ledger, alert_id: str, chunk: int) -> tuple[float, float]:
     """Plans all deliveries of an alert; returns the seconds in all, and of the longest chunk."""
-    found = ledger.read(lambda read: alerts.get_dispatch(read, alert_id))
+    found = ledger.read(lambda read: dispatches.get(read, alert_id))
     assert found is not None
     begun = time.perf_counter()
     longest = 0.0

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from console import exits, output, words
-from kentongan.ledger import Read, alerts, views
+from kentongan.ledger import Read, dispatches, views
 from kentongan.ledger import drills as register
 from kentongan.ledger.drills import State, StoredDrill
 
@@ -94,7 +94,7 @@ def _corrections(office: Office, alert_id: str) -> list[str]:
 
 def instances(read: Read, alert_ids: Sequence[str]) -> set[str]:
     """The names of the instances that these dispatches go to."""
-    found = [alerts.get_dispatch(read, id) for id in alert_ids]
+    found = [dispatches.get(read, id) for id in alert_ids]
     return {instance.name for each in found if each is not None for instance in each.plan.instances}
 
 

@@ -16,7 +16,7 @@ from prefect.states import Completed, Failed
 from flows import counts
 from flows.sending import current, sending
 from kentongan.errors import Refused
-from kentongan.ledger import alerts, views
+from kentongan.ledger import alerts, dispatches, views
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ async def send_instances(handle: str) -> State[Any]:
     """
     async with sending(handle) as sender:
         stored = sender.ledger.read(lambda read: alerts.by_handle(read, handle))
-        dispatch = sender.ledger.read(lambda read: alerts.get_dispatch(read, stored.id))
+        dispatch = sender.ledger.read(lambda read: dispatches.get(read, stored.id))
         if dispatch is None:
             raise Refused(f"alert {stored.code} is not dispatched; send it with `kentongan send`", rule="state")
         shares = {counts.name(share): share for share in counts.shares([i.name for i in dispatch.plan.instances])}

@@ -12,7 +12,7 @@ from prefect.states import Completed
 
 from flows import counts
 from flows.sending import reading
-from kentongan.ledger import alerts
+from kentongan.ledger import alerts, renderings
 from kentongan.seam import Rendered
 
 
@@ -27,7 +27,7 @@ async def render(alert: str) -> State[Any]:
     """Shows which messages `alert` (its id or code) has on which instance; no text, and nobody it goes to."""
     with reading() as ledger:
         stored = ledger.read(lambda read: alerts.by_handle(read, alert))
-        messages = ledger.read(lambda read: alerts.renderings(read, stored.id))
+        messages = ledger.read(lambda read: renderings.of(read, stored.id))
     by_instance: dict[str, list[Rendered]] = {}
     for message in messages:
         by_instance.setdefault(message.instance, []).append(message)

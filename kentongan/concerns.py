@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from kentongan.approval import Approval
 from kentongan.cap.model import Status
 from kentongan.clock import Milliseconds
-from kentongan.ledger import Read, alerts, code_sheets, probes, reviews, senders
+from kentongan.ledger import Read, alerts, code_sheets, dispatches, probes, reviews, senders, submissions
 from kentongan.ledger import officers as register
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.overview import sandboxed
@@ -34,7 +34,7 @@ def concerns(read: Read, *, paging: Paging, modes: Mapping[str, Mode]) -> list[C
 
 def _approvals(read: Read) -> Iterator[Concern]:
     for stored in alerts.listing(read, states=("submitted",)):
-        submission = alerts.submission(read, stored.id)
+        submission = submissions.latest(read, stored.id)
         if submission is None or (stored.expires_at is not None and stored.expires_at <= read.now):
             continue
         subject = from_json(Subject, submission.subject["subject"])
@@ -133,5 +133,5 @@ def _named(read: Read, stored: StoredAlert) -> dict[str, str | int | bool]:
         "headline": headline,
         "place": "; ".join(places),
         "severity": info.severity.value if info is not None else "",
-        "sandbox": sandboxed(read, stored, alerts.get_dispatch(read, stored.id)),
+        "sandbox": sandboxed(read, stored, dispatches.get(read, stored.id)),
     }

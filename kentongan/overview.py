@@ -9,8 +9,9 @@ from typing import Any
 from kentongan.alert import Kind
 from kentongan.clock import Milliseconds
 from kentongan.errors import DamagedRecord
-from kentongan.ledger import Read, alerts, reviews, senders, steps, views
-from kentongan.ledger.alerts import Dispatch, StoredAlert
+from kentongan.ledger import Read, alerts, dispatches, reviews, senders, steps, submissions, views
+from kentongan.ledger.alerts import StoredAlert
+from kentongan.ledger.dispatches import Dispatch
 from kentongan.ledger.reviews import Review
 from kentongan.plan import PUBLIC
 
@@ -103,7 +104,7 @@ class Overview:
 def overview(read: Read, alert_id: str) -> Overview:
     """Where an alert stands now; raises KeyError for an id that is none, DamagedRecord for what cannot be read."""
     stored = alerts.get(read, alert_id)
-    dispatch = alerts.get_dispatch(read, alert_id)
+    dispatch = dispatches.get(read, alert_id)
     proof = _proof(read, alert_id)
     before = alerts.codes(read, [stored.predecessor]) if stored.predecessor is not None else {}
     return Overview(
@@ -138,10 +139,10 @@ def overviews(read: Read) -> tuple[list[Overview], dict[str, DamagedRecord]]:
 
 def sandboxed(read: Read, stored: StoredAlert, dispatch: Dispatch | None) -> bool:
     """Whether every channel that an alert goes to is a sandbox, as it was when it was submitted."""
-    submitted = alerts.submission(read, stored.id)
+    submitted = submissions.latest(read, stored.id)
     if submitted is None and stored.predecessor is not None:
         # A correction was submitted with its alert.
-        submitted = alerts.submission(read, stored.predecessor)
+        submitted = submissions.latest(read, stored.predecessor)
     if submitted is None:
         return False
     try:

@@ -18,7 +18,8 @@ from sqlalchemy import select
 from kentongan.alert import Draft, Kind
 from kentongan.errors import BadInput, Refused
 from kentongan.ledger import Read, pictures, schema
-from kentongan.ledger.alerts import alert_digest, rendered_from_json, rendering_digest
+from kentongan.ledger.alerts import alert_digest
+from kentongan.ledger.renderings import rendered_from_json, rendering_digest
 from kentongan.seam import Mode, Rendered
 from kentongan.stored import from_json
 from kentongan.subject import Prepared, Subject

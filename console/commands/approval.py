@@ -193,9 +193,9 @@ def discard(code: str, reason: str) -> None:
 def _show_words(office: Office, ahead: Prospect) -> None:
     """The shortest message of each language, word for word; `kentongan preview` shows them all."""
     from console.commands.preview import filled
-    from kentongan.ledger import alerts
+    from kentongan.ledger import renderings
 
-    messages = office.desk.ledger.read(lambda read: alerts.renderings(read, ahead.alert.id))
+    messages = office.desk.ledger.read(lambda read: renderings.of(read, ahead.alert.id))
     for language in dict.fromkeys(message.language for message in messages):
         shortest = min((m for m in messages if m.language == language), key=lambda message: len(message.text))
         output.say(f"--- {shortest.instance}, {language}")

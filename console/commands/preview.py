@@ -104,14 +104,14 @@ def _page(office: Office, code: str, correction: bool, without: Collection[str])
 def _on_record(office: Office, stored: StoredAlert, correction: bool) -> _Page:
     from kentongan.alert import Kind
     from kentongan.desk import approvals, composing
-    from kentongan.ledger import alerts
+    from kentongan.ledger import alerts, renderings
 
     desk = office.desk
     shown = stored
     if correction and stored.kind is not Kind.CORRECTION:
         followers = desk.ledger.read(lambda read: alerts.successors(read, stored.id))
         shown = next((other for other in followers if other.kind is Kind.CORRECTION), stored)
-    messages = desk.ledger.read(lambda read: alerts.renderings(read, shown.id))
+    messages = desk.ledger.read(lambda read: renderings.of(read, shown.id))
     there = {message.instance for message in messages}
     instances = {n: s for n, s in office.settings.channels.items() if n in there}
     within = desk.ledger.read(lambda read: approvals.within_of(read, shown.id))
@@ -170,9 +170,9 @@ def filled(message: Rendered, values: Mapping[str, str] | None) -> Rendered:
 
 
 def _values(office: Office, stored: StoredAlert) -> Mapping[str, Mapping[str, str]]:
-    from kentongan.ledger import alerts
+    from kentongan.ledger import dispatches
 
-    found = office.desk.ledger.read(lambda read: alerts.get_dispatch(read, stored.id))
+    found = office.desk.ledger.read(lambda read: dispatches.get(read, stored.id))
     return found.plan.values if found is not None else {}
 
 

@@ -110,11 +110,11 @@ def follow_up(code: str, kind: str, reason: str | None, no_wait: bool) -> int:
 def resume(code: str) -> int:
     """Finish an alert whose sending ended before its time; nothing to type and no new approval."""
     from console.office import Need, opened
-    from kentongan.ledger import alerts
+    from kentongan.ledger import alerts, dispatches
 
     with opened(Need.CONFIG, role="send") as office:
         stored = office.house.ledger.read(lambda read: alerts.by_handle(read, code))
-        sent = office.house.ledger.read(lambda read: alerts.get_dispatch(read, stored.id))
+        sent = office.house.ledger.read(lambda read: dispatches.get(read, stored.id))
         if sent is None:
             raise Refused(f"alert {stored.code} was never sent; run `kentongan send {stored.code}`", rule="state")
         names = [instance.name for instance in sent.plan.instances]
@@ -213,11 +213,11 @@ def _tell_ends(office: Office, ends: Sequence[str]) -> None:
     """Sends what says that a drill was stopped, behind the live alert, where no service has done it by now."""
     from console import following
     from console.progress import Quiet
-    from kentongan.ledger import alerts, views
+    from kentongan.ledger import alerts, dispatches, views
 
     for id in ends:
         stored = office.house.ledger.read(lambda read, id=id: alerts.get(read, id))  # type: ignore[misc]
-        sent = office.house.ledger.read(lambda read, id=id: alerts.get_dispatch(read, id))  # type: ignore[misc]
+        sent = office.house.ledger.read(lambda read, id=id: dispatches.get(read, id))  # type: ignore[misc]
         if sent is None or not office.house.ledger.read(lambda read, id=id: views.is_open(read, id)):  # type: ignore[misc]
             continue
         output.warn(f"a drill was stopped by this alert; {stored.code} says so to those who got it")

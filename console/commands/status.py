@@ -40,9 +40,9 @@ def status(code: str | None, watch: bool, secret_file: str | None) -> int:
 
 
 def _is_sent(office: Office, code: str) -> bool:
-    from kentongan.ledger import alerts
+    from kentongan.ledger import alerts, dispatches
 
-    return office.house.ledger.read(lambda read: alerts.get_dispatch(read, alerts.by_handle(read, code).id)) is not None
+    return office.house.ledger.read(lambda read: dispatches.get(read, alerts.by_handle(read, code).id)) is not None
 
 
 def _list(office: Office) -> int:

@@ -21,7 +21,7 @@ def stop(code: str, secret_file: str | None) -> None:
     """
     from console.office import at_keyboard
     from console.service import client
-    from kentongan.ledger import Ledger, alerts
+    from kentongan.ledger import Ledger, alerts, dispatches
     from kentongan.overview import overview
 
     if current().service is not None:
@@ -33,7 +33,7 @@ def stop(code: str, secret_file: str | None) -> None:
     with Ledger.open(state.ledger) as ledger:
         by, signed = at_keyboard(state)
         stored = ledger.read(lambda read: alerts.by_handle(read, code))
-        ledger.write(lambda write: alerts.stop(write, stored.id, by=by, signed=signed))
+        ledger.write(lambda write: dispatches.stop(write, stored.id, by=by, signed=signed))
         client.wake(state, stored.id)
         seen = ledger.read(lambda read: overview(read, stored.id))
     total = sum(channel.total for channel in seen.channels)

@@ -38,7 +38,7 @@ from flows.house import House
 from kentongan.approval import Approval
 from kentongan.desk import Desk, approvals, composing, releases, returning
 from kentongan.errors import BadInput, DamagedRecord, KentonganError, LedgerUnavailable, Refused
-from kentongan.ledger import Read, alerts
+from kentongan.ledger import Read, alerts, dispatches, submissions
 from kentongan.ledger import officers as register
 from kentongan.officers import Officer, Refusal
 from kentongan.overview import overview
@@ -141,7 +141,7 @@ def application(house: Callable[[], House], *, audience: str, wake: Callable[[st
         # No desk: a wrong template must not stand between an officer and a stop.
         ledger = house().ledger
         stored = ledger.read(lambda read: alerts.by_handle(read, code))
-        ledger.write(lambda write: alerts.stop(write, stored.id, by=officer.name, signed=True))
+        ledger.write(lambda write: dispatches.stop(write, stored.id, by=officer.name, signed=True))
         wake(stored.id)
         return State(code=stored.code, state=ledger.read(lambda read: alerts.get(read, stored.id)).state)
 
@@ -208,7 +208,7 @@ class Gate:
 def _waiting(read: Read, officer: str) -> list[Waiting]:
     result = []
     for stored in alerts.listing(read, states=("submitted",)):
-        submission = alerts.submission(read, stored.id)
+        submission = submissions.latest(read, stored.id)
         if submission is None or submission.officer == officer:
             continue
         result.append(
@@ -231,7 +231,7 @@ def _shown(desk: Desk, code: str) -> Shown:
         raise Refused(f"alert {ahead.alert.code} is {ahead.alert.state}; it does not wait for approval", rule="state")
 
     def read_all(read: Read) -> Shown:
-        submission = alerts.submission(read, ahead.alert.id)
+        submission = submissions.latest(read, ahead.alert.id)
         if submission is None:
             raise BadInput(f"alert {ahead.alert.code} is not submitted; run `kentongan submit`")
         subject = approvals.current_subject(read, ahead.alert.id)

@@ -19,7 +19,7 @@ from kentongan.desk import composing, scheduling, targeting, threads
 from kentongan.desk.composing import Composed
 from kentongan.desk.desk import Desk, new_id
 from kentongan.errors import BadInput, Refused
-from kentongan.ledger import Read, Write, alerts, code_sheets, schema
+from kentongan.ledger import Read, Write, alerts, code_sheets, dispatches, renderings, schema, submissions
 from kentongan.ledger import officers as register
 from kentongan.ledger import threads as ledger_threads
 from kentongan.ledger.alerts import StoredAlert
@@ -113,8 +113,8 @@ def put_up(
         by=by,
         predecessor=stored.id,
     )
-    alerts.put_renderings(write, stored.id, composed.alert.messages)
-    alerts.put_renderings(write, correction.id, composed.correction.messages)
+    renderings.put(write, stored.id, composed.alert.messages)
+    renderings.put(write, correction.id, composed.correction.messages)
     shown = {message.instance for message in composed.alert.messages}
     subject = _subject(
         write,
@@ -127,7 +127,7 @@ def put_up(
     people = dict(composed.people.by_instance)
     said: dict[str, Any] = {"subject": to_json(subject), "people": people, "rules": dict(composed.choice.rules)}
     said |= {"clock_override": None, **word(fixed)}
-    alerts.submit(write, stored.id, officer=by, subject=said, id=new_id())
+    submissions.submit(write, stored.id, officer=by, subject=said, id=new_id())
     return Submitted(alerts.get(write, stored.id), correction, composed, fixed, composed.people.total)
 
 
@@ -176,8 +176,8 @@ def record_word(desk: Desk, handle: str, officer: str, word: Word) -> tuple[Stor
     stored = desk.ledger.read(lambda read: alerts.by_handle(read, handle))
 
     def put(write: Write) -> StoredAlert | Refusal:
-        submission = alerts.submission(write, stored.id)
-        if alerts.get_dispatch(write, stored.id) is not None:
+        submission = submissions.latest(write, stored.id)
+        if dispatches.get(write, stored.id) is not None:
             raise Refused(
                 f"alert {stored.code} was sent off already; see `kentongan status {stored.code}`", rule="state"
             )
@@ -199,12 +199,12 @@ def record_word(desk: Desk, handle: str, officer: str, word: Word) -> tuple[Stor
             return signed
         taken_by = signed.by_code.taken_by if signed.by_code is not None else None
         given: dict[str, Any] = {"officer": officer, "content": to_json(signed), "id": new_id(), "taken_by": taken_by}
-        before = [from_json(Approval, content) for content in alerts.approvals(write, stored.id)]
+        before = [from_json(Approval, content) for content in submissions.approvals(write, stored.id)]
         if stored.mode is Mode.EXERCISE and not any(each.officer != officer for each in before):
             # A public exercise waits for the second officer as it did for the first.
-            alerts.record_approval(write, stored.id, **given)
+            submissions.record_approval(write, stored.id, **given)
         else:
-            alerts.approve(write, stored.id, **given)
+            submissions.approve(write, stored.id, **given)
         return alerts.get(write, stored.id)
 
     gates.refuse(time_findings(desk, stored))
@@ -219,7 +219,7 @@ def record_word(desk: Desk, handle: str, officer: str, word: Word) -> tuple[Stor
 
 def time_findings(desk: Desk, stored: StoredAlert) -> list[gates.Finding]:
     """What the gates say of an alert that was rendered already, since time goes on."""
-    submission = desk.ledger.read(lambda read: alerts.submission(read, stored.id))
+    submission = desk.ledger.read(lambda read: submissions.latest(read, stored.id))
     override = submission.subject.get("clock_override") if submission else None
     return threads.all_clear_findings(desk, stored) + gates.time(
         stored.draft,
@@ -243,14 +243,14 @@ def verdict(
 
     `head_key` is this installation's public key; without it nothing goes by a schedule.
     """
-    submission = alerts.submission(read, stored.id)
+    submission = submissions.latest(read, stored.id)
     if submission is None:
         return Refusal(
             "submission-missing", f"alert {stored.code} is not submitted; run `kentongan submit {stored.code}`"
         )
     scheduled = scheduling.right(read, submission, now=now, head_key=head_key)
     signed = [from_json(Approval, submission.subject["signed"])] if scheduled is None else []
-    signed += [from_json(Approval, content) for content in alerts.approvals(read, stored.id)]
+    signed += [from_json(Approval, content) for content in submissions.approvals(read, stored.id)]
     if people is None:
         people = signed[-1].people if signed else 0
     return check(
@@ -283,7 +283,7 @@ def release_verdict(
     """Decides anew whether a ready-made correction may leave by one officer's word, or a drill's by its schedule."""
     assert correction.predecessor is not None
     predecessor = alerts.get(read, correction.predecessor)
-    dispatched = alerts.get_dispatch(read, predecessor.id)
+    dispatched = dispatches.get(read, predecessor.id)
     if dispatched is None:
         return Refusal("state", f"alert {predecessor.code} was never sent, so there is nothing to withdraw")
     return check_release(
@@ -294,7 +294,7 @@ def release_verdict(
         alert_approved=verdict(
             read, predecessor, policy=_lenient(policy), now=to_datetime(dispatched.at), head_key=head_key
         ),
-        by_schedule=scheduling.corrects(read, alerts.submission(read, predecessor.id)),
+        by_schedule=scheduling.corrects(read, submissions.latest(read, predecessor.id)),
         officers=register.officers(read),
         now=now,
         policy=policy,
@@ -316,14 +316,14 @@ def _lenient(policy: Policy) -> Policy:
 def vouch(read: Read, alert_id: str, *, policy: Policy, head_key: bytes = b"") -> str | None:
     """Why a sender must not send this dispatch; None when officers have approved it and it is what they approved."""
     stored = alerts.get(read, alert_id)
-    dispatched = alerts.get_dispatch(read, alert_id)
+    dispatched = dispatches.get(read, alert_id)
     if dispatched is None:
         return f"alert {stored.code} is not dispatched"
     now = to_datetime(dispatched.at)
     approved_of = stored.id
     found: Approved | Refusal
     if stored.kind is Kind.CORRECTION:
-        releases = [from_json(Approval, content) for content in alerts.approvals(read, alert_id)]
+        releases = [from_json(Approval, content) for content in submissions.approvals(read, alert_id)]
         if stored.predecessor is None:
             return f"correction {stored.code} withdraws nothing"
         release = releases[-1] if releases else None
@@ -371,7 +371,7 @@ def vouch(read: Read, alert_id: str, *, policy: Policy, head_key: bytes = b"") -
 
 def record_approval(write: Write, alert_id: str, approval: Approval) -> None:
     """Keeps a signed word that moves no state: a broken glass, or the release of a correction."""
-    alerts.record_approval(write, alert_id, officer=approval.officer, content=to_json(approval), id=new_id())
+    submissions.record_approval(write, alert_id, officer=approval.officer, content=to_json(approval), id=new_id())
 
 
 def prepared_correction(read: Read, alert_id: str) -> StoredAlert | None:
@@ -391,21 +391,21 @@ def current_subject(read: Read, alert_id: str) -> Subject:
 
 def within_of(read: Read, alert_id: str) -> Within | None:
     """The area that was submitted, with the codes of people that no region knows now; None where there is none."""
-    if alerts.submission(read, alert_id) is None:
+    if submissions.latest(read, alert_id) is None:
         return None
     return targeting.now(read, _submitted_subject(read, alert_id).within)
 
 
 def routed(read: Read, alert_id: str) -> tuple[Mapping[str, str], Following]:
     """By which rule of the routes each channel was chosen when an alert was submitted, and what follows."""
-    submission = alerts.submission(read, alert_id)
+    submission = submissions.latest(read, alert_id)
     if submission is None:
         return {}, Following()
     return submission.subject.get("rules") or {}, from_json(Subject, submission.subject["subject"]).following
 
 
 def _submitted_subject(read: Read, alert_id: str) -> Subject:
-    submission = alerts.submission(read, alert_id)
+    submission = submissions.latest(read, alert_id)
     if submission is None:
         raise BadInput(f"alert {alert_id} was never submitted; run `kentongan submit`")
     return from_json(Subject, submission.subject["subject"])
@@ -438,7 +438,7 @@ def _prepared(read: Read, correction_id: str) -> Prepared:
 def _rendering_digests(read: Read, alert_id: str) -> dict[str, str]:
     rows = read.execute(select(schema.rendering).where(schema.rendering.c.alert_id == alert_id))
     return {
-        f"{row.instance}:{row.language}": alerts.rendering_digest(alert_id, row.instance, row.language, row.content)
+        f"{row.instance}:{row.language}": renderings.rendering_digest(alert_id, row.instance, row.language, row.content)
         for row in rows
     }
 

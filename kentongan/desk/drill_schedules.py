@@ -21,11 +21,12 @@ from kentongan.desk.releases import Released
 from kentongan.drill_schedules import Schedule, Standing, read_recurrence, schedule_statement, witnessed
 from kentongan.drills import Scenario
 from kentongan.errors import BadInput, Refused
-from kentongan.ledger import Read, Write, alerts, canonical, digest
+from kentongan.ledger import Read, Write, alerts, canonical, digest, dispatches
 from kentongan.ledger import drills as register
 from kentongan.ledger import officers as officer_register
-from kentongan.ledger.alerts import StoredAlert, rendered_to_json
+from kentongan.ledger.alerts import StoredAlert
 from kentongan.ledger.drills import Part, State, StoredDrill, StoredSchedule
+from kentongan.ledger.renderings import rendered_to_json
 from kentongan.login import Login
 from kentongan.officers import Refusal, sign
 
@@ -365,7 +366,7 @@ def _dispatch(desk: Desk, write: Write, stored: StoredAlert, composed: Composed,
     plan = releases.plan_of(desk, write, stored, approvals.current_subject(write, stored.id))
     people: Mapping[str, int] = composed.people.by_instance
     proof = {"by": list(found.by), "schedule": found.schedule, "people": dict(people)}
-    alerts.dispatch(write, stored.id, plan=plan, by=by, allowed=("submitted",), proof=proof)
+    dispatches.begin(write, stored.id, plan=plan, by=by, allowed=("submitted",), proof=proof)
     return Released(alerts.get(write, stored.id), plan, found)
 
 

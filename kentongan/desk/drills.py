@@ -20,7 +20,7 @@ from kentongan.desk.desk import Desk, new_id
 from kentongan.desk.releases import Released
 from kentongan.drills import NOTICE, Scenario, Step, facts_at, next_step, score
 from kentongan.errors import BadInput, Refused
-from kentongan.ledger import Write, alerts, drills
+from kentongan.ledger import Write, alerts, drills, submissions
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.ledger.drill_courses import course, measure
 from kentongan.ledger.drills import Part, State, StoredDrill
@@ -174,7 +174,7 @@ def begin(desk: Desk, handle: str, login: Login | None, *, break_glass: str | No
         signed: Mapping[str, Any] | None = None
         if plan.correct_after is not None:
             subject = approvals.current_subject(write, stored.id)
-            submission = alerts.submission(write, stored.id)
+            submission = submissions.latest(write, stored.id)
             assert submission is not None
             shown = from_json(Approval, submission.subject["signed"]).people
             signed = to_json(releases.release(desk, acting, subject, shown))

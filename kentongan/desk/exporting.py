@@ -11,8 +11,9 @@ from kentongan.clock import to_datetime
 from kentongan.desk import composing, threads
 from kentongan.desk.desk import Desk
 from kentongan.errors import BadInput
-from kentongan.ledger import Read, alerts
-from kentongan.ledger.alerts import Dispatch, StoredAlert
+from kentongan.ledger import Read, alerts, dispatches, renderings
+from kentongan.ledger.alerts import StoredAlert
+from kentongan.ledger.dispatches import Dispatch
 from kentongan.seam import fill, slots
 from kentongan.words.rendering import Earlier, cap_document, public_link
 
@@ -32,7 +33,7 @@ class Exported:
 def export(desk: Desk, handle: str) -> Exported:
     """Writes an alert as CAP 1.2 XML; raises BadInput for no such alert, or one that CAP 1.2 cannot hold."""
     stored = desk.ledger.read(lambda read: alerts.by_handle(read, handle))
-    dispatch = desk.ledger.read(lambda read: alerts.get_dispatch(read, stored.id))
+    dispatch = desk.ledger.read(lambda read: dispatches.get(read, stored.id))
     published = desk.ledger.read(lambda read: _published(read, stored, dispatch))
     if published is not None:
         return Exported(stored, published.encode("utf-8"), as_sent=True)
@@ -57,7 +58,7 @@ def _published(read: Read, stored: StoredAlert, dispatch: Dispatch | None) -> st
     """The CAP document that was sent, with its late facts; None where none was."""
     if dispatch is None:
         return None
-    for message in alerts.renderings(read, stored.id):
+    for message in renderings.of(read, stored.id):
         for document in message.documents:
             if document.media_type == "application/cap+xml":
                 return fill(document.text, dispatch.plan.values.get(message.language, {}))

@@ -18,7 +18,19 @@ from kentongan.delivery import Stage
 from kentongan.desk import approvals, composing, exercises, targeting, threads
 from kentongan.desk.desk import Desk
 from kentongan.errors import BadInput, KentonganError, LedgerUnavailable, Refused
-from kentongan.ledger import Read, Write, alerts, outcomes, reviews, senders, views, yielding
+from kentongan.ledger import (
+    Read,
+    Write,
+    alerts,
+    dispatches,
+    outcomes,
+    renderings,
+    reviews,
+    senders,
+    submissions,
+    views,
+    yielding,
+)
 from kentongan.ledger import threads as ledger_threads
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.login import Login
@@ -68,7 +80,7 @@ class Released:
 def prospect(desk: Desk, handle: str) -> Prospect:
     """What sending this alert would do now; raises BadInput, and Refused where it is not up for sending."""
     stored = desk.ledger.read(lambda read: alerts.by_handle(read, handle))
-    submission = desk.ledger.read(lambda read: alerts.submission(read, stored.id))
+    submission = desk.ledger.read(lambda read: submissions.latest(read, stored.id))
     if submission is None:
         raise Refused(f"alert {stored.code} is not submitted; run `kentongan submit {stored.code}`", rule="state")
     subject = desk.ledger.read(lambda read: approvals.current_subject(read, stored.id))
@@ -161,7 +173,7 @@ def dispatch(
             raise found.error()
         plan = plan_of(desk, write, current, subject, without)
         ending = yielding.to_stop(write) if current.mode is Mode.LIVE else []
-        alerts.dispatch(
+        dispatches.begin(
             write,
             stored.id,
             plan=plan,
@@ -197,7 +209,7 @@ def _refuse_live_without_live(desk: Desk, stored: StoredAlert, ahead: Prospect) 
 
 def plan_of(desk: Desk, write: Write, stored: StoredAlert, subject: Subject, without: Collection[str] = ()) -> Plan:
     """What the dispatch of a submitted alert freezes; raises Refused where nothing of it may leave."""
-    messages = alerts.renderings(write, stored.id)
+    messages = renderings.of(write, stored.id)
     now = desk.clock.wall()
     instances = []
     approvals.same_instances(subject, desk.settings.channels, stored.code)
@@ -295,7 +307,7 @@ def stop(desk: Desk, handle: str, *, by: str, signed: bool) -> StoredAlert:
     What was not begun is then marked as cancelled, in chunks, whether or not a service is there to do it.
     """
     stored = desk.ledger.read(lambda read: alerts.by_handle(read, handle))
-    desk.ledger.write(lambda write: alerts.stop(write, stored.id, by=by, signed=signed))
+    desk.ledger.write(lambda write: dispatches.stop(write, stored.id, by=by, signed=signed))
     while desk.ledger.write(lambda write: outcomes.cancel_stopped(write, stored.id)):
         pass
     return desk.ledger.read(lambda read: alerts.get(read, stored.id))
@@ -346,7 +358,7 @@ def withdraw(
     `word` gives an officer's release of it; without one it goes by the schedule of its drill. Raises Refused.
     """
     predecessor = alerts.get(write, predecessor_id)
-    dispatched = alerts.get_dispatch(write, predecessor_id)
+    dispatched = dispatches.get(write, predecessor_id)
     correction = approvals.prepared_correction(write, predecessor_id)
     assert dispatched is not None
     if correction is None or ledger_threads.withdrawal(write, predecessor_id) is not None:
@@ -363,7 +375,7 @@ def withdraw(
     if signed is not None:
         approvals.record_approval(write, correction.id, signed)
     plan = _correction_plan(desk, write, predecessor, correction, dispatched, reason)
-    alerts.dispatch(
+    dispatches.begin(
         write,
         correction.id,
         plan=plan,
@@ -428,11 +440,11 @@ def _correction_plan(
     write: Write,
     predecessor: StoredAlert,
     correction: StoredAlert,
-    dispatched: alerts.Dispatch,
+    dispatched: dispatches.Dispatch,
     reason: str,
 ) -> Plan:
     """The same instances as the thread went to, whatever the routes and configs say by now."""
-    messages = alerts.renderings(write, correction.id)
+    messages = renderings.of(write, correction.id)
     now = desk.clock.wall()
     instances = []
     planned_before = thread_instances(write, predecessor.id)
@@ -463,7 +475,7 @@ def thread_instances(read: Read, alert_id: str) -> list[PlannedInstance]:
     """Each instance as the newest message of the thread that went to it planned it, the newest message's first."""
     found: dict[str, PlannedInstance] = {}
     for id in reversed(ledger_threads.messages(read, alert_id)):
-        sent = alerts.get_dispatch(read, id)
+        sent = dispatches.get(read, id)
         found = {**found, **{i.name: i for i in sent.plan.instances if i.name not in found}} if sent else found
     return list(found.values())
 
@@ -486,7 +498,7 @@ def resolve(desk: Desk, delivery: int, login: Login | None, *, sent: bool, again
 def retry(desk: Desk, handle: str, *, channel: str | None, by: str) -> tuple[list[str], int]:
     """Lets held channels of an alert go on and makes what waits due now; returns the channels and the number."""
     stored = desk.ledger.read(lambda read: alerts.by_handle(read, handle))
-    dispatched = desk.ledger.read(lambda read: alerts.get_dispatch(read, stored.id))
+    dispatched = desk.ledger.read(lambda read: dispatches.get(read, stored.id))
     if dispatched is None:
         raise Refused(f"alert {stored.code} was not sent yet; run `kentongan send {stored.code}`", rule="state")
     names = [instance.name for instance in dispatched.plan.instances]

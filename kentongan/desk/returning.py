@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kentongan.desk.desk import Desk
 from kentongan.errors import BadInput
-from kentongan.ledger import Write, alerts
+from kentongan.ledger import Write, alerts, submissions
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.login import Login
 
@@ -25,7 +25,7 @@ def return_in_name_of(desk: Desk, handle: str, officer: str, *, reason: str) -> 
 
     def put(write: Write) -> StoredAlert:
         stored = alerts.by_handle(write, handle)
-        alerts.send_back(write, stored.id, by=officer, reason=told)
+        submissions.send_back(write, stored.id, by=officer, reason=told)
         return alerts.get(write, stored.id)
 
     return desk.ledger.write(put)
@@ -38,7 +38,7 @@ def discard(desk: Desk, handle: str, login: Login | None, *, reason: str) -> Sto
 
     def put(write: Write) -> StoredAlert:
         stored = alerts.by_handle(write, handle)
-        alerts.discard(write, stored.id, by=acting.officer, reason=told)
+        submissions.discard(write, stored.id, by=acting.officer, reason=told)
         return alerts.get(write, stored.id)
 
     return desk.ledger.write(put)

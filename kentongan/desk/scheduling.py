@@ -10,7 +10,7 @@ from kentongan.clock import to_milliseconds
 from kentongan.drill_schedules import ScheduledRun
 from kentongan.errors import BadInput
 from kentongan.ledger import Read, drills
-from kentongan.ledger.alerts import Submission
+from kentongan.ledger.submissions import Submission
 
 SCHEDULED = "scheduled"
 """The name under which a submission says that a schedule made it, and no officer."""

@@ -10,7 +10,7 @@ from kentongan.alert import Kind, Origin
 from kentongan.clock import to_datetime
 from kentongan.desk.desk import Desk
 from kentongan.errors import Refused
-from kentongan.ledger import Read, alerts, threads
+from kentongan.ledger import Read, alerts, dispatches, threads
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.words.rendering import Earlier
 
@@ -62,13 +62,13 @@ def _thread(read: Read, alert_id: str, *, until: str | None = None) -> Thread | 
         ids = ids[: ids.index(until) + 1] if until in ids else []
     if not ids:
         return None
-    sent = [alerts.get_dispatch(read, id) for id in ids]
-    dispatches = [each for each in sent if each is not None]
+    found = [dispatches.get(read, id) for id in ids]
+    sent = [each for each in found if each is not None]
     messages = [alerts.get(read, id) for id in ids]
-    names = dict.fromkeys(instance.name for each in dispatches for instance in each.plan.instances)
+    names = dict.fromkeys(instance.name for each in sent for instance in each.plan.instances)
     return Thread(
         newest=messages[-1],
-        sent=to_datetime(dispatches[-1].at),
+        sent=to_datetime(sent[-1].at),
         instances=tuple(names),
         origins=tuple(each.draft.origin for each in messages if each.draft.origin is not None),
     )
@@ -95,7 +95,7 @@ def _longest_wait(desk: Desk, read: Read, stored: StoredAlert) -> tuple[datetime
     assert stored.predecessor is not None
     first: dict[str, datetime] = {}
     for id in threads.messages(read, stored.predecessor):
-        sent = alerts.get_dispatch(read, id)
+        sent = dispatches.get(read, id)
         assert sent is not None
         first.setdefault(alerts.get(read, id).draft.hazard, to_datetime(sent.at))
     waits = ((began, desk.library.get(name).all_clear_after) for name, began in first.items())

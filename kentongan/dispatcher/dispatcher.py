@@ -21,7 +21,7 @@ from kentongan.dispatcher.probes import Probes
 from kentongan.dispatcher.run import Run
 from kentongan.dispatcher.upkeep import Upkeep
 from kentongan.errors import KentonganError, Refused
-from kentongan.ledger import Ledger, Read, Write, alerts, senders, threads, views, work
+from kentongan.ledger import Ledger, Read, Write, dispatches, senders, threads, views, work
 from kentongan.ledger.work import OpenDispatch
 from kentongan.seam import Address, Channel
 from kentongan.settings import Policy
@@ -127,7 +127,7 @@ class Dispatcher:
                 break
             if alert_id in self._refused:
                 raise Refused(self._refused[alert_id], rule="vouch")
-            if self.ledger.read(lambda read: alerts.get_dispatch(read, alert_id)) is None:
+            if self.ledger.read(lambda read: dispatches.get(read, alert_id)) is None:
                 raise Refused(f"alert {alert_id} is not dispatched; send it with `kentongan send`", rule="state")
             if not self.ledger.read(lambda read: views.is_open(read, alert_id, instance)):
                 break
@@ -160,7 +160,7 @@ class Dispatcher:
             return False
 
         def own(write: Write) -> tuple[bool, str | None]:
-            found = alerts.get_dispatch(write, alert_id)
+            found = dispatches.get(write, alert_id)
             if found is None:
                 # Not refused for good: it may be dispatched in a moment.
                 return False, None
@@ -170,7 +170,7 @@ class Dispatcher:
                 return False, refusal
             suspects = [found.owner] if found.owner is not None else []
             gone = senders.gone(write, clock=self.clock, process=self.process, suspects=suspects)
-            return alerts.own(write, alert_id, sender=self.sender, gone=gone), None
+            return dispatches.own(write, alert_id, sender=self.sender, gone=gone), None
 
         ours, refusal = await self.ledger.write_soon(own)
         if refusal is not None:

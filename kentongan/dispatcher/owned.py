@@ -11,7 +11,7 @@ from typing import Any
 from kentongan.clock import Milliseconds
 from kentongan.dispatcher.run import Run
 from kentongan.errors import KentonganError
-from kentongan.ledger import Ledger, Read, alerts, planning, work
+from kentongan.ledger import Ledger, Read, alerts, dispatches, planning, renderings, work
 from kentongan.plan import Plan
 from kentongan.seam import Rendered
 
@@ -40,10 +40,10 @@ class OwnedDispatch:
     def load(cls, read: Read, alert_id: str) -> OwnedDispatch:
         """Reads a dispatch that this sender has taken."""
         stored = alerts.get(read, alert_id)
-        found = alerts.get_dispatch(read, alert_id)
+        found = dispatches.get(read, alert_id)
         assert found is not None
         messages: dict[str, dict[str, Rendered]] = {}
-        for message in alerts.renderings(read, alert_id):
+        for message in renderings.of(read, alert_id):
             messages.setdefault(message.instance, {})[message.language] = message
         return cls(
             alert_id=alert_id,

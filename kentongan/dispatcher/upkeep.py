@@ -10,7 +10,7 @@ from sqlalchemy import Row
 
 from kentongan.clock import Milliseconds
 from kentongan.delivery import Evidence
-from kentongan.ledger import Ledger, Read, alerts, outcomes, receipts, steps, views
+from kentongan.ledger import Ledger, Read, dispatches, outcomes, receipts, steps, views
 from kentongan.plan import PUBLIC
 from kentongan.policy import Decision, Reason, Situation, after_doubt
 from kentongan.seam import Channel
@@ -62,14 +62,14 @@ class Upkeep:
         if self.ledger.read(views.has_kept_receipts):
             await self.ledger.write_soon(receipts.match_kept)
         if self.ledger.read(views.has_expired):
-            await self.ledger.write_soon(alerts.end_expired)
+            await self.ledger.write_soon(dispatches.end_expired)
         # Whose next channel or group it is; the owner of the dispatch finds what is planned here.
         while self.ledger.read(steps.is_due) and await self.ledger.write_soon(steps.advance):
             self.wake(None)
 
     def _after_doubt(self, read: Read, row: Row[Any]) -> Decision:
         """Decides for a row whose sender ended in mid-request."""
-        found = alerts.get_dispatch(read, row.alert_id)
+        found = dispatches.get(read, row.alert_id)
         channel = self.channels.get(row.instance)
         if found is None or channel is None:
             return Decision(Evidence.IN_DOUBT, Reason.OFFICER, "its channel is not in the config of this process")

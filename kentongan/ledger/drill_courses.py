@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from kentongan.clock import Milliseconds
 from kentongan.drills import Course, Measured
-from kentongan.ledger import alerts, steps, threads, views
+from kentongan.ledger import alerts, dispatches, steps, threads, views
 from kentongan.ledger.drills import StoredDrill
 from kentongan.ledger.transaction import Read
 
@@ -30,7 +30,7 @@ def course(read: Read, running: StoredDrill) -> Course:
     assert running.alert_id is not None
     assert running.began_at is not None
     withdrawal = threads.withdrawal(read, running.alert_id)
-    corrected = alerts.get_dispatch(read, withdrawal) if withdrawal is not None else None
+    corrected = dispatches.get(read, withdrawal) if withdrawal is not None else None
     messages = [running.alert_id, *([withdrawal] if withdrawal is not None else [])]
     counted = [_count(read, id) for id in messages]
     # Whoever withdrew or stopped it by hand has ended it: there is nothing left to correct.
@@ -50,7 +50,7 @@ def course(read: Read, running: StoredDrill) -> Course:
 def measure(read: Read, run: StoredDrill) -> Measured:
     """What a run has achieved by now, from its deliveries and those of its correction."""
     assert run.alert_id is not None
-    dispatched = alerts.get_dispatch(read, run.alert_id)
+    dispatched = dispatches.get(read, run.alert_id)
     assert dispatched is not None
     counted = _count(read, run.alert_id)
     measured = Measured(
@@ -64,7 +64,7 @@ def measure(read: Read, run: StoredDrill) -> Measured:
     if run.plan.correct_after is None:
         return measured
     withdrawal = threads.withdrawal(read, run.alert_id)
-    corrected = alerts.get_dispatch(read, withdrawal) if withdrawal is not None else None
+    corrected = dispatches.get(read, withdrawal) if withdrawal is not None else None
     if withdrawal is None or corrected is None:
         return replace(measured, to_correct=counted.accepted)
     follow = _count(read, withdrawal)
@@ -81,7 +81,7 @@ def _since(at: Milliseconds | None, start: Milliseconds) -> Milliseconds | None:
 
 
 def _count(read: Read, alert_id: str) -> _Counts:
-    dispatched = alerts.get_dispatch(read, alert_id)
+    dispatched = dispatches.get(read, alert_id)
     receipted = [i.name for i in dispatched.plan.instances if i.receipts] if dispatched is not None else []
     confirmable = "instance IN (SELECT value FROM json_each(:receipted))"
     row = read.sql(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kentongan.ledger import Read, alerts
+from kentongan.ledger import Read, renderings
 from kentongan.overview import Overview
 from kentongan.report.shapes import Image, Message, Post
 from kentongan.seam import Rendered, slots
@@ -21,7 +21,7 @@ def read_messages(read: Read, standing: Overview) -> tuple[Message, ...]:
     sent = dispatch is not None
     return tuple(
         _message(each, values.get(each.language, {}), sent=sent)
-        for each in alerts.renderings(read, standing.alert.id)
+        for each in renderings.of(read, standing.alert.id)
         if wanted is None or each.instance in wanted
     )
 

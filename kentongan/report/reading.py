@@ -8,7 +8,7 @@ from kentongan import cap
 from kentongan.area.sketch import sketch
 from kentongan.desk.targeting import areas_of, surroundings
 from kentongan.errors import DamagedRecord
-from kentongan.ledger import Read, alerts, regions, threads, views
+from kentongan.ledger import Read, alerts, dispatches, regions, submissions, threads, views
 from kentongan.overview import Overview, overview
 from kentongan.report import drill, results, timeline
 from kentongan.report.decisions import read_decisions
@@ -30,7 +30,7 @@ def read(read: Read, alert_id: str) -> Report:
     for id in threads.whole(read, alert_id):
         try:
             stored = alerts.get(read, id)
-            if id != alert_id and alerts.get_dispatch(read, id) is None:
+            if id != alert_id and dispatches.get(read, id) is None:
                 unsent.append(Unsent(stored.code, stored.kind.value, stored.state, stored.created_at))
             else:
                 parts.append(_part(read, id))
@@ -115,7 +115,7 @@ def _codes(read: Read, standing: Overview) -> tuple[str, ...]:
     if standing.dispatch is not None:
         within = [each.within for each in standing.dispatch.plan.instances if each.within is not None]
         return tuple(dict.fromkeys(code for each in within for code in each.codes))
-    submitted = alerts.submission(read, standing.alert.id)
+    submitted = submissions.latest(read, standing.alert.id)
     subject = submitted.subject.get("subject") if submitted is not None else None
     shown = subject.get("within") if isinstance(subject, dict) else None
     return tuple(map(str, shown.get("codes") or ())) if isinstance(shown, dict) else ()

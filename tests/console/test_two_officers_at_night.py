@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from kentongan.desk.approvals import vouch
-from kentongan.ledger import alerts
+from kentongan.ledger import alerts, submissions
 from tests.console.nights import SECRETS, Night, certificate, check_in, move_in, night, serving
 
 BUDI = {"KENTONGAN_SECRET": SECRETS["budi"]}
@@ -52,7 +52,7 @@ async def test_an_officer_is_paged_and_approves_from_a_machine_without_ledger_or
     assert (sent["by"], sent["by_code"], sent["channels"][0]["words"]) == (["siti", "budi"], [], {"accepted": 3})
     with made.installation.open() as house:
         stored = house.ledger.read(lambda read: alerts.by_handle(read, code))
-        (content,) = house.ledger.read(lambda read: alerts.approvals(read, stored.id))
+        (content,) = house.ledger.read(lambda read: submissions.approvals(read, stored.id))
         assert (content["officer"], content["act"]) == ("budi", "approve")
         assert house.ledger.read(lambda read: vouch(read, stored.id, policy=house.policy)) is None
     # The page ended with the approval.

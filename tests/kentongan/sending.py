@@ -16,7 +16,7 @@ from kentongan.alert import Draft, Kind
 from kentongan.clock import Milliseconds, SystemClock
 from kentongan.dispatcher import Dispatcher
 from kentongan.keys import StateKeys
-from kentongan.ledger import Ledger, alerts, people, views, work
+from kentongan.ledger import Ledger, alerts, dispatches, people, renderings, views, work
 from kentongan.people import Row
 from kentongan.plan import PUBLIC, Plan, PlannedInstance
 from kentongan.routing import Following
@@ -243,7 +243,7 @@ class Place:
             alerts.insert_alert(
                 write, id=id, code=code, kind=kind, mode=Mode.DRILL, draft=draft, by="siti", predecessor=predecessor
             )
-            alerts.put_renderings(
+            renderings.put(
                 write,
                 id,
                 [
@@ -252,13 +252,13 @@ class Place:
                     for language in ("id", "en")
                 ],
             )
-            alerts.dispatch(write, id, plan=plan, by="siti", allowed=("draft", "prepared"), proof={})
+            dispatches.begin(write, id, plan=plan, by="siti", allowed=("draft", "prepared"), proof={})
 
         self.ledger.write(write)
         return id
 
     def stop(self, id: str) -> None:
-        self.ledger.write(lambda write: alerts.stop(write, id, by="siti", signed=True))
+        self.ledger.write(lambda write: dispatches.stop(write, id, by="siti", signed=True))
 
     def words(self, id: str = "alert-1", instance: str = "sms") -> dict[str, int]:
         return self.ledger.read(lambda read: views.words(read, id, instance))

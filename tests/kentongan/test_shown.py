@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from kentongan.desk import approvals
 from kentongan.errors import BadInput, KentonganError, Refused
-from kentongan.ledger import alerts
+from kentongan.ledger import renderings
 from kentongan.shown import Shown, messages_of, picture, record, subject_of
 from kentongan.stored import to_json
 from kentongan.subject import subject_digest
@@ -54,7 +54,7 @@ def test_the_digest_is_the_ledgers_own(desk: Scene, answer: dict[str, Any]) -> N
     messages = messages_of(Shown.model_validate(answer["shown"]).alert)
     assert any("Manna" in message.text for message in messages)
     assert len(messages) == len(
-        desk.ledger.read(lambda read: alerts.renderings(read, answer["shown"]["subject"]["alert_id"]))
+        desk.ledger.read(lambda read: renderings.of(read, answer["shown"]["subject"]["alert_id"]))
     )
 
 

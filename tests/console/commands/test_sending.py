@@ -12,7 +12,7 @@ import pytest
 
 from console.service.sockets import listen_locally
 from kentongan.clock import Process, SystemClock
-from kentongan.ledger import Ledger, Write, alerts, senders
+from kentongan.ledger import Ledger, Write, alerts, dispatches, senders
 from sandbox import telegram
 from sandbox.faults import Fault, Rule
 from sandbox.server import Sandbox
@@ -327,7 +327,7 @@ def test_an_owner_that_fell_silent_is_taken_over(run, approved, bots, sandbox: S
         def owned_by_a_live_process_without_a_beat(write: Write) -> bool:
             senders.register(write, sender="wedged", role="service", process=Process.current(), clock=clock)
             write.sql("UPDATE sender SET beat = beat - :silent", {"silent": senders.LEASE + 1})
-            return alerts.own(write, alert_id, sender="wedged", gone=())
+            return dispatches.own(write, alert_id, sender="wedged", gone=())
 
         assert ledger.write(owned_by_a_live_process_without_a_beat)
     resumed = run("resume", code, "--json")

@@ -12,7 +12,7 @@ import uvicorn
 
 from console.service import receipts_endpoint
 from flows.house import House
-from kentongan.ledger import alerts, views
+from kentongan.ledger import renderings, views
 from sandbox import facebook, whatsapp
 from sandbox.faults import Fault, Rule
 from sandbox.server import Sandbox
@@ -130,8 +130,8 @@ def send(running: Running) -> None:
     running.installation.dispatch(running.house.desk(), running.alert)
 
 
-def renderings(running: Running, alert: str) -> dict[tuple[str, str], Any]:
-    found = running.house.ledger.read(lambda read: alerts.renderings(read, alert))
+def messages(running: Running, alert: str) -> dict[tuple[str, str], Any]:
+    found = running.house.ledger.read(lambda read: renderings.of(read, alert))
     return {(each.instance, each.language): each for each in found}
 
 
@@ -151,7 +151,7 @@ async def test_citizens_read_what_officers_approved_and_every_status_is_on_recor
     send(running)
     await until(lambda: running.words("wa") == {"read": 1, "unreachable": 1, "delivered": 3, "rejected": 1})
     await until(lambda: running.words("page") == {"accepted": 2})
-    approved = renderings(running, running.alert)
+    approved = messages(running, running.alert)
     for message in sandbox.stand_in("whatsapp").messages:
         language = "id" if int(message.recipient) % 2 else "en"
         rendered = approved["wa", language]

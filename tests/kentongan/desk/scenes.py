@@ -27,7 +27,7 @@ from kentongan.delivery import Evidence, Phase
 from kentongan.desk import Desk, Kinds, approvals, drafts
 from kentongan.errors import Refused
 from kentongan.keys import StateKeys
-from kentongan.ledger import Ledger, alerts, claims, outcomes
+from kentongan.ledger import Ledger, claims, dispatches, outcomes
 from kentongan.ledger import officers as officer_register
 from kentongan.ledger import people as people_register
 from kentongan.ledger.alerts import StoredAlert
@@ -276,7 +276,7 @@ def send_all(desk: Scene, alert_id: str, decide: Any = lambda _: Decision(Eviden
     """Plays a sender that sends all of an alert, each delivery to the end that `decide` gives it."""
     expand_all(desk.ledger, alert_id)
     sender = register_sender(desk.ledger, f"sender-{alert_id}")
-    dispatched = desk.ledger.read(lambda read: alerts.get_dispatch(read, alert_id))
+    dispatched = desk.ledger.read(lambda read: dispatches.get(read, alert_id))
     assert dispatched is not None
     for part in dispatched.plan.instances:
         claimed = desk.ledger.write(

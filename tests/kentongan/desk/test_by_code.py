@@ -14,7 +14,7 @@ from kentongan.approval import Approval, Approved, sign_by_code
 from kentongan.cap.model import Status
 from kentongan.desk import approvals, by_code, releases
 from kentongan.errors import BadInput, Refused
-from kentongan.ledger import alerts, code_sheets
+from kentongan.ledger import alerts, code_sheets, submissions
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.officers import Refusal
 from kentongan.stored import from_json, to_json
@@ -172,7 +172,7 @@ def test_an_approval_lapses_and_falls_with_the_words_like_any_other(desk: Scene)
 
 
 def recorded(desk: Scene, stored: StoredAlert) -> Approval:
-    return from_json(Approval, desk.ledger.read(lambda read: alerts.approvals(read, stored.id))[-1])
+    return from_json(Approval, desk.ledger.read(lambda read: submissions.approvals(read, stored.id))[-1])
 
 
 def forged(desk: Scene, stored: StoredAlert, approval: Approval, **changes: Any) -> Approved | Refusal:

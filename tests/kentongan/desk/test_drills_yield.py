@@ -13,7 +13,7 @@ from kentongan.cap.model import Status
 from kentongan.delivery import Phase
 from kentongan.desk import approvals, drills, releases
 from kentongan.errors import Refused
-from kentongan.ledger import Write, alerts, claims
+from kentongan.ledger import Write, alerts, claims, dispatches, renderings, submissions
 from kentongan.ledger import threads as ledger_threads
 from kentongan.ledger.drills import State
 from kentongan.seam import Mode
@@ -61,8 +61,8 @@ def test_a_live_alert_stops_a_running_drill_and_those_it_reached_hear_that_it_is
     assert vouched(desk, end) is None
     told = sent(desk, end)
     assert {(d.instance, d.person_id) for d in told} == {(d.instance, d.person_id) for d in reached}
-    words = desk.ledger.read(lambda read: alerts.renderings(read, end))
-    dispatched = desk.ledger.read(lambda read: alerts.get_dispatch(read, end))
+    words = desk.ledger.read(lambda read: renderings.of(read, end))
+    dispatched = desk.ledger.read(lambda read: dispatches.get(read, end))
     assert dispatched is not None
     for message in words:
         filled = message.filled(dispatched.plan.values[message.language])
@@ -128,7 +128,7 @@ def test_a_live_alert_goes_even_where_the_end_of_a_drill_cannot_be_announced(
     # What was half done of it is taken back: its correction still lies ready, and nobody's word is on it.
     prepared = desk.ledger.read(lambda read: approvals.prepared_correction(read, drill.alert.id))
     assert prepared is not None
-    assert desk.ledger.read(lambda read: alerts.approvals(read, prepared.id)) == []
+    assert desk.ledger.read(lambda read: submissions.approvals(read, prepared.id)) == []
     monkeypatch.undo()
     releases.release_correction(desk.desk, drill.alert.code, login("made"), reason="drill_stopped")
 
@@ -197,7 +197,7 @@ def test_a_drill_can_be_ended_beside_a_live_alert(desk: Scene) -> None:
     sent(desk, drill.alert.id)
 
     def stopped_by_hand(write: Write) -> None:
-        alerts.stop(write, drill.alert.id, by="siti", signed=True)
+        dispatches.stop(write, drill.alert.id, by="siti", signed=True)
 
     desk.ledger.write(stopped_by_hand)
     live(desk)

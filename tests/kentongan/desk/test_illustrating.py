@@ -13,7 +13,7 @@ from kentongan.cap.writing import write as write_cap
 from kentongan.desk import composing, drafts, illustrating
 from kentongan.desk.illustrating import Illustrated
 from kentongan.errors import BadInput
-from kentongan.ledger import alerts
+from kentongan.ledger import renderings
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.seam import Rendered
 from tests.kentongan.desk.scenes import NOW, QUAKE, Scene, document
@@ -35,8 +35,8 @@ def composed(desk: Scene, stored: StoredAlert) -> composing.Composed:
 
 
 def stored_messages(desk: Scene, stored: StoredAlert, messages: Sequence[Rendered]) -> Mapping[str, Rendered]:
-    desk.ledger.write(lambda write: alerts.put_renderings(write, stored.id, messages))
-    kept = desk.ledger.read(lambda snapshot: alerts.renderings(snapshot, stored.id))
+    desk.ledger.write(lambda write: renderings.put(write, stored.id, messages))
+    kept = desk.ledger.read(lambda snapshot: renderings.of(snapshot, stored.id))
     return {message.instance: message for message in kept}
 
 
@@ -76,7 +76,7 @@ def test_officers_sign_the_picture(desk: Scene) -> None:
         stored = drafted(desk, illustrated(("Peta.png", content, shows)))
         messages = composed(desk, stored).alert.messages
         # Rendering is the same whatever the alert's own code and time, but for those.
-        return {m.instance: alerts.rendered_to_json(m) for m in messages if m.media}
+        return {m.instance: renderings.rendered_to_json(m) for m in messages if m.media}
 
     assert digests(png(), SHOWS).keys() == {"toots-drill", "feed-drill"}
     first, other = illustrated().pictures[0], illustrated(("Peta.png", png(65), SHOWS)).pictures[0]

@@ -18,7 +18,7 @@ from kentongan.data import data_path
 from kentongan.delivery import Evidence
 from kentongan.desk import approvals, following, releases
 from kentongan.errors import Refused
-from kentongan.ledger import alerts, regions, reviews, senders, views
+from kentongan.ledger import regions, renderings, reviews, senders, submissions, views
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.overview import overview
 from kentongan.policy import Decision, Reason
@@ -55,7 +55,7 @@ def test_hawaii_a_drill_goes_to_drill_channels_alone_and_says_so_first_and_last(
     stored = desk.approved(status=Status.EXERCISE)
     plan = releases.dispatch(desk.desk, stored.code, login("siti")).plan
     assert {desk.desk.settings.channels[part.name].mode for part in plan.instances} == {Mode.DRILL}
-    for message in desk.ledger.read(lambda read: alerts.renderings(read, stored.id)):
+    for message in desk.ledger.read(lambda read: renderings.of(read, stored.id)):
         assert message.mark
         assert message.text.startswith(message.mark)
         assert message.text.endswith(message.mark)
@@ -72,7 +72,7 @@ def test_hawaii_every_alert_is_born_with_a_correction_for_every_channel_that_one
     assert correction is not None
 
     def places(alert_id: str) -> set[tuple[str, str]]:
-        return {(m.instance, m.language) for m in desk.ledger.read(lambda read: alerts.renderings(read, alert_id))}
+        return {(m.instance, m.language) for m in desk.ledger.read(lambda read: renderings.of(read, alert_id))}
 
     assert places(correction.id) == places(stored.id)
     sent(desk, stored)
@@ -104,9 +104,7 @@ async def test_bmkg_sms_a_live_channel_refuses_a_test_whatever_led_there(
 ) -> None:
     monkeypatch.setenv("A_TOKEN", "not-a-token")
     stored = desk.submitted(status=Status.TEST)
-    test = next(
-        m for m in desk.ledger.read(lambda read: alerts.renderings(read, stored.id)) if m.instance == "sms-drill"
-    )
+    test = next(m for m in desk.ledger.read(lambda read: renderings.of(read, stored.id)) if m.instance == "sms-drill")
     live = channels.open(desk.desk.settings)["sms-live"]
     try:
         unmarked = dataclasses.replace(test, mode=Mode.LIVE, text=test.text.replace(test.mark, "").strip())
@@ -179,7 +177,7 @@ def test_sunda_strait_a_warning_needs_no_known_cause(desk: Scene) -> None:
     ).alert
     released = releases.dispatch(desk.desk, stored.code, login("siti"), break_glass="Warga melihat air naik")
     assert released.alert.state == "dispatched"
-    for message in desk.ledger.read(lambda read: alerts.renderings(read, stored.id)):
+    for message in desk.ledger.read(lambda read: renderings.of(read, stored.id)):
         assert "Pantai Cemara" in message.text
 
 
@@ -245,7 +243,7 @@ def test_valencia_one_officer_sends_an_extreme_warning_alone_and_is_reviewed_aft
 
 def test_valencia_the_words_are_there_before_the_night(desk: Scene) -> None:
     stored = desk.submitted({"severity": "Extreme"}, status=Status.ACTUAL)
-    messages = desk.ledger.read(lambda read: alerts.renderings(read, stored.id))
+    messages = desk.ledger.read(lambda read: renderings.of(read, stored.id))
     assert {(m.instance, m.language) for m in messages} == {
         ("bot-live", "id"),
         ("bot-live", "en"),
@@ -286,12 +284,14 @@ def test_los_angeles_an_area_that_resolves_to_nothing_reaches_nobody(desk: Scene
 def test_los_angeles_the_count_of_people_is_shown_before_it_is_sent_and_signed(desk: Scene) -> None:
     stored = desk.approved(status=Status.ACTUAL)
     assert releases.prospect(desk.desk, stored.code).people.total == 4
-    assert all(approval["people"] == 4 for approval in desk.ledger.read(lambda read: alerts.approvals(read, stored.id)))
+    assert all(
+        approval["people"] == 4 for approval in desk.ledger.read(lambda read: submissions.approvals(read, stored.id))
+    )
 
 
 def test_los_angeles_every_text_names_the_place_and_the_time(desk: Scene) -> None:
     stored = desk.submitted(status=Status.ACTUAL)
-    for message in desk.ledger.read(lambda read: alerts.renderings(read, stored.id)):
+    for message in desk.ledger.read(lambda read: renderings.of(read, stored.id)):
         assert "Manna" in message.text
         assert re.search(r"14[.:]05 WIB", message.text), message.text
 
@@ -320,7 +320,7 @@ def test_uk_test_nobody_has_it_twice_on_one_channel(desk: Scene) -> None:
 
 def test_uk_test_each_language_speaks_alone_and_whole(desk: Scene) -> None:
     stored = desk.submitted(dict(QUAKE), status=Status.EXERCISE)
-    messages = desk.ledger.read(lambda read: alerts.renderings(read, stored.id))
+    messages = desk.ledger.read(lambda read: renderings.of(read, stored.id))
     english = [m.text for m in messages if m.language == "en"]
     assert english
     assert all("Gempa" not in text and "Earthquake" in text for text in english)

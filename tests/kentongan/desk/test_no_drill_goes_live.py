@@ -18,7 +18,7 @@ from kentongan.cap.model import Scope, Status
 from kentongan.desk import approvals, drafts, releases
 from kentongan.drills import NOTICE
 from kentongan.errors import BadInput, Refused
-from kentongan.ledger import alerts, views
+from kentongan.ledger import alerts, dispatches, renderings, views
 from kentongan.plan import PUBLIC
 from kentongan.seam import Mode, Rendered
 from kentongan.words import drafting
@@ -139,7 +139,7 @@ def test_no_drill_goes_live_no_live_is_a_drill_and_nothing_private_is_public(
             )
         except (Refused, BadInput) as refusal:
             event(f"refused: {getattr(refusal, 'rule', 'input')}")
-            assert desk.ledger.read(lambda read: alerts.get_dispatch(read, stored.id)) is None
+            assert desk.ledger.read(lambda read: dispatches.get(read, stored.id)) is None
             assert desk.ledger.read(lambda read: views.deliveries(read, stored.id)) == []
             return
         event("dispatched")
@@ -153,7 +153,7 @@ def test_no_drill_goes_live_no_live_is_a_drill_and_nothing_private_is_public(
 def check(desk: Scene, alert_id: str, config: Mapping[str, Any], drafted: Draft) -> None:
     """What is about to leave fits the channels it was approved for."""
     expand_all(desk.ledger, alert_id)
-    dispatched = desk.ledger.read(lambda read: alerts.get_dispatch(read, alert_id))
+    dispatched = desk.ledger.read(lambda read: dispatches.get(read, alert_id))
     assert dispatched is not None
     said = drafted.cap
     mode = Mode.LIVE if said.status is Status.ACTUAL else Mode.EXERCISE if drafted.public_exercise else Mode.DRILL
@@ -161,7 +161,7 @@ def check(desk: Scene, alert_id: str, config: Mapping[str, Any], drafted: Draft)
     assert not drafted.public_exercise or said.status is Status.EXERCISE
     assert dispatched.plan.mode is mode
     assert desk.ledger.read(lambda read: approvals.vouch(read, alert_id, policy=desk.desk.settings.policy)) is None
-    messages = desk.ledger.read(lambda read: alerts.renderings(read, alert_id))
+    messages = desk.ledger.read(lambda read: renderings.of(read, alert_id))
     kind = desk.ledger.read(lambda read: alerts.get(read, alert_id)).kind
     planned = {i.name: i for i in dispatched.plan.instances}
     for name, part in planned.items():

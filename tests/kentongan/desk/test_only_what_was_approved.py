@@ -11,7 +11,7 @@ import pytest
 from kentongan.cap.model import Scope, Status
 from kentongan.desk import approvals, drafts, releases
 from kentongan.errors import BadInput, Refused
-from kentongan.ledger import alerts
+from kentongan.ledger import dispatches
 from kentongan.seam import Mode
 from tests.kentongan.desk.scenes import (
     AUDIENCES,
@@ -67,7 +67,7 @@ def test_what_was_changed_after_its_approval_is_not_sent(desk: Scene, statement:
         releases.dispatch(desk.desk, stored.code, login("siti"))
     assert rule(caught) == "approval-changed"
     # And what was dispatched before it was changed, no sender sends.
-    assert desk.ledger.read(lambda read: alerts.get_dispatch(read, stored.id)) is None
+    assert desk.ledger.read(lambda read: dispatches.get(read, stored.id)) is None
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from kentongan.cap.model import Status
 from kentongan.desk import approvals, drill_schedules, drills, releases
 from kentongan.desk.approvals import Submitted
 from kentongan.errors import BadInput, Refused
-from kentongan.ledger import alerts
+from kentongan.ledger import alerts, renderings
 from kentongan.ledger.drills import Part, State
 from kentongan.officers import Refusal
 from kentongan.seam import Mode
@@ -85,7 +85,7 @@ def test_every_message_of_it_is_marked_and_on_an_exercise_channel(desk: Scene) -
     made = approved(desk, drills.prepare(desk.desk, "open", login("siti")))
     drills.begin(desk.desk, made.alert.code, login("siti"))
     for id in (notice, made.alert.id, made.correction.id):
-        messages = desk.ledger.read(lambda read, id=id: alerts.renderings(read, id))  # type: ignore[misc]
+        messages = desk.ledger.read(lambda read, id=id: renderings.of(read, id))  # type: ignore[misc]
         assert {message.instance for message in messages} == {"toots-exercise", "sms-exercise"}
         for message in messages:
             assert message.mode is Mode.EXERCISE
@@ -101,7 +101,7 @@ def test_the_announcement_says_when_and_that_it_is_an_exercise(desk: Scene) -> N
     assert stored.expires_at == int(START.timestamp() * 1000)
     (said,) = [
         message.text
-        for message in desk.ledger.read(lambda read: alerts.renderings(read, notice))
+        for message in desk.ledger.read(lambda read: renderings.of(read, notice))
         if (message.instance, message.language) == ("toots-exercise", "id")
     ]
     assert "26 Nov 2026 10.00 WIB akan diadakan latihan gempa bumi di Kota Bengkulu" in said

@@ -13,7 +13,7 @@ import yaml
 from kentongan.cap.model import Scope, Status
 from kentongan.desk import approvals, composing, drafts, releases
 from kentongan.errors import BadConfig, Refused
-from kentongan.ledger import alerts, opt_outs, planning, views
+from kentongan.ledger import dispatches, opt_outs, planning, submissions, views
 from kentongan.ledger.opt_outs import Named
 from kentongan.settings import Policy
 from tests.kentongan.desk.scenes import CHANNELS, Scene, document, login, scene
@@ -52,7 +52,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 
 def expand(of: Scene, alert_id: str) -> list[views.Delivery]:
-    dispatched = of.ledger.read(lambda read: alerts.get_dispatch(read, alert_id))
+    dispatched = of.ledger.read(lambda read: dispatches.get(read, alert_id))
     assert dispatched is not None
     while of.ledger.write(lambda write: planning.expand(write, alert_id, dispatched.plan, 100)):
         pass
@@ -103,7 +103,7 @@ def test_no_rule_lets_a_restricted_alert_out_in_public(desk: Desk) -> None:
 def test_officers_approve_what_follows_too(desk: Desk) -> None:
     of = desk(ROUTES)
     stored = of.approved()
-    submission = of.ledger.read(lambda read: alerts.submission(read, stored.id))
+    submission = of.ledger.read(lambda read: submissions.latest(read, stored.id))
     assert submission is not None
     subject = json.loads(json.dumps(submission.subject))
     subject["subject"]["following"]["fallbacks"][0]["after"] = 1.0

@@ -16,7 +16,7 @@ from kentongan.cap.model import Status
 from kentongan.desk import approvals, drill_schedules, drills, releases
 from kentongan.drill_schedules import LASTS, Standing
 from kentongan.errors import BadInput, Refused
-from kentongan.ledger import alerts, views
+from kentongan.ledger import alerts, submissions, views
 from kentongan.ledger import drills as register
 from kentongan.ledger import threads as ledger_threads
 from kentongan.ledger.drills import State
@@ -345,11 +345,11 @@ def test_a_live_alert_cannot_pass_as_a_scheduled_run(desk: Scene) -> None:
     move_to(desk, SLOT)
     (run,) = start_due(desk)
     assert run.released is not None
-    source = desk.ledger.read(lambda read: alerts.submission(read, run.released.alert.id))  # type: ignore[union-attr]
+    source = desk.ledger.read(lambda read: submissions.latest(read, run.released.alert.id))  # type: ignore[union-attr]
     assert source is not None
     observed = (desk.desk.now - timedelta(minutes=2)).isoformat()
     stored = desk.submitted({"origin_time": observed}, status=Status.ACTUAL)
-    own = desk.ledger.read(lambda read: alerts.submission(read, stored.id))
+    own = desk.ledger.read(lambda read: submissions.latest(read, stored.id))
     assert own is not None
     forged = {**own.subject, "scheduled": source.subject["scheduled"]}
     desk.change(

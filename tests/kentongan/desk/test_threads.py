@@ -18,7 +18,7 @@ from kentongan.delivery import Evidence
 from kentongan.desk import approvals, drafts, exporting, following, releases
 from kentongan.desk.drafts import Document
 from kentongan.errors import BadInput, Refused
-from kentongan.ledger import alerts, outcomes, threads, views
+from kentongan.ledger import alerts, outcomes, renderings, submissions, threads, views
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.policy import Decision, Reason
 from tests.kentongan.desk.scenes import Scene, document, login, send_all, vouched
@@ -104,7 +104,7 @@ def test_cancel_and_all_clear_reach_whom_the_thread_reached_and_nobody_else(desk
     drafted = _ending(desk, kind, first.code)
     sent(desk, drafted)
     assert counts(desk, drafted.id) == {"bot-drill": 3, "feed-drill": 1, "sms-drill": 3, "toots-drill": 1}
-    submitted = desk.ledger.read(lambda read: alerts.submission(read, drafted.id))
+    submitted = desk.ledger.read(lambda read: submissions.latest(read, drafted.id))
     assert submitted is not None
     assert submitted.subject["people"] == {"bot-drill": 3, "sms-drill": 3}
 
@@ -244,7 +244,7 @@ def test_the_evidence_is_not_published(desk: Scene) -> None:
     first = sent(desk, desk.approved())
     desk.clock.pass_by(3 * HOUR)
     drafted = sent(desk, _ending(desk, Kind.ALL_CLEAR, first.code))
-    for message in desk.ledger.read(lambda read: alerts.renderings(read, drafted.id)):
+    for message in desk.ledger.read(lambda read: renderings.of(read, drafted.id)):
         for text in (message.text, message.html, *(d.text for d in message.documents)):
             assert "Seismograf" not in text
 

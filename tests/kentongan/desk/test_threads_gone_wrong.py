@@ -16,7 +16,7 @@ from kentongan.delivery import Evidence
 from kentongan.desk import approvals, drafts, following, releases
 from kentongan.desk.drafts import Document
 from kentongan.errors import BadInput, Refused
-from kentongan.ledger import alerts, opt_outs, outcomes, threads, views
+from kentongan.ledger import alerts, opt_outs, outcomes, renderings, threads, views
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.ledger.opt_outs import Named
 from kentongan.seam import Mode
@@ -299,7 +299,7 @@ def test_a_correction_is_there_in_a_language_that_an_update_left_out(desk: Scene
     assert vouched(desk, correction.id) is None
     expand_all(desk.ledger, correction.id)
     assert sorted(d.language for d in of_instance(desk, correction.id, "toots-drill")) == ["en", "id"]
-    shown = {(m.instance, m.language) for m in desk.ledger.read(lambda read: alerts.renderings(read, correction.id))}
+    shown = {(m.instance, m.language) for m in desk.ledger.read(lambda read: renderings.of(read, correction.id))}
     assert ("toots-drill", "en") in shown
 
 

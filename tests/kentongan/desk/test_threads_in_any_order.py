@@ -22,6 +22,7 @@ from kentongan.ledger import (
     Write,
     alerts,
     claims,
+    dispatches,
     opt_outs,
     outcomes,
     planning,
@@ -180,7 +181,7 @@ class Threads(RuleBasedStateMachine):
     @rule(data=st.data())
     @precondition(lambda self: self.newest().state == "dispatched" and not self.over())
     def somebody_stops_it(self, data: st.DataObject) -> None:
-        self.write(lambda write: alerts.stop(write, self.newest().id, by="siti", signed=False))
+        self.write(lambda write: dispatches.stop(write, self.newest().id, by="siti", signed=False))
 
     @rule(data=st.data(), sent=st.booleans(), again=st.booleans())
     def an_officer_settles_a_doubt(self, data: st.DataObject, sent: bool, again: bool) -> None:
@@ -225,7 +226,7 @@ class Threads(RuleBasedStateMachine):
             self._expand(self.one(data, self.sent()), size)
 
     def _expand(self, alert_id: str, size: int) -> bool:
-        dispatched = self.read(lambda read: alerts.get_dispatch(read, alert_id))
+        dispatched = self.read(lambda read: dispatches.get(read, alert_id))
 
         def act(write: Write) -> bool:
             running = work.epochs(write, [alert_id])[alert_id][0] == "dispatched"
@@ -350,7 +351,7 @@ class Threads(RuleBasedStateMachine):
             self.write(lambda write, id=alert_id: outcomes.cancel_stopped(write, id, most=100 if whole else 2))
             for name in CHANNELS:
                 self.write(lambda write, id=alert_id, name=name: outcomes.close_overdue(write, id, name))
-        self.write(alerts.end_expired)
+        self.write(dispatches.end_expired)
         self.write(lambda write: steps.advance(write, size=2))
 
     # --- What always holds ---
@@ -395,7 +396,7 @@ class Threads(RuleBasedStateMachine):
     def whoever_was_reached_is_told_what_followed(self) -> None:
         if not self.sent() or (newest := self.newest()).predecessor is None or newest.state != "dispatched":
             return
-        dispatched = self.read(lambda read: alerts.get_dispatch(read, newest.id))
+        dispatched = self.read(lambda read: dispatches.get(read, newest.id))
         if not dispatched.expanded:
             return
         names = {each.name for each in dispatched.plan.instances}

@@ -9,7 +9,7 @@ import pytest
 from kentongan.delivery import Evidence
 from kentongan.desk import approvals, releases
 from kentongan.errors import BadInput, Refused
-from kentongan.ledger import alerts, outcomes, views
+from kentongan.ledger import alerts, dispatches, outcomes, views
 from kentongan.ledger.outcomes import Settled
 from kentongan.officers import Refusal
 from kentongan.policy import Decision, Reason
@@ -70,7 +70,7 @@ def test_one_officer_withdraws_whatever_has_become_of_the_alert_and_the_config(d
         releases.stop(desk.desk, stored.code, by="siti", signed=True)
     elif how == "ended":
         desk.clock.pass_by(round(timedelta(hours=7).total_seconds() * 1000))
-        assert desk.ledger.write(alerts.end_expired) == 1
+        assert desk.ledger.write(dispatches.end_expired) == 1
     # Stricter rules, other channels, another audience: nothing of it may bar the withdrawal.
     desk.reconfigure(
         instances={"toots-drill": CHANNELS["toots-drill"]},

@@ -6,7 +6,7 @@ import pytest
 
 from kentongan.delivery import Phase
 from kentongan.errors import Refused
-from kentongan.ledger import alerts, claims, senders, views, work
+from kentongan.ledger import claims, dispatches, senders, views, work
 from kentongan.seam import (
     Accepted,
     Job,
@@ -64,10 +64,10 @@ async def test_what_a_lost_sender_claimed_is_sent_and_what_it_intended_is_in_dou
 
     def leave(write) -> None:  # type: ignore[no-untyped-def]
         senders.register(write, sender=lost.sender, role="test", process=lost.process, clock=place.clock)
-        alerts.own(write, "alert-1", sender=lost.sender, gone=[])
+        dispatches.own(write, "alert-1", sender=lost.sender, gone=[])
 
     lost.ledger.write(leave)
-    plan = place.ledger.read(lambda read: alerts.get_dispatch(read, "alert-1"))
+    plan = place.ledger.read(lambda read: dispatches.get(read, "alert-1"))
     assert plan is not None
     from kentongan.ledger import planning
 

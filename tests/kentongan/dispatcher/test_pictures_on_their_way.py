@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from kentongan.dispatcher import uploads
-from kentongan.ledger import alerts, pictures
+from kentongan.ledger import pictures, renderings
 from kentongan.pictures import digest_of
 from kentongan.seam import (
     Accepted,
@@ -62,7 +62,7 @@ async def sent(place: Place, channel: Illustrated) -> None:
     def illustrate(write) -> None:  # type: ignore[no-untyped-def]
         pictures.put(write, [CONTENT])
         media = (Media("map.png", "image/png", b"", "Peta", digest_of(CONTENT)),)
-        alerts.put_renderings(write, id, [replace(each, media=media) for each in alerts.renderings(write, id)])
+        renderings.put(write, id, [replace(each, media=media) for each in renderings.of(write, id)])
 
     place.ledger.write(illustrate)
     async with place.sending(channel) as dispatcher:

@@ -11,7 +11,7 @@ import pytest
 
 from kentongan.delivery import Action, Evidence, Phase
 from kentongan.errors import LedgerUnavailable
-from kentongan.ledger import Ledger, alerts, claims, outcomes, planning, senders
+from kentongan.ledger import Ledger, claims, dispatches, outcomes, planning, senders
 from kentongan.ledger.replay import Difference, check_deliveries
 from kentongan.policy import Decision, Reason
 from kentongan.seam import Accepted, InDoubt, Retryable, Traits
@@ -51,7 +51,7 @@ def test_an_old_look_up_says_nothing_of_a_later_attempt(place: Place) -> None:
     place.subscribe(1)
     channel = ScriptedChannel()
     place.dispatch(channel)
-    dispatched = place.ledger.read(lambda read: alerts.get_dispatch(read, "alert-1"))
+    dispatched = place.ledger.read(lambda read: dispatches.get(read, "alert-1"))
     assert dispatched is not None
     while place.ledger.write(lambda write: planning.expand(write, "alert-1", dispatched.plan, 100)):
         pass

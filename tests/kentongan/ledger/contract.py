@@ -17,7 +17,7 @@ from kentongan.clock import Process, SystemClock
 from kentongan.delivery import Evidence, Phase
 from kentongan.errors import LedgerUnavailable
 from kentongan.keys import StateKeys
-from kentongan.ledger import Ledger, Read, Write, alerts, claims, outcomes, senders, views, work
+from kentongan.ledger import Ledger, Read, Write, claims, dispatches, outcomes, senders, views, work
 from kentongan.ledger.outcomes import Settled
 from kentongan.ledger.verification import signed_head, verify
 from kentongan.plan import PlannedInstance
@@ -100,7 +100,7 @@ class LedgerContract:
         other = others.start("s1")
         first, second = other.tell("claim", "alert1", "sms", 2)
         assert other.tell("intend", [first], Phase.IRREVERSIBLE) == [(first, 1)]
-        ledger.write(lambda write: alerts.stop(write, "alert1", by="siti", signed=True))
+        ledger.write(lambda write: dispatches.stop(write, "alert1", by="siti", signed=True))
         assert other.tell("intend", [second], Phase.IRREVERSIBLE) == []
         other.tell("settle", [(first, 1)])
         ledger.write(lambda write: outcomes.cancel_stopped(write, "alert1"))
@@ -110,11 +110,11 @@ class LedgerContract:
     def test_a_dispatch_has_one_owner_until_it_is_gone(self, ledger: Ledger, others: Others, keys: StateKeys) -> None:
         self.dispatched(ledger, keys)
         other = others.start("s1")
-        assert ledger.write(lambda write: alerts.own(write, "alert1", sender="s1", gone=[]))
-        assert not ledger.write(lambda write: alerts.own(write, "alert1", sender="s2", gone=self.gone(ledger)))
+        assert ledger.write(lambda write: dispatches.own(write, "alert1", sender="s1", gone=[]))
+        assert not ledger.write(lambda write: dispatches.own(write, "alert1", sender="s2", gone=self.gone(ledger)))
         other.kill()
         assert self.gone(ledger) == ["s1"]
-        assert ledger.write(lambda write: alerts.own(write, "alert1", sender="s2", gone=["s1"]))
+        assert ledger.write(lambda write: dispatches.own(write, "alert1", sender="s2", gone=["s1"]))
 
     @staticmethod
     def gone(ledger: Ledger) -> list[str]:

@@ -13,7 +13,7 @@ from kentongan.alert import Draft, Kind
 from kentongan.cap.model import Category, Certainty, MsgType, Scope, Severity, Status, Urgency
 from kentongan.clock import Milliseconds, Process, SystemClock, to_milliseconds
 from kentongan.keys import StateKeys
-from kentongan.ledger import Ledger, Write, alerts, planning, senders
+from kentongan.ledger import Ledger, Write, alerts, dispatches, planning, renderings, senders, submissions
 from kentongan.ledger import people as register
 from kentongan.people import Row
 from kentongan.plan import PUBLIC, Plan, PlannedInstance
@@ -112,9 +112,9 @@ def put_alert(write: Write, *, id: str = "alert1", code: str = "K7Q4", instances
         by="siti",
         raw=b"<alert/>",
     )
-    alerts.put_renderings(write, id, [message(id, name, lang) for name in instances for lang in ("id", "en")])
-    alerts.submit(write, id, officer="siti", subject={"subject": {"alert_id": id}}, id=secrets.token_hex(8))
-    alerts.approve(write, id, officer="budi", content={"officer": "budi"}, id=secrets.token_hex(8))
+    renderings.put(write, id, [message(id, name, lang) for name in instances for lang in ("id", "en")])
+    submissions.submit(write, id, officer="siti", subject={"subject": {"alert_id": id}}, id=secrets.token_hex(8))
+    submissions.approve(write, id, officer="budi", content={"officer": "budi"}, id=secrets.token_hex(8))
     return id
 
 
@@ -122,7 +122,7 @@ def put_dispatch(write: Write, instances: Sequence[PlannedInstance], *, id: str 
     """A dispatched alert over these instances; returns its id."""
     put_alert(write, id=id, code=code, instances=[instance.name for instance in instances])
     plan = Plan(mode=Mode.DRILL, life_at_stake=True, instances=tuple(instances), values={})
-    alerts.dispatch(write, id, plan=plan, by="siti", allowed=("approved",), proof={"by": ["siti", "budi"]})
+    dispatches.begin(write, id, plan=plan, by="siti", allowed=("approved",), proof={"by": ["siti", "budi"]})
     return id
 
 
@@ -138,13 +138,13 @@ def put_correction(write: Write, predecessor: str, *, id: str = "correction1", c
         by="siti",
         predecessor=predecessor,
     )
-    alerts.put_renderings(write, id, [message(id, "toots", "id")])
+    renderings.put(write, id, [message(id, "toots", "id")])
     return id
 
 
 def release(write: Write, predecessor: str, correction: str, *, deliver_by: Milliseconds) -> None:
     """Releases the correction over its predecessor's instances."""
-    dispatched = alerts.get_dispatch(write, predecessor)
+    dispatched = dispatches.get(write, predecessor)
     assert dispatched is not None
     instances = tuple(
         instance.model_copy(update={"audience": None, "deliver_by": deliver_by})
@@ -158,8 +158,8 @@ def release(write: Write, predecessor: str, correction: str, *, deliver_by: Mill
         values={},
         predecessor=predecessor,
     )
-    alerts.record_approval(write, correction, officer="made", content={"officer": "made"}, id=secrets.token_hex(8))
-    alerts.dispatch(write, correction, plan=plan, by="made", allowed=("prepared",), proof={"by": ["made"]})
+    submissions.record_approval(write, correction, officer="made", content={"officer": "made"}, id=secrets.token_hex(8))
+    dispatches.begin(write, correction, plan=plan, by="made", allowed=("prepared",), proof={"by": ["made"]})
 
 
 def put_people(
@@ -183,7 +183,7 @@ def put_people(
 
 
 def expand_all(ledger: Ledger, alert_id: str, *, size: int = 1000) -> None:
-    dispatched = ledger.read(lambda read: alerts.get_dispatch(read, alert_id))
+    dispatched = ledger.read(lambda read: dispatches.get(read, alert_id))
     assert dispatched is not None
     while ledger.write(lambda write: planning.expand(write, alert_id, dispatched.plan, size)):
         pass

@@ -29,7 +29,19 @@ from hypothesis.stateful import (
 from kentongan.clock import Process
 from kentongan.delivery import REACHED, Action, Evidence, Phase, Result, Stage, result_of
 from kentongan.keys import StateKeys
-from kentongan.ledger import Ledger, Read, Write, alerts, claims, outcomes, planning, receipts, senders, views
+from kentongan.ledger import (
+    Ledger,
+    Read,
+    Write,
+    alerts,
+    claims,
+    dispatches,
+    outcomes,
+    planning,
+    receipts,
+    senders,
+    views,
+)
 from kentongan.ledger import people as register
 from kentongan.ledger.claims import Claimed, Intent
 from kentongan.ledger.outcomes import Settled
@@ -178,7 +190,7 @@ class Deliveries(RuleBasedStateMachine):
 
     @staticmethod
     def plan(read: Read) -> Plan:
-        found = alerts.get_dispatch(read, "alert1")
+        found = dispatches.get(read, "alert1")
         assert found is not None
         return found.plan
 
@@ -404,7 +416,7 @@ class Deliveries(RuleBasedStateMachine):
         self.write(lambda w: outcomes.resolve(w, delivery=id, sent=sent, again=again, by="siti"))
 
     def stop(self, _: st.DataObject) -> None:
-        self.write(lambda w: alerts.stop(w, "alert1", by="siti", signed=True))
+        self.write(lambda w: dispatches.stop(w, "alert1", by="siti", signed=True))
         self.stopped = True
 
     def tidy(self, data: st.DataObject) -> None:
@@ -412,7 +424,7 @@ class Deliveries(RuleBasedStateMachine):
 
         def act(write: Write) -> None:
             for alert in ("alert1", "correction1"):
-                found = alerts.get_dispatch(write, alert)
+                found = dispatches.get(write, alert)
                 if found is not None and alerts.get(write, alert).state == "dispatched":
                     planning.expand(write, alert, found.plan, 1)
                 for instance in TRAITS:
@@ -476,7 +488,7 @@ class Deliveries(RuleBasedStateMachine):
         reached = {row.id for row in rows if row.alert_id == "alert1" and Result(row.result) in REACHED}
         self.reached_since_release |= reached
         followed = {row.follows for row in rows if row.alert_id == "correction1"}
-        found = self.ledger.read(lambda read: alerts.get_dispatch(read, "correction1"))
+        found = self.ledger.read(lambda read: dispatches.get(read, "correction1"))
         assert followed <= self.reached_since_release
         if found is not None and found.expanded:
             assert reached <= followed

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kentongan.audiences import choose_language, matches
 from kentongan.keys import StateKeys
-from kentongan.ledger import Ledger, alerts, outcomes, planning, views
+from kentongan.ledger import Ledger, alerts, dispatches, outcomes, planning, views
 from kentongan.ledger import people as register
 from kentongan.people import Row
 from kentongan.plan import PlannedInstance
@@ -100,7 +100,7 @@ def test_expansion_goes_on_where_it_was_left(ledger: Ledger, keys: StateKeys) ->
     rows = [Row(n, f"p{n}", (Address("phone", f"+6281200000{n:03}"),), None, (), ()) for n in range(7)]
     ledger.write(lambda write: register.import_people(write, rows, keys=keys))
     ledger.write(lambda write: put_dispatch(write, [direct("sms", later())]))
-    dispatched = ledger.read(lambda read: alerts.get_dispatch(read, "alert1"))
+    dispatched = ledger.read(lambda read: dispatches.get(read, "alert1"))
     assert dispatched is not None
     numbers = []
     more = True
@@ -110,7 +110,7 @@ def test_expansion_goes_on_where_it_was_left(ledger: Ledger, keys: StateKeys) ->
         numbers.append(len(ledger.read(lambda read: views.deliveries(read, "alert1"))))
     assert numbers == [3, 6, 7, 7]
     assert not ledger.write(lambda write: planning.expand(write, "alert1", dispatched.plan, 3))
-    after = ledger.read(lambda read: alerts.get_dispatch(read, "alert1"))
+    after = ledger.read(lambda read: dispatches.get(read, "alert1"))
     assert after is not None
     assert after.expanded
 
@@ -135,9 +135,9 @@ def test_an_alert_ends_when_it_has_expired_and_nothing_is_left(ledger: Ledger) -
     instance: PlannedInstance = public("toots", later(), ("id",))
     ledger.write(lambda write: put_dispatch(write, [instance]))
     ledger.write(lambda write: write.sql("UPDATE alert SET expires_at = :at", {"at": later(-1)}))
-    assert ledger.write(alerts.end_expired) == 0
+    assert ledger.write(dispatches.end_expired) == 0
     expand_all(ledger, "alert1")
     ledger.write(lambda write: write.sql("UPDATE delivery SET deliver_by = :at", {"at": later(-1)}))
     assert ledger.write(lambda write: outcomes.close_overdue(write, "alert1", "toots")) == 1
-    assert ledger.write(alerts.end_expired) == 1
+    assert ledger.write(dispatches.end_expired) == 1
     assert ledger.read(lambda read: alerts.get(read, "alert1")).state == "ended"

@@ -9,7 +9,7 @@ import pytest
 
 from kentongan.answers import vocabulary
 from kentongan.keys import StateKeys
-from kentongan.ledger import Ledger, alerts, answers, opt_outs, outcomes, steps, verification, views
+from kentongan.ledger import Ledger, answers, dispatches, opt_outs, outcomes, steps, verification, views
 from kentongan.ledger import people as register
 from kentongan.ledger.opt_outs import Named
 from kentongan.people import Row
@@ -65,7 +65,7 @@ def dispatch(ledger: Ledger, following: Following, instances: Sequence[PlannedIn
         plan = Plan(
             mode=Mode.DRILL, life_at_stake=True, instances=tuple(instances), values={}, following=following, **more
         )
-        alerts.dispatch(write, "alert1", plan=plan, by="siti", allowed=("approved",), proof={})
+        dispatches.begin(write, "alert1", plan=plan, by="siti", allowed=("approved",), proof={})
 
     ledger.write(put)
     expand_all(ledger, "alert1")
@@ -206,7 +206,7 @@ def test_no_step_is_taken_of_an_alert_that_is_over(
     dispatch(ledger, Following(fallbacks=(FALLBACK,)))
     becomes(ledger, "accepted", instance="sms", keys=keys)
     if how == "stop":
-        ledger.write(lambda write: alerts.stop(write, "alert1", by="siti", signed=True))
+        ledger.write(lambda write: dispatches.stop(write, "alert1", by="siti", signed=True))
     elif how == "withdraw":
         ledger.write(lambda write: put_correction(write, "alert1"))
         ledger.write(lambda write: release(write, "alert1", "correction1", deliver_by=later()))

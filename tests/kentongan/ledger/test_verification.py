@@ -23,9 +23,9 @@ from kentongan.keys import StateKeys
 from kentongan.ledger import (
     Ledger,
     Read,
-    alerts,
     claims,
     code_sheets,
+    dispatches,
     drills,
     outcomes,
     pictures,
@@ -89,7 +89,7 @@ def live_through(ledger: Ledger, keys: StateKeys, clock: StandingClock) -> None:
     ledger.write(lambda write: put_people(write, keys, 7))
     ledger.write(lambda write: put_dispatch(write, [public("toots", later()), direct("sms", later())]))
     sender = register_sender(ledger, "s1")
-    ledger.write(lambda write: alerts.own(write, "alert1", sender=sender, gone=[]))
+    ledger.write(lambda write: dispatches.own(write, "alert1", sender=sender, gone=[]))
     expand_all(ledger, "alert1", size=3)
 
     def attempt(instance: str, most: int, decide: Callable[[int], Decision], *, provider: bool = True) -> None:

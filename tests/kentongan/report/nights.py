@@ -12,7 +12,7 @@ from kentongan.clock import Milliseconds
 from kentongan.delivery import Action, Evidence, Phase
 from kentongan.desk import approvals, drafts, following, releases
 from kentongan.keys import StateKeys
-from kentongan.ledger import alerts, answers, claims, outcomes, receipts, regions, senders, views
+from kentongan.ledger import alerts, answers, claims, dispatches, outcomes, receipts, regions, senders, views
 from kentongan.ledger import people as register
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.ledger.claims import Claimed
@@ -46,9 +46,9 @@ class Sender:
         ledger, clock = self.scene.ledger, self.scene.clock
         expand_all(ledger, self.alert_id)
         sender = register_sender(ledger, f"sender-{self.alert_id[:8]}")
-        dispatch = ledger.read(lambda read: alerts.get_dispatch(read, self.alert_id))
+        dispatch = ledger.read(lambda read: dispatches.get(read, self.alert_id))
         assert dispatch is not None
-        ledger.write(lambda write: alerts.own(write, self.alert_id, sender=sender, gone=()))
+        ledger.write(lambda write: dispatches.own(write, self.alert_id, sender=sender, gone=()))
         names = [instance.name for instance in dispatch.plan.instances]
         for name in names:
             ledger.write(

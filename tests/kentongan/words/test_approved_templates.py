@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from kentongan.alert import Draft, Kind
 from kentongan.approved import ApprovedTemplate
 from kentongan.cap.model import Status
-from kentongan.ledger.alerts import rendered_from_json, rendered_to_json
+from kentongan.ledger.renderings import rendered_from_json, rendered_to_json
 from kentongan.seam import Limits, Mode, slots
 from kentongan.words import following
 from kentongan.words.hazards import HazardLibrary
