@@ -254,14 +254,16 @@ def _routing(draft: Draft, instances: Mapping[str, InstanceSettings]) -> Iterato
     if route(draft, instances):
         return
     alert = draft.cap
-    if alert.status in (Status.SYSTEM, Status.DRAFT):
-        yield from mode(alert.status, Mode.LIVE)
-    elif not instances:
-        yield _block("route", "the config has no channel; add one to channels.yaml")
-    else:
-        what = "public exercise" if draft.public_exercise else f"status {alert.status}"
-        kind = f"{what} and scope {alert.scope}"
-        yield _block("route", f"no channel fits an alert of {kind}; add one of its mode to channels.yaml")
+    try:
+        wanted = f"mode {mode_of(alert.status, public_exercise=draft.public_exercise)}"
+    except Refused as refused:
+        yield _block(refused.rule, str(refused))
+        return
+    if alert.scope is not Scope.PUBLIC:
+        wanted += " and with an audience"
+    what = "public exercise" if draft.public_exercise else f"status {alert.status}"
+    fitting = f"no channel fits an alert of {what} and scope {alert.scope}"
+    yield _block("route", f"{fitting}; add one of {wanted} to channels.yaml")
 
 
 def _untrusted(clock_offset: float | None, override: str | None) -> Finding:

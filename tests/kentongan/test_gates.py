@@ -262,6 +262,34 @@ def test_an_alert_that_goes_nowhere_is_refused_at_submit(
     assert blocked is (gates.route(alert, configured) == ())
 
 
+@pytest.mark.parametrize(
+    ("status", "scope", "public_exercise", "wanted"),
+    [
+        (Status.ACTUAL, Scope.PUBLIC, False, "mode live"),
+        (Status.EXERCISE, Scope.PUBLIC, False, "mode drill"),
+        (Status.EXERCISE, Scope.PUBLIC, True, "mode exercise"),
+        (Status.ACTUAL, Scope.RESTRICTED, False, "mode live and with an audience"),
+    ],
+)
+def test_an_alert_that_goes_nowhere_is_told_which_channel_it_needs(
+    status: Status, scope: Scope, public_exercise: bool, wanted: str
+) -> None:
+    alert = draft(status=status, scope=scope).model_copy(update={"public_exercise": public_exercise})
+    # What reaches the gate has been chosen by mode before, so nothing is left where only other modes are configured.
+    (finding,) = (
+        found
+        for found in gates.at_submit(alert, instances={}, observed={}, now=NOW, clock_offset=0.0)
+        if found.rule == "route"
+    )
+    assert finding.sentence.endswith(f"; add one of {wanted} to channels.yaml")
+
+
+def test_a_public_exercise_that_is_a_test_is_told_so() -> None:
+    alert = draft(status=Status.TEST).model_copy(update={"public_exercise": True})
+    findings = gates.at_submit(alert, instances={}, observed={}, now=NOW, clock_offset=0.0)
+    assert rules(findings, Weight.BLOCK) == ["mode"]
+
+
 def test_at_submit_gathers_every_gate_with_the_blocks_first() -> None:
     alert = draft(info(event="", areas=(), expires=NOW - HOUR), scope=Scope.PRIVATE)
     findings = gates.at_submit(
