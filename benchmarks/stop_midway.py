@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from kentongan.clock import to_datetime
 from kentongan.delivery import REACHED
-from kentongan.desk import releases
+from kentongan.desk import releases, withdrawing
 from kentongan.ledger import Read, alerts, views
 from sandbox.server import Sandbox
 from tests.chaos.installation import Installation, Recipients
@@ -76,7 +76,7 @@ async def measure(count: int, stop_after: int, rate: float, fault: float) -> int
                 print(f"intents of the old epoch after the commit: {late}; messages that left after it: {left}")
                 stand_in.faults.clear()
                 correction = await asyncio.to_thread(
-                    releases.release_correction, desk, code, login, reason=next(iter(desk.library.reasons))
+                    withdrawing.release_correction, desk, code, login, reason=next(iter(desk.library.reasons))
                 )
                 await dispatcher.nudge(correction.alert.id)
                 await dispatcher.finished(correction.alert.id)

@@ -162,7 +162,7 @@ class House:
 
         Raises TypeError in a process that opened the house to send nothing.
         """
-        from kentongan.desk.approvals import vouch as approved
+        from kentongan.desk.verdicts import vouch as approved
         from kentongan.dispatcher import Dispatcher
 
         if not self.sender:

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from flows.house import House
 from kentongan.cap.model import Status
-from kentongan.desk import Desk, approvals, drafts, membership, releases
+from kentongan.desk import Desk, drafts, membership, releases, submitting
 from kentongan.ledger import people
 from kentongan.login import Login, LoginFile
 from kentongan.people import Row
@@ -80,7 +80,7 @@ class Installation:
             status=Status.EXERCISE,
             by="siti",
         )
-        approvals.submit(desk, drafted.alert.id, self.login)
+        submitting.submit(desk, drafted.alert.id, self.login)
         return drafted.alert.id
 
     def dispatch(self, desk: Desk, alert_id: str) -> str:

@@ -33,10 +33,10 @@ WITHOUT = click.option(
 def submit(code: str, without: tuple[str, ...], clock_override: str | None) -> None:
     """Render an alert and its correction, and put both up for approval."""
     from console.office import Need, opened
-    from kentongan.desk import approvals
+    from kentongan.desk import submitting
 
     with opened(Need.CONFIG) as office:
-        made = approvals.submit(office.desk, code, office.login(), without=without, clock_override=clock_override)
+        made = submitting.submit(office.desk, code, office.login(), without=without, clock_override=clock_override)
         channels = list(made.composed.instances)
         for finding in made.composed.findings:
             output.warn(f"warning ({finding.rule}): {finding.sentence}")

@@ -17,14 +17,14 @@ def resolve(delivery: int, sent: bool | None, again: bool) -> None:
     """Settle by an officer's word whether a message was sent; `kentongan status CODE` lists those in doubt."""
     from console.office import Need, opened
     from console.service import client
-    from kentongan.desk import releases
+    from kentongan.desk import settling
 
     if sent is None:
         raise BadInput("say what you know of it: --sent or --not-sent")
     if again and sent:
         raise BadInput("--again sends what was not sent; give it with --not-sent")
     with opened(Need.NOTHING, warn=False) as office:
-        word = releases.resolve(office.desk, delivery, office.login(), sent=sent, again=again)
+        word = settling.resolve(office.desk, delivery, office.login(), sent=sent, again=again)
         client.wake(office.house.state)
         if output.wants_json():
             output.document({"delivery": delivery, "word": word})
@@ -39,12 +39,12 @@ def retry(code: str, channel: str | None) -> None:
     """Let held channels go on, and make waiting messages due now."""
     from console.office import Need, at_keyboard, opened
     from console.service import client
-    from kentongan.desk import releases
+    from kentongan.desk import settling
     from kentongan.ledger import alerts
 
     with opened(Need.NOTHING, warn=False) as office:
         by, _ = at_keyboard(office.house.state)
-        released, hastened = releases.retry(office.desk, code, channel=channel, by=by)
+        released, hastened = settling.retry(office.desk, code, channel=channel, by=by)
         stored = office.house.ledger.read(lambda read: alerts.by_handle(read, code))
         client.wake(office.house.state, stored.id)
         listens = client.status(office.house.state) is not None

@@ -12,7 +12,7 @@ from kentongan.errors import BadInput
 
 if TYPE_CHECKING:
     from console.office import Office
-    from kentongan.desk.approvals import Submitted
+    from kentongan.desk.submitting import Submitted
     from kentongan.ledger.drills import StoredDrill
 
 drill = LazyGroup(

@@ -71,14 +71,14 @@ def preview(
 
 
 def _page(office: Office, code: str, correction: bool, without: Collection[str]) -> _Page:
-    from kentongan.desk import approvals, composing
+    from kentongan.desk import composing, subjects
     from kentongan.ledger import alerts
 
     desk = office.desk
     stored = desk.ledger.read(lambda read: alerts.by_handle(read, code))
     if stored.state != "draft":
         return _on_record(office, stored, correction)
-    prepared = desk.ledger.read(lambda read: approvals.prepared_correction(read, stored.id))
+    prepared = desk.ledger.read(lambda read: subjects.prepared_correction(read, stored.id))
     composed = composing.compose(
         desk,
         stored,
@@ -103,7 +103,7 @@ def _page(office: Office, code: str, correction: bool, without: Collection[str])
 
 def _on_record(office: Office, stored: StoredAlert, correction: bool) -> _Page:
     from kentongan.alert import Kind
-    from kentongan.desk import approvals, composing
+    from kentongan.desk import composing, subjects
     from kentongan.ledger import alerts, renderings
 
     desk = office.desk
@@ -114,10 +114,10 @@ def _on_record(office: Office, stored: StoredAlert, correction: bool) -> _Page:
     messages = desk.ledger.read(lambda read: renderings.of(read, shown.id))
     there = {message.instance for message in messages}
     instances = {n: s for n, s in office.settings.channels.items() if n in there}
-    within = desk.ledger.read(lambda read: approvals.within_of(read, shown.id))
+    within = desk.ledger.read(lambda read: subjects.within_of(read, shown.id))
     counted = composing.people if shown.kind.widens else None
     people = counted(desk, shown, instances, within) if counted else composing.count_people(desk, instances, within)
-    rules, following = desk.ledger.read(lambda read: approvals.routed(read, shown.id))
+    rules, following = desk.ledger.read(lambda read: subjects.routed(read, shown.id))
     return _Page(shown, messages, (), (), people, True, within, rules, following)
 
 

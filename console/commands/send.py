@@ -14,7 +14,8 @@ from kentongan.errors import BadConfig, BadInput, Refused
 
 if TYPE_CHECKING:
     from console.office import Office
-    from kentongan.desk.releases import Prospect, Released
+    from kentongan.desk.plans import Released
+    from kentongan.desk.releases import Prospect
     from kentongan.login import Login
     from kentongan.overview import Overview
     from kentongan.seam import Channel
@@ -85,23 +86,23 @@ def follow_up(code: str, kind: str, reason: str | None, no_wait: bool) -> int:
     from console.office import Need, opened
 
     with opened(Need.CONFIG, role="send") as office:
-        from kentongan.desk import approvals, releases
+        from kentongan.desk import plans, subjects, withdrawing
 
         desk = office.desk
         if reason not in desk.library.reasons:
             raise BadInput(_reasons(office, reason))
         login = office.login()
         desk.acting(login)
-        newest = releases.to_withdraw(desk, code)
-        prepared = desk.ledger.read(lambda read: approvals.prepared_correction(read, newest.id))
-        names = desk.ledger.read(lambda read: releases.thread_instances(read, newest.id))
+        newest = withdrawing.to_withdraw(desk, code)
+        prepared = desk.ledger.read(lambda read: subjects.prepared_correction(read, newest.id))
+        names = desk.ledger.read(lambda read: plans.thread_instances(read, newest.id))
         chosen = reason
         return _follow(
             office,
             prepared.id if prepared is not None else newest.id,
             open_channels(office, [instance.name for instance in names]),
             no_wait=no_wait,
-            begin=lambda: releases.release_correction(desk, code, login, reason=chosen),
+            begin=lambda: withdrawing.release_correction(desk, code, login, reason=chosen),
         )
 
 
@@ -144,7 +145,7 @@ def _submit_alone(
     """Submits a draft in the one officer's name, so that they see whom it reaches before they type its place."""
     from kentongan.alert import worst_severity
     from kentongan.approval import break_glass_forbidden
-    from kentongan.desk import approvals
+    from kentongan.desk import submitting
     from kentongan.ledger import alerts
 
     stored = office.desk.ledger.read(lambda read: alerts.by_handle(read, code))
@@ -154,7 +155,7 @@ def _submit_alone(
     if forbidden is not None:
         raise forbidden.error()
     if stored.state == "draft":
-        approvals.submit(office.desk, code, login, without=without, clock_override=clock_override)
+        submitting.submit(office.desk, code, login, without=without, clock_override=clock_override)
 
 
 def _refuse_unapproved(ahead: Prospect, reason: str | None) -> None:

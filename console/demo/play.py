@@ -20,7 +20,7 @@ from console.demo.stage import APPROVER, SUBMITTER, Stage, stage
 from kentongan import report
 from kentongan.approval import Approved
 from kentongan.cap.model import Status
-from kentongan.desk import approvals, composing, drafts, following, releases
+from kentongan.desk import approvals, composing, drafts, following, releases, settling, submitting, withdrawing
 from kentongan.ledger import Read, verification, views
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.overview import Overview, overview
@@ -59,7 +59,7 @@ class Play:
         code = drafted.alert.code
         for warning in drafted.warnings:
             output.say(f"  note: {warning}")
-        submitted = await asyncio.to_thread(approvals.submit, self.on.desk, code, self.on.ani)
+        submitted = await asyncio.to_thread(submitting.submit, self.on.desk, code, self.on.ani)
         self.preview(submitted.composed)
         stored, verdict = await asyncio.to_thread(approvals.approve, self.on.desk, code, self.on.budi)
         assert isinstance(verdict, Approved)
@@ -196,7 +196,7 @@ async def perform(root: Path) -> bool:
 
         play.step(f"{SUBMITTER} withdraws alert {second.code} with the correction that lay ready")
         correction = await asyncio.to_thread(
-            releases.release_correction, on.desk, second.code, on.ani, reason="sent_by_mistake"
+            withdrawing.release_correction, on.desk, second.code, on.ani, reason="sent_by_mistake"
         )
         await on.service.dispatcher.nudge(correction.alert.id)
         await play.watch(correction.alert, lambda seen: not seen.open)
@@ -226,7 +226,7 @@ async def _resolve(play: Play, alert: StoredAlert) -> str:
     doubts = play.on.house.ledger.read(lambda read: views.deliveries(read, alert.id, words=["in_doubt"]))
     for doubt in doubts:
         output.say(f"  delivery {doubt.id} is in doubt: {doubt.reason}")
-        word = await asyncio.to_thread(releases.resolve, play.on.desk, doubt.id, play.on.ani, sent=True, again=False)
+        word = await asyncio.to_thread(settling.resolve, play.on.desk, doubt.id, play.on.ani, sent=True, again=False)
         output.say(f"  {SUBMITTER} has asked the recipient, and resolves it: {word}")
     return ", ".join(doubt.word for doubt in doubts) or "not in doubt"
 

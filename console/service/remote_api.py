@@ -36,7 +36,7 @@ from console.service.remote_bodies import (
 )
 from flows.house import House
 from kentongan.approval import Approval
-from kentongan.desk import Desk, approvals, composing, releases, returning
+from kentongan.desk import Desk, approvals, composing, releases, returning, subjects
 from kentongan.errors import BadInput, DamagedRecord, KentonganError, LedgerUnavailable, Refused
 from kentongan.ledger import Read, alerts, dispatches, submissions
 from kentongan.ledger import officers as register
@@ -234,8 +234,8 @@ def _shown(desk: Desk, code: str) -> Shown:
         submission = submissions.latest(read, ahead.alert.id)
         if submission is None:
             raise BadInput(f"alert {ahead.alert.code} is not submitted; run `kentongan submit`")
-        subject = approvals.current_subject(read, ahead.alert.id)
-        correction = approvals.prepared_correction(read, ahead.alert.id)
+        subject = subjects.current(read, ahead.alert.id)
+        correction = subjects.prepared_correction(read, ahead.alert.id)
         shown = record(read, ahead.alert.id)
         return Shown(
             subject=to_json(subject),

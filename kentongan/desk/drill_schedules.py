@@ -14,10 +14,10 @@ from sqlalchemy.exc import IntegrityError
 from kentongan import drill_schedules, gates
 from kentongan.alert import Draft, Kind
 from kentongan.clock import Milliseconds, to_datetime, to_milliseconds
-from kentongan.desk import approvals, composing, drills, exercises, releases, scheduling, targeting
+from kentongan.desk import composing, drills, exercises, plans, scheduling, subjects, submitting, targeting, verdicts
 from kentongan.desk.composing import Composed
 from kentongan.desk.desk import Desk, new_id
-from kentongan.desk.releases import Released
+from kentongan.desk.plans import Released
 from kentongan.drill_schedules import Schedule, Standing, read_recurrence, schedule_statement, witnessed
 from kentongan.drills import Scenario
 from kentongan.errors import BadInput, Refused
@@ -321,7 +321,7 @@ def _render_and_begin(desk: Desk, due: _Due) -> list[Begun]:
         _refuse(desk, write, due)
         by = f"schedule:{of.scenario}"
         alerts.insert_alert(write, id=id, code=code, kind=Kind.ALERT, mode=draft.mode, draft=draft, by=by)
-        made = approvals.put_up(
+        made = submitting.put_up(
             write,
             desk,
             id,
@@ -353,7 +353,7 @@ def _render_and_begin(desk: Desk, due: _Due) -> list[Begun]:
 
 
 def _dispatch(desk: Desk, write: Write, stored: StoredAlert, composed: Composed, by: str) -> Released:
-    found = approvals.verdict(
+    found = verdicts.of_alert(
         write,
         stored,
         policy=desk.settings.policy,
@@ -363,7 +363,7 @@ def _dispatch(desk: Desk, write: Write, stored: StoredAlert, composed: Composed,
     )
     if isinstance(found, Refusal):
         raise found.error()
-    plan = releases.plan_of(desk, write, stored, approvals.current_subject(write, stored.id))
+    plan = plans.of(desk, write, stored, subjects.current(write, stored.id))
     people: Mapping[str, int] = composed.people.by_instance
     proof = {"by": list(found.by), "schedule": found.schedule, "people": dict(people)}
     dispatches.begin(write, stored.id, plan=plan, by=by, allowed=("submitted",), proof=proof)

@@ -14,10 +14,10 @@ from pydantic import JsonValue
 from kentongan.alert import Draft, Kind
 from kentongan.approval import Approval
 from kentongan.cap.model import Status
-from kentongan.desk import approvals, drafts, exercises, releases
-from kentongan.desk.approvals import Submitted
+from kentongan.desk import drafts, exercises, releases, subjects, submitting, withdrawing
 from kentongan.desk.desk import Desk, new_id
-from kentongan.desk.releases import Released
+from kentongan.desk.plans import Released
+from kentongan.desk.submitting import Submitted
 from kentongan.drills import NOTICE, Scenario, Step, facts_at, next_step, score
 from kentongan.errors import BadInput, Refused
 from kentongan.ledger import Write, alerts, drills, submissions
@@ -130,7 +130,7 @@ def _submit(desk: Desk, name: str, plan: Scenario, part: Part, drafted: StoredAl
         state, content = State.PREPARED, plan.content
         drills.put(write, new_id(), scenario=name, part=part, state=state, content=content, alert_id=made.alert.id)
 
-    return approvals.submit(desk, drafted.id, login, also=also)
+    return submitting.submit(desk, drafted.id, login, also=also)
 
 
 def _refuse_yielding(desk: Desk, name: str) -> None:
@@ -173,11 +173,11 @@ def begin(desk: Desk, handle: str, login: Login | None, *, break_glass: str | No
             return
         signed: Mapping[str, Any] | None = None
         if plan.correct_after is not None:
-            subject = approvals.current_subject(write, stored.id)
+            subject = subjects.current(write, stored.id)
             submission = submissions.latest(write, stored.id)
             assert submission is not None
             shown = from_json(Approval, submission.subject["signed"]).people
-            signed = to_json(releases.release(desk, acting, subject, shown))
+            signed = to_json(withdrawing.release(desk, acting, subject, shown))
         drills.begin(write, id, release=signed)
 
     return releases.dispatch(desk, stored.id, login, break_glass=break_glass, also=also)
@@ -229,7 +229,7 @@ def _advance(desk: Desk, running: StoredDrill) -> Moved | None:
             return _finish(write, current.id)
         assert current.alert_id is not None
         signed = from_json(Approval, current.release) if current.release is not None else None
-        released = releases.withdraw(
+        released = withdrawing.withdraw(
             desk,
             write,
             current.alert_id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kentongan.desk import approvals
+from kentongan.desk import subjects
 from kentongan.desk.desk import Desk
 from kentongan.errors import BadInput
 from kentongan.ledger import Write, alerts, reviews
@@ -29,7 +29,7 @@ def review(desk: Desk, handle: str, login: Login | None, *, finding: str) -> Rev
         refusal = check_reviewer(acting.officer, broke_glass=found.officer, code=stored.code, done_by=found.done_by)
         if refusal is not None:
             raise refusal.error()
-        sent = subject_digest(approvals.current_subject(write, stored.id))
+        sent = subject_digest(subjects.current(write, stored.id))
         statement = review_statement(stored.id, sent, text, desk.now)
         reviews.finish(write, stored.id, signed=sign(statement, acting.key))
         done = reviews.of_alert(write, stored.id)

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from flows.house import CONSOLE, House
 from kentongan.cap.model import Status
-from kentongan.desk import approvals, drafts, membership
+from kentongan.desk import approvals, drafts, membership, submitting
 from kentongan.ledger import people as register
 from kentongan.ledger import views
 from kentongan.login import LoginFile
@@ -123,7 +123,7 @@ class Installation:
                 by="ani",
             )
             now = desk.now
-            approvals.submit(desk, drafted.alert.code, self.login("ani").read(now=now))
+            submitting.submit(desk, drafted.alert.code, self.login("ani").read(now=now))
             approvals.approve(desk, drafted.alert.code, self.login("budi").read(now=now))
             return drafted.alert.code
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kentongan.desk.approvals import vouch
+from kentongan.desk.verdicts import vouch
 from kentongan.ledger import alerts, submissions
 from tests.console.nights import SECRETS, Night, certificate, check_in, move_in, night, serving
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from kentongan.desk import approvals
+from kentongan.desk import subjects
 from kentongan.errors import BadInput, KentonganError, Refused
 from kentongan.ledger import renderings
 from kentongan.shown import Shown, messages_of, picture, record, subject_of
@@ -31,9 +31,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 def answer(desk: Scene) -> dict[str, Any]:
     """What the service answers, as JSON, with the digest that the ledger has."""
     stored = desk.submitted()
-    correction = desk.ledger.read(lambda read: approvals.prepared_correction(read, stored.id))
+    correction = desk.ledger.read(lambda read: subjects.prepared_correction(read, stored.id))
     assert correction is not None
-    subject = desk.ledger.read(lambda read: approvals.current_subject(read, stored.id))
+    subject = desk.ledger.read(lambda read: subjects.current(read, stored.id))
     shown = Shown(
         subject=to_json(subject),
         alert=desk.ledger.read(lambda read: record(read, stored.id)),

@@ -18,7 +18,7 @@ from flows import house as houses
 from flows.house import House
 from kentongan.cap.model import Status
 from kentongan.clock import SystemClock, to_datetime, to_milliseconds
-from kentongan.desk import Desk, approvals, drafts, drill_schedules, membership, releases
+from kentongan.desk import Desk, approvals, drafts, drill_schedules, membership, releases, submitting
 from kentongan.drill_schedules import LASTS
 from kentongan.ledger import alerts, views
 from kentongan.ledger import drills as register
@@ -146,7 +146,7 @@ async def test_a_live_alert_pre_empts_the_drill_that_the_service_runs(
         siti, budi = there.officers
         login = Login(siti.key, siti.since, siti.until + timedelta(days=60))
         second = Login(budi.key, budi.since, budi.until + timedelta(days=60))
-        approvals.submit(there.desk, warning.id, login)
+        submitting.submit(there.desk, warning.id, login)
         approvals.approve(there.desk, warning.code, second)
         released = releases.dispatch(there.desk, warning.code, login)
         await there.service.dispatcher.nudge(warning.id)

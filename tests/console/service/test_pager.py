@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from console.service import pager
 from flows.house import House
-from kentongan.desk import approvals, by_code, membership, releases
+from kentongan.desk import approvals, by_code, membership, releases, subjects, submitting
 from kentongan.ledger import Write, pages, senders, views
 from kentongan.login import Login, LoginFile
 from kentongan.officers import SigningKey, unseal
@@ -127,7 +127,7 @@ async def test_who_is_to_approve_is_paged_once_with_the_check_and_the_mark(offic
     assert await office.round() == 1
     assert await office.round() == 0
     ((message, job),) = office.gateway.sent
-    digest = office.house.ledger.read(lambda read: approvals.current_subject(read, alert_id))
+    digest = office.house.ledger.read(lambda read: subjects.current(read, alert_id))
     assert office.house.keys.page_check("budi", subject_digest(digest)) in message.text
     assert message.text.startswith(message.mark)
     assert message.mark == "[LATIHAN]"
@@ -143,7 +143,7 @@ async def test_an_approval_ends_the_paging_and_a_new_submission_begins_it_anew(o
     await office.round()
     approvals.approve(office.house.desk(), alert_id, office.logins["budi"])
     assert await office.round() == 0
-    approvals.submit(office.house.desk(), alert_id, office.logins["siti"])
+    submitting.submit(office.house.desk(), alert_id, office.logins["siti"])
     assert await office.round() == 1
 
 

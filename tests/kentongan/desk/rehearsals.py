@@ -11,7 +11,7 @@ from kentongan.cap.model import Status
 from kentongan.clock import to_milliseconds
 from kentongan.desk import approvals, drill_schedules, drills, releases
 from kentongan.desk.drill_schedules import Begun
-from kentongan.desk.releases import Released
+from kentongan.desk.plans import Released
 from kentongan.drill_schedules import Standing
 from kentongan.ledger import alerts, views
 from kentongan.ledger import drills as register

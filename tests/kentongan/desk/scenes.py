@@ -24,7 +24,7 @@ from kentongan.cap.writing import write as write_cap
 from kentongan.clock import to_datetime
 from kentongan.data import data_path
 from kentongan.delivery import Evidence, Phase
-from kentongan.desk import Desk, Kinds, approvals, drafts
+from kentongan.desk import Desk, Kinds, approvals, drafts, submitting, verdicts
 from kentongan.errors import Refused
 from kentongan.keys import StateKeys
 from kentongan.ledger import Ledger, claims, dispatches, outcomes
@@ -223,7 +223,7 @@ class Scene:
 
     def submitted(self, fields: Mapping[str, Any] | None = None, *, status: Status = Status.EXERCISE) -> StoredAlert:
         stored = self.drafted(fields, status=status)
-        return approvals.submit(self.desk, stored.id, login("siti")).alert
+        return submitting.submit(self.desk, stored.id, login("siti")).alert
 
     def approved(self, fields: Mapping[str, Any] | None = None, *, status: Status = Status.EXERCISE) -> StoredAlert:
         stored = self.submitted(fields, status=status)
@@ -269,7 +269,7 @@ def rule(caught: pytest.ExceptionInfo[Refused]) -> str:
 def vouched(desk: Scene, alert_id: str) -> str | None:
     """Why a sender would not send this dispatch."""
     policy, head_key = desk.desk.settings.policy, desk.desk.head_key
-    return desk.ledger.read(lambda read: approvals.vouch(read, alert_id, policy=policy, head_key=head_key))
+    return desk.ledger.read(lambda read: verdicts.vouch(read, alert_id, policy=policy, head_key=head_key))
 
 
 def send_all(desk: Scene, alert_id: str, decide: Any = lambda _: Decision(Evidence.ACCEPTED, Reason.ACCEPTED)) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from kentongan.approval import Approval, Approved, sign_by_code
 from kentongan.cap.model import Status
-from kentongan.desk import approvals, by_code, releases
+from kentongan.desk import by_code, releases, subjects, submitting, verdicts
 from kentongan.errors import BadInput, Refused
 from kentongan.ledger import alerts, code_sheets, submissions
 from kentongan.ledger.alerts import StoredAlert
@@ -30,7 +30,7 @@ def desk(tmp_path: Path) -> Iterator[Scene]:
 
 def check_of(desk: Scene, stored: StoredAlert, officer: str = "budi") -> str:
     """What stands in the officer's page."""
-    digest = subject_digest(desk.ledger.read(lambda read: approvals.current_subject(read, stored.id)))
+    digest = subject_digest(desk.ledger.read(lambda read: subjects.current(read, stored.id)))
     return desk.keys.page_check(officer, digest)
 
 
@@ -42,7 +42,7 @@ def approve(desk: Scene, stored: StoredAlert, code: str, *, check: str | None = 
 def verdict(desk: Scene, stored: StoredAlert) -> Approved | Refusal:
     now = desk.desk.now
     return desk.ledger.read(
-        lambda read: approvals.verdict(read, alerts.get(read, stored.id), policy=desk.desk.settings.policy, now=now)
+        lambda read: verdicts.of_alert(read, alerts.get(read, stored.id), policy=desk.desk.settings.policy, now=now)
     )
 
 
@@ -62,7 +62,7 @@ def test_a_code_and_the_check_count_as_the_second_person_at_every_entry_point(de
     assert (found.by, found.by_code) == (("siti", "budi"), ("budi",))
     assert any("no signature" in warning for warning in found.warnings)
     releases.dispatch(desk.desk, stored.code, login("siti"))
-    assert desk.ledger.read(lambda read: approvals.vouch(read, stored.id, policy=desk.desk.settings.policy)) is None
+    assert desk.ledger.read(lambda read: verdicts.vouch(read, stored.id, policy=desk.desk.settings.policy)) is None
 
 
 def test_a_code_is_good_once_and_in_its_order(desk: Scene) -> None:
@@ -91,7 +91,7 @@ def test_a_check_is_one_officers_for_one_submission(desk: Scene) -> None:
     one, two = desk.submitted(), desk.submitted({"magnitude": "6.0"})
     assert len({check_of(desk, one), check_of(desk, two), check_of(desk, one, "made")}) == 3
     before = check_of(desk, one)
-    approvals.submit(desk.desk, one.code, login("siti"), without=["toots-drill"])
+    submitting.submit(desk.desk, one.code, login("siti"), without=["toots-drill"])
     assert check_of(desk, one) != before
 
 

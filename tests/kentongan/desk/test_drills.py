@@ -9,7 +9,7 @@ import pytest
 
 from kentongan.alert import Kind
 from kentongan.cap.model import Status
-from kentongan.desk import approvals, drills, following, releases
+from kentongan.desk import approvals, drills, following, releases, subjects
 from kentongan.errors import BadInput, Refused
 from kentongan.ledger import alerts, receipts
 from kentongan.ledger.drills import State
@@ -114,7 +114,7 @@ def test_a_correction_whose_word_has_lapsed_does_not_go(tmp_path: Path) -> None:
         assert "lapsed" in ended.drill.why
         assert ended.drill.result is not None
         assert ended.drill.result.corrected == 0
-        prepared = desk.ledger.read(lambda read: approvals.prepared_correction(read, drill.alert.id))
+        prepared = desk.ledger.read(lambda read: subjects.prepared_correction(read, drill.alert.id))
         assert prepared is not None
 
 

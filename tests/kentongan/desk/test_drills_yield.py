@@ -11,7 +11,7 @@ import pytest
 from kentongan.alert import Kind
 from kentongan.cap.model import Status
 from kentongan.delivery import Phase
-from kentongan.desk import approvals, drills, releases
+from kentongan.desk import drills, plans, releases, subjects, withdrawing
 from kentongan.errors import Refused
 from kentongan.ledger import Write, alerts, claims, dispatches, renderings, submissions
 from kentongan.ledger import threads as ledger_threads
@@ -118,7 +118,7 @@ def test_a_live_alert_goes_even_where_the_end_of_a_drill_cannot_be_announced(
     def broken(*arguments: object, **more: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(releases, "_correction_plan", broken)
+    monkeypatch.setattr(plans, "of_correction", broken)
     warning = live(desk)
     assert state(desk, warning.alert.id) == "dispatched"
     assert vouched(desk, warning.alert.id) is None
@@ -126,17 +126,17 @@ def test_a_live_alert_goes_even_where_the_end_of_a_drill_cannot_be_announced(
     (event,) = events(desk, "drill.not_announced")
     assert (event.alert_id, event.data["why"]) == (drill.alert.id, "ZeroDivisionError")
     # What was half done of it is taken back: its correction still lies ready, and nobody's word is on it.
-    prepared = desk.ledger.read(lambda read: approvals.prepared_correction(read, drill.alert.id))
+    prepared = desk.ledger.read(lambda read: subjects.prepared_correction(read, drill.alert.id))
     assert prepared is not None
     assert desk.ledger.read(lambda read: submissions.approvals(read, prepared.id)) == []
     monkeypatch.undo()
-    releases.release_correction(desk.desk, drill.alert.code, login("made"), reason="drill_stopped")
+    withdrawing.release_correction(desk.desk, drill.alert.code, login("made"), reason="drill_stopped")
 
 
 def test_a_correction_that_ends_a_drill_is_not_stopped_by_a_live_alert(desk: Scene) -> None:
     drill = begun(desk)
     sent(desk, drill.alert.id)
-    end = releases.release_correction(desk.desk, drill.alert.code, login("made"), reason="was_a_test")
+    end = withdrawing.release_correction(desk.desk, drill.alert.code, login("made"), reason="was_a_test")
     live(desk)
     assert state(desk, end.alert.id) == "dispatched"
 
@@ -147,7 +147,7 @@ def test_a_live_correction_stops_drills_too(desk: Scene) -> None:
     desk.clock.pass_by(7 * HOUR)
     drill = begun(desk)
     sent(desk, drill.alert.id)
-    releases.release_correction(desk.desk, warning.alert.code, login("made"), reason="wrong_area")
+    withdrawing.release_correction(desk.desk, warning.alert.code, login("made"), reason="wrong_area")
     assert state(desk, drill.alert.id) == "stopped"
     assert over(desk, drill.alert.id) is not None
 
@@ -155,7 +155,7 @@ def test_a_live_correction_stops_drills_too(desk: Scene) -> None:
 def test_no_live_alert_is_withdrawn_because_a_drill_was_stopped(desk: Scene) -> None:
     warning = live(desk)
     with pytest.raises(Refused, match="no drill"):
-        releases.release_correction(desk.desk, warning.alert.code, login("made"), reason="drill_stopped")
+        withdrawing.release_correction(desk.desk, warning.alert.code, login("made"), reason="drill_stopped")
 
 
 # --- None begins ---
@@ -201,7 +201,7 @@ def test_a_drill_can_be_ended_beside_a_live_alert(desk: Scene) -> None:
 
     desk.ledger.write(stopped_by_hand)
     live(desk)
-    end = releases.release_correction(desk.desk, drill.alert.code, login("made"), reason="was_a_test")
+    end = withdrawing.release_correction(desk.desk, drill.alert.code, login("made"), reason="was_a_test")
     assert end.alert.kind is Kind.CORRECTION
 
 

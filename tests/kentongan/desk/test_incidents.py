@@ -16,7 +16,7 @@ from kentongan.area.rows import RegionRow
 from kentongan.cap.model import Status
 from kentongan.data import data_path
 from kentongan.delivery import Evidence
-from kentongan.desk import approvals, following, releases
+from kentongan.desk import approvals, following, releases, subjects, submitting, withdrawing
 from kentongan.errors import Refused
 from kentongan.ledger import regions, renderings, reviews, senders, submissions, views
 from kentongan.ledger.alerts import StoredAlert
@@ -68,7 +68,7 @@ def test_hawaii_no_template_says_that_it_is_no_drill() -> None:
 
 def test_hawaii_every_alert_is_born_with_a_correction_for_every_channel_that_one_officer_releases(desk: Scene) -> None:
     stored = desk.approved(status=Status.ACTUAL)
-    correction = desk.ledger.read(lambda read: approvals.prepared_correction(read, stored.id))
+    correction = desk.ledger.read(lambda read: subjects.prepared_correction(read, stored.id))
     assert correction is not None
 
     def places(alert_id: str) -> set[tuple[str, str]]:
@@ -77,7 +77,7 @@ def test_hawaii_every_alert_is_born_with_a_correction_for_every_channel_that_one
     assert places(correction.id) == places(stored.id)
     sent(desk, stored)
     desk.clock.pass_by(2 * MINUTE)
-    released = releases.release_correction(desk.desk, stored.code, login("made"), reason="sent_by_mistake")
+    released = withdrawing.release_correction(desk.desk, stored.code, login("made"), reason="sent_by_mistake")
     send_all(desk, released.alert.id)
 
     def recipients(alert_id: str) -> set[tuple[str, str, int | None]]:
@@ -95,7 +95,7 @@ def test_bmkg_sms_an_event_in_the_future_is_refused(desk: Scene) -> None:
     ahead = (NOW + timedelta(days=8)).astimezone(UTC)
     stored = desk.drafted({"origin_time": ahead.isoformat()}, status=Status.ACTUAL)
     with pytest.raises(Refused, match="future") as caught:
-        approvals.submit(desk.desk, stored.code, login("siti"))
+        submitting.submit(desk.desk, stored.code, login("siti"))
     assert refusal(caught) == "observed"
 
 
@@ -125,7 +125,7 @@ def test_palu_a_tsunami_warning_cannot_end_after_34_minutes_on_our_own_word(desk
     desk.clock.pass_by(34 * MINUTE)
     clear = following.all_clear(desk.desk, stored.code, by="siti", evidence="Alat di Mamuju: 6 cm").alert
     with pytest.raises(Refused) as caught:
-        approvals.submit(desk.desk, clear.code, login("siti"))
+        submitting.submit(desk.desk, clear.code, login("siti"))
     assert refusal(caught) == "all-clear-time"
     with pytest.raises(Refused) as caught:
         releases.dispatch(desk.desk, clear.code, login("siti"), break_glass="Semua orang menunggu")
@@ -185,7 +185,7 @@ def test_sunda_strait_what_was_wrong_is_corrected_in_public_and_never_only_delet
     stored = desk.approved(status=Status.ACTUAL)
     sent(desk, stored)
     before = desk.ledger.read(lambda read: views.deliveries(read, stored.id))
-    correction = releases.release_correction(desk.desk, stored.code, login("made"), reason="wrong_details")
+    correction = withdrawing.release_correction(desk.desk, stored.code, login("made"), reason="wrong_details")
     send_all(desk, correction.alert.id)
     # The record of what was said stays word for word, and a message of its own says that it was wrong.
     after = desk.ledger.read(lambda read: views.deliveries(read, stored.id))
@@ -277,7 +277,7 @@ def test_los_angeles_an_area_that_resolves_to_nothing_reaches_nobody(desk: Scene
     load_regions(desk)
     lost = desk.drafted({"area": "Kota Entah", "circle": "34.2,-118.7 5", "place": "Kota Entah"}, status=Status.ACTUAL)
     with pytest.raises(Refused) as caught:
-        approvals.submit(desk.desk, lost.code, login("siti"))
+        submitting.submit(desk.desk, lost.code, login("siti"))
     assert refusal(caught) == "area"
 
 

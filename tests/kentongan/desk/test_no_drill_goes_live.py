@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from kentongan.alert import Draft, Kind
 from kentongan.cap.model import Scope, Status
-from kentongan.desk import approvals, drafts, releases
+from kentongan.desk import approvals, drafts, releases, submitting, verdicts, withdrawing
 from kentongan.drills import NOTICE
 from kentongan.errors import BadInput, Refused
 from kentongan.ledger import alerts, dispatches, renderings, views
@@ -125,7 +125,7 @@ def test_no_drill_goes_live_no_live_is_a_drill_and_nothing_private_is_public(
     ):
         try:
             stored = draft(desk, status, scope, lower_to, typed=typed, public_exercise=public_exercise)
-            submitted = approvals.submit(desk.desk, stored.id, login("siti"))
+            submitted = submitting.submit(desk.desk, stored.id, login("siti"))
             config = meanwhile[0].of(config)
             desk.reconfigure(instances=config, agency={"sandbox": True})
             if not alone:
@@ -145,7 +145,7 @@ def test_no_drill_goes_live_no_live_is_a_drill_and_nothing_private_is_public(
         event("dispatched")
         check(desk, stored.id, config, submitted.alert.draft)
         desk.reconfigure(instances=meanwhile[2].of(config), agency={"sandbox": True})
-        correction = releases.release_correction(desk.desk, stored.code, login("made"), reason="wrong_area")
+        correction = withdrawing.release_correction(desk.desk, stored.code, login("made"), reason="wrong_area")
         assert {i.name for i in correction.plan.instances} == {i.name for i in released.plan.instances}
         check(desk, correction.alert.id, config, submitted.alert.draft)
 
@@ -160,7 +160,7 @@ def check(desk: Scene, alert_id: str, config: Mapping[str, Any], drafted: Draft)
     assert said.status in (Status.ACTUAL, Status.EXERCISE, Status.TEST)
     assert not drafted.public_exercise or said.status is Status.EXERCISE
     assert dispatched.plan.mode is mode
-    assert desk.ledger.read(lambda read: approvals.vouch(read, alert_id, policy=desk.desk.settings.policy)) is None
+    assert desk.ledger.read(lambda read: verdicts.vouch(read, alert_id, policy=desk.desk.settings.policy)) is None
     messages = desk.ledger.read(lambda read: renderings.of(read, alert_id))
     kind = desk.ledger.read(lambda read: alerts.get(read, alert_id)).kind
     planned = {i.name: i for i in dispatched.plan.instances}

@@ -9,20 +9,11 @@ from typing import Any
 import pytest
 
 from kentongan.cap.model import Scope, Status
-from kentongan.desk import approvals, drafts, releases
+from kentongan.desk import approvals, drafts, releases, submitting, withdrawing
 from kentongan.errors import BadInput, Refused
 from kentongan.ledger import dispatches
 from kentongan.seam import Mode
-from tests.kentongan.desk.scenes import (
-    AUDIENCES,
-    CHANNELS,
-    Scene,
-    document,
-    login,
-    rule,
-    scene,
-    vouched,
-)
+from tests.kentongan.desk.scenes import AUDIENCES, CHANNELS, Scene, document, login, rule, scene, vouched
 
 QUAKE = json.dumps(
     {
@@ -95,7 +86,7 @@ def test_no_sender_takes_up_what_was_changed_after_its_dispatch(desk: Scene, sta
 
 def test_a_second_submission_needs_a_second_approval(desk: Scene) -> None:
     stored = desk.approved()
-    approvals.submit(desk.desk, stored.code, login("siti"))
+    submitting.submit(desk.desk, stored.code, login("siti"))
     with pytest.raises(Refused) as caught:
         releases.dispatch(desk.desk, stored.code, login("siti"))
     assert rule(caught) == "approval-missing"
@@ -105,7 +96,7 @@ def test_a_second_submission_needs_a_second_approval(desk: Scene) -> None:
 
 def test_who_submits_after_having_approved_is_not_a_second_person(desk: Scene) -> None:
     stored = desk.approved()
-    approvals.submit(desk.desk, stored.code, login("budi"))
+    submitting.submit(desk.desk, stored.code, login("budi"))
     with pytest.raises(Refused) as caught:
         approvals.approve(desk.desk, stored.code, login("budi"))
     assert rule(caught) == "approval-second-person"
@@ -188,7 +179,7 @@ def test_a_dispatched_alert_never_changes(desk: Scene) -> None:
     stored = desk.approved()
     releases.dispatch(desk.desk, stored.code, login("siti"))
     for act in (
-        lambda: approvals.submit(desk.desk, stored.code, login("siti")),
+        lambda: submitting.submit(desk.desk, stored.code, login("siti")),
         lambda: approvals.approve(desk.desk, stored.code, login("budi")),
         lambda: releases.dispatch(desk.desk, stored.code, login("siti")),
         lambda: releases.dispatch(desk.desk, stored.code, login("siti"), break_glass="again"),
@@ -215,11 +206,11 @@ def test_a_draft_is_not_approved_and_not_sent(desk: Scene) -> None:
 def test_a_withdrawn_alert_can_be_relayed_anew(desk: Scene) -> None:
     content = [drafts.Document("a.xml", document(Status.EXERCISE, Scope.PUBLIC))]
     first = drafts.from_cap(desk.desk, content, by="siti").alert
-    approvals.submit(desk.desk, first.code, login("siti"))
+    submitting.submit(desk.desk, first.code, login("siti"))
     approvals.approve(desk.desk, first.code, login("budi"))
     releases.dispatch(desk.desk, first.code, login("siti"))
     assert drafts.from_cap(desk.desk, content, by="siti").alert.code == first.code
-    releases.release_correction(desk.desk, first.code, login("siti"), reason="sent_by_mistake")
+    withdrawing.release_correction(desk.desk, first.code, login("siti"), reason="sent_by_mistake")
     again = drafts.from_cap(desk.desk, content, by="siti")
     assert not again.known
     assert again.alert.code != first.code

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from kentongan.cap.model import Status
-from kentongan.desk import approvals, drill_schedules, drills, releases
-from kentongan.desk.approvals import Submitted
+from kentongan.desk import approvals, drill_schedules, drills, releases, withdrawing
+from kentongan.desk.submitting import Submitted
 from kentongan.errors import BadInput, Refused
 from kentongan.ledger import alerts, renderings
 from kentongan.ledger.drills import Part, State
@@ -138,7 +138,7 @@ def test_it_begins_only_when_it_was_announced_for(
 def test_an_announcement_that_was_withdrawn_announces_nothing(desk: Scene) -> None:
     notice = announced(desk)
     sent(desk, notice)
-    releases.release_correction(desk.desk, notice, login("made"), reason="sent_by_mistake")
+    withdrawing.release_correction(desk.desk, notice, login("made"), reason="sent_by_mistake")
     move_to(desk, START)
     made = approved(desk, drills.prepare(desk.desk, "open", login("siti")))
     with pytest.raises(Refused, match="was not announced"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kentongan.desk import approvals, releases, returning, reviewing
+from kentongan.desk import approvals, releases, returning, reviewing, submitting
 from kentongan.errors import BadInput, Refused
 from kentongan.ledger import Read, alerts, reviews
 from kentongan.ledger.verification import verify
@@ -35,7 +35,7 @@ def test_a_returned_alert_is_a_draft_and_its_approvals_are_gone(desk: Scene) -> 
     with pytest.raises(Refused):
         approvals.approve(desk.desk, stored.code, login("budi"))
     # Submitted again, the earlier approval does not count.
-    approvals.submit(desk.desk, stored.code, login("siti"))
+    submitting.submit(desk.desk, stored.code, login("siti"))
     with pytest.raises(Refused, match="not approved"):
         releases.dispatch(desk.desk, stored.code, login("siti"))
     approvals.approve(desk.desk, stored.code, login("budi"))
@@ -47,7 +47,7 @@ def test_a_discarded_alert_never_leaves(desk: Scene, before: str) -> None:
     stored = getattr(desk, before)()
     assert returning.discard(desk.desk, stored.code, login("siti"), reason="twice the same").state == "discarded"
     for act in (
-        lambda: approvals.submit(desk.desk, stored.code, login("siti")),
+        lambda: submitting.submit(desk.desk, stored.code, login("siti")),
         lambda: approvals.approve(desk.desk, stored.code, login("budi")),
         lambda: releases.dispatch(desk.desk, stored.code, login("siti")),
         lambda: releases.dispatch(desk.desk, stored.code, login("siti"), break_glass="in a hurry"),

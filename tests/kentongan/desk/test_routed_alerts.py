@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from kentongan.cap.model import Scope, Status
-from kentongan.desk import approvals, composing, drafts, releases
+from kentongan.desk import approvals, composing, drafts, releases, submitting, verdicts
 from kentongan.errors import BadConfig, Refused
 from kentongan.ledger import dispatches, opt_outs, planning, submissions, views
 from kentongan.ledger.opt_outs import Named
@@ -68,7 +68,7 @@ def test_an_alert_goes_where_its_rule_says_and_the_fallback_waits(desk: Desk) ->
     assert (fallback.on, fallback.to, fallback.after) == (("sms-drill",), ("bot-drill",), 300)
     assert plan.following.spare == ("bot-drill",)
     assert {each.instance for each in expand(of, stored.id)} == {"sms-drill", "feed-drill"}
-    assert of.ledger.read(lambda read: approvals.vouch(read, stored.id, policy=Policy())) is None
+    assert of.ledger.read(lambda read: verdicts.vouch(read, stored.id, policy=Policy())) is None
 
 
 def test_without_routes_it_goes_everywhere(desk: Desk) -> None:
@@ -119,7 +119,7 @@ def test_a_dispatch_with_other_fallbacks_is_not_sent(desk: Desk) -> None:
     plan = json.loads(str(of.ledger.read(lambda read: read.sql("SELECT plan FROM dispatch").scalar_one())))
     plan["following"]["spare"] = []
     of.change("UPDATE dispatch SET plan = :plan", {"plan": json.dumps(plan)})
-    told = of.ledger.read(lambda read: approvals.vouch(read, stored.id, policy=Policy()))
+    told = of.ledger.read(lambda read: verdicts.vouch(read, stored.id, policy=Policy()))
     assert told is not None
     assert "fallbacks" in told
 
@@ -163,7 +163,7 @@ def private(of: Scene, *addresses: str, status: Status = Status.EXERCISE) -> Any
 def test_a_private_alert_is_for_those_it_names(desk: Desk) -> None:
     of = desk()
     stored = private(of, "tel:+6281200000001", "p2", "+62899999")
-    stored = approvals.submit(of.desk, stored.id, login("siti")).alert
+    stored = submitting.submit(of.desk, stored.id, login("siti")).alert
     approvals.approve(of.desk, stored.code, login("budi"))
     ahead = releases.prospect(of.desk, stored.code)
     assert ahead.people.total == 2
@@ -176,18 +176,18 @@ def test_a_private_alert_is_for_those_it_names(desk: Desk) -> None:
 def test_a_private_alert_that_names_none_of_ours_is_refused(desk: Desk) -> None:
     of = desk()
     with pytest.raises(Refused, match="Private"):
-        approvals.submit(of.desk, private(of, "somebody@else.example").id, login("siti"))
+        submitting.submit(of.desk, private(of, "somebody@else.example").id, login("siti"))
 
 
 def test_a_private_dispatch_that_names_nobody_is_not_sent(desk: Desk) -> None:
     of = desk()
-    stored = approvals.submit(of.desk, private(of, "p1").id, login("siti")).alert
+    stored = submitting.submit(of.desk, private(of, "p1").id, login("siti")).alert
     approvals.approve(of.desk, stored.code, login("budi"))
     releases.dispatch(of.desk, stored.code, login("budi"))
     plan = json.loads(str(of.ledger.read(lambda read: read.sql("SELECT plan FROM dispatch").scalar_one())))
     plan["reach"]["addressees"] = None
     of.change("UPDATE dispatch SET plan = :plan", {"plan": json.dumps(plan)})
-    assert "names nobody" in str(of.ledger.read(lambda read: approvals.vouch(read, stored.id, policy=Policy())))
+    assert "names nobody" in str(of.ledger.read(lambda read: verdicts.vouch(read, stored.id, policy=Policy())))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from kentongan.cap.model import Status
-from kentongan.desk import approvals, drill_schedules, drills, releases
+from kentongan.desk import drill_schedules, drills, releases, verdicts, withdrawing
 from kentongan.drill_schedules import LASTS, Standing
 from kentongan.errors import BadInput, Refused
 from kentongan.ledger import alerts, submissions, views
@@ -308,7 +308,7 @@ def test_a_sender_refuses_a_scheduled_run_whose_record_was_changed(desk: Scene) 
     assert run.released is not None
     alert = run.released.alert.id
     assert vouched(desk, alert) is None
-    assert desk.ledger.read(lambda read: approvals.vouch(read, alert, policy=desk.desk.settings.policy)) is not None
+    assert desk.ledger.read(lambda read: verdicts.vouch(read, alert, policy=desk.desk.settings.policy)) is not None
 
     def attempt(statement: str, **parameters: Any) -> str | None:
         before = desk.ledger.read(
@@ -387,7 +387,7 @@ def test_an_officer_may_withdraw_a_scheduled_run_before_its_time(desk: Scene) ->
     (run,) = start_due(desk)
     assert run.released is not None
     sent(desk, run.released.alert.id)
-    by_hand = releases.release_correction(desk.desk, run.released.alert.code, login("made"), reason="wrong_area")
+    by_hand = withdrawing.release_correction(desk.desk, run.released.alert.code, login("made"), reason="wrong_area")
     assert vouched(desk, by_hand.alert.id) is None
     sent(desk, by_hand.alert.id)
     desk.clock.pass_by(600_000)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kentongan.area.rows import RegionRow
-from kentongan.desk import approvals, composing, releases, targeting
+from kentongan.desk import composing, releases, subjects, submitting, targeting, withdrawing
 from kentongan.errors import Refused
 from kentongan.ledger import people as people_register
 from kentongan.ledger import regions
@@ -95,7 +95,7 @@ def test_los_angeles_an_alert_whose_area_takes_nobody_in_stays_closed(placed: Sc
     """LA, 9 January 2025: the polygon was lost on the way and the warning went to ten million people."""
     stored = placed.drafted({"circle": "10.0,10.0 5", "area": "Calabasas"})
     with pytest.raises(Refused, match="no loaded region") as refused:
-        approvals.submit(placed.desk, stored.id, login("siti"))
+        submitting.submit(placed.desk, stored.id, login("siti"))
     assert refused.value.rule == "area"
     with pytest.raises(Refused):
         releases.dispatch(placed.desk, stored.id, login("siti"), break_glass="nobody else is here")
@@ -122,7 +122,7 @@ def test_without_regions_everybody_is_written_to_and_that_is_said(desk: Scene) -
     assert composed.targeted is None
     assert composed.people.total == 4
     assert any(finding.rule == "area" and "wherever they live" in finding.sentence for finding in composed.findings)
-    assert approvals.submit(desk.desk, desk.drafted(CIRCLE).id, login("siti")).people == 4
+    assert submitting.submit(desk.desk, desk.drafted(CIRCLE).id, login("siti")).people == 4
 
 
 def test_what_was_approved_holds_when_regions_change_before_it_is_sent(placed: Scene) -> None:
@@ -150,8 +150,8 @@ def test_a_plan_for_other_regions_than_were_approved_is_not_vouched_for(
 
 
 def test_the_approval_covers_the_regions(placed: Scene) -> None:
-    one = approvals.submit(placed.desk, placed.drafted(CIRCLE).id, login("siti"))
-    subject = placed.ledger.read(lambda read: approvals.current_subject(read, one.alert.id))
+    one = submitting.submit(placed.desk, placed.drafted(CIRCLE).id, login("siti"))
+    subject = placed.ledger.read(lambda read: subjects.current(read, one.alert.id))
     assert subject.within is not None
     assert subject.within.codes == ("17.01.01",)
     assert subject.within.unplaced
@@ -161,7 +161,7 @@ def test_a_correction_follows_whom_the_alert_reached_whatever_the_regions_say_by
     stored = placed.approved(CIRCLE)
     releases.dispatch(placed.desk, stored.code, login("siti"))
     load(placed, [RegionRow(1, "17.01.01", "Manna", rings=[KAUR])])
-    released = releases.release_correction(placed.desk, stored.code, login("budi"), reason="was_a_test")
+    released = withdrawing.release_correction(placed.desk, stored.code, login("budi"), reason="was_a_test")
     assert vouched(placed, released.alert.id) is None
 
 

@@ -10,18 +10,12 @@ import pytest
 from kentongan.alert import Kind
 from kentongan.approval import Approved
 from kentongan.cap.model import Severity, Status
-from kentongan.desk import approvals, releases
+from kentongan.desk import approvals, releases, settling, submitting, withdrawing
 from kentongan.errors import Refused
 from kentongan.ledger import alerts, views
 from kentongan.ledger.verification import signed_head, verify
 from kentongan.seam import Mode
-from tests.kentongan.desk.scenes import (
-    Scene,
-    login,
-    rule,
-    send_all,
-    vouched,
-)
+from tests.kentongan.desk.scenes import Scene, login, rule, send_all, vouched
 from tests.kentongan.ledger.scenes import expand_all
 
 REASON = "wrong_area"
@@ -35,7 +29,7 @@ MINUTE = 60_000
 def test_two_officers_send_an_alert_and_one_withdraws_it(desk: Scene, status: Status, mode: Mode) -> None:
     drafted = desk.drafted(status=status)
     assert (drafted.state, drafted.mode, drafted.kind) == ("draft", mode, Kind.ALERT)
-    submitted = approvals.submit(desk.desk, drafted.code.lower(), login("siti"))
+    submitted = submitting.submit(desk.desk, drafted.code.lower(), login("siti"))
     assert submitted.alert.state == "submitted"
     assert submitted.correction.state == "prepared"
     # Four are in the group, and each is one, on however many channels.
@@ -54,7 +48,7 @@ def test_two_officers_send_an_alert_and_one_withdraws_it(desk: Scene, status: St
         f"sms-{mode}": {"accepted": 4},
         f"toots-{mode}": {"accepted": 2},
     }
-    correction = releases.release_correction(desk.desk, drafted.code, login("made"), reason=REASON)
+    correction = withdrawing.release_correction(desk.desk, drafted.code, login("made"), reason=REASON)
     assert correction.alert.state == "dispatched"
     assert correction.alert.id == submitted.correction.id
     assert desk.ledger.read(lambda read: alerts.get(read, drafted.id)).state == "withdrawn"
@@ -86,7 +80,7 @@ def test_late_facts_are_those_of_the_dispatch(desk: Scene) -> None:
     plan = releases.dispatch(desk.desk, stored.code, login("siti")).plan
     assert plan.values["id"]["sent"] == "21 Nov 2026 14.25 WIB"
     desk.clock.pass_by(5 * MINUTE)
-    withdrawal = releases.release_correction(desk.desk, stored.code, login("budi"), reason=REASON).plan
+    withdrawal = withdrawing.release_correction(desk.desk, stored.code, login("budi"), reason=REASON).plan
     assert withdrawal.values["id"]["earlier_sent"] == "21 Nov 2026 14.25 WIB"
     assert withdrawal.values["id"]["sent"] == "21 Nov 2026 14.30 WIB"
 
@@ -116,11 +110,11 @@ def test_an_exercise_rehearses_what_is_done_where_life_is_at_stake(
 def test_nobody_submits_approves_sends_or_withdraws_without_a_login(desk: Scene) -> None:
     stored = desk.approved()
     for act in (
-        lambda: approvals.submit(desk.desk, stored.code, None),
+        lambda: submitting.submit(desk.desk, stored.code, None),
         lambda: approvals.approve(desk.desk, stored.code, None),
         lambda: releases.dispatch(desk.desk, stored.code, None),
-        lambda: releases.release_correction(desk.desk, stored.code, None, reason=REASON),
-        lambda: releases.resolve(desk.desk, 1, None, sent=True, again=False),
+        lambda: withdrawing.release_correction(desk.desk, stored.code, None, reason=REASON),
+        lambda: settling.resolve(desk.desk, 1, None, sent=True, again=False),
     ):
         with pytest.raises(Refused) as caught:
             act()
@@ -160,7 +154,7 @@ def test_what_was_sent_stays_vouched_for_when_an_officer_leaves_later(desk: Scen
     desk.clock.pass_by(1_000)
     desk.revoke("budi")
     assert vouched(desk, stored.id) is None
-    releases.release_correction(desk.desk, stored.code, login("made"), reason=REASON)
+    withdrawing.release_correction(desk.desk, stored.code, login("made"), reason=REASON)
 
 
 def test_an_approval_lapses(desk: Scene) -> None:
@@ -179,7 +173,7 @@ def test_an_alert_that_has_ended_is_not_sent(desk: Scene) -> None:
     for act in (
         lambda: approvals.approve(desk.desk, stored.code, login("budi")),
         lambda: releases.dispatch(desk.desk, stored.code, login("siti")),
-        lambda: approvals.submit(desk.desk, stored.code, login("siti")),
+        lambda: submitting.submit(desk.desk, stored.code, login("siti")),
     ):
         with pytest.raises(Refused) as caught:
             act()

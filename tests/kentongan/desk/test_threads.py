@@ -15,7 +15,7 @@ from kentongan.cap.model import Certainty, MsgType, ResponseType, Scope, Severit
 from kentongan.cap.reading import read as read_cap
 from kentongan.cap.writing import write as write_cap
 from kentongan.delivery import Evidence
-from kentongan.desk import approvals, drafts, exporting, following, releases
+from kentongan.desk import approvals, drafts, exporting, following, releases, submitting, withdrawing
 from kentongan.desk.drafts import Document
 from kentongan.errors import BadInput, Refused
 from kentongan.ledger import alerts, outcomes, renderings, submissions, threads, views
@@ -36,7 +36,7 @@ def rule(caught: pytest.ExceptionInfo[Refused]) -> str:
 def sent(desk: Scene, stored: StoredAlert, *, decide: Any = None) -> StoredAlert:
     """Submits, approves, dispatches and plays the sender."""
     if stored.state == "draft":
-        approvals.submit(desk.desk, stored.code, login("siti"))
+        submitting.submit(desk.desk, stored.code, login("siti"))
         approvals.approve(desk.desk, stored.code, login("budi"))
     releases.dispatch(desk.desk, stored.code, login("siti"))
     assert vouched(desk, stored.id) is None
@@ -128,7 +128,7 @@ def test_a_correction_withdraws_the_whole_thread_whichever_message_is_named(desk
     first = sent(desk, desk.approved())
     update = sent(desk, following.update(desk.desk, first.code, {"magnitude": "6.1"}, by="siti").alert)
     # Named by the first, by one officer, after it was superseded.
-    correction = releases.release_correction(desk.desk, first.code, login("made"), reason=REASON)
+    correction = withdrawing.release_correction(desk.desk, first.code, login("made"), reason=REASON)
     assert correction.alert.predecessor == update.id
     assert (state(desk, first.id), state(desk, update.id)) == ("superseded", "withdrawn")
     assert vouched(desk, correction.alert.id) is None
@@ -137,17 +137,17 @@ def test_a_correction_withdraws_the_whole_thread_whichever_message_is_named(desk
     with pytest.raises(Refused, match="withdrawn"):
         following.update(desk.desk, first.code, {"magnitude": "4"}, by="siti")
     with pytest.raises(Refused, match="withdrawn already"):
-        releases.release_correction(desk.desk, first.code, login("made"), reason=REASON)
+        withdrawing.release_correction(desk.desk, first.code, login("made"), reason=REASON)
 
 
 def test_a_correction_reaches_a_channel_that_an_update_left_out(desk: Scene) -> None:
     first = sent(desk, desk.approved())
     update = following.update(desk.desk, first.code, {"magnitude": "6.1"}, by="siti").alert
-    approvals.submit(desk.desk, update.code, login("siti"), without=["sms-drill"])
+    submitting.submit(desk.desk, update.code, login("siti"), without=["sms-drill"])
     approvals.approve(desk.desk, update.code, login("budi"))
     releases.dispatch(desk.desk, update.code, login("siti"))
     send_all(desk, update.id)
-    correction = releases.release_correction(desk.desk, update.code, login("made"), reason=REASON)
+    correction = withdrawing.release_correction(desk.desk, update.code, login("made"), reason=REASON)
     assert vouched(desk, correction.alert.id) is None
     send_all(desk, correction.alert.id)
     assert counts(desk, correction.alert.id) == EVERYBODY
@@ -158,14 +158,14 @@ def test_of_two_successors_the_second_to_be_sent_is_refused(desk: Scene) -> None
     one = following.update(desk.desk, first.code, {"magnitude": "6.1"}, by="siti").alert
     other = following.cancel(desk.desk, first.code, by="siti").alert
     for each in (one, other):
-        approvals.submit(desk.desk, each.code, login("siti"))
+        submitting.submit(desk.desk, each.code, login("siti"))
         approvals.approve(desk.desk, each.code, login("budi"))
     releases.dispatch(desk.desk, one.code, login("siti"))
     with pytest.raises(Refused, match=one.code) as caught:
         releases.dispatch(desk.desk, other.code, login("siti"))
     assert rule(caught) == "thread"
     assert state(desk, other.id) == "approved"
-    releases.release_correction(desk.desk, first.code, login("made"), reason=REASON)
+    withdrawing.release_correction(desk.desk, first.code, login("made"), reason=REASON)
     with pytest.raises(Refused, match="withdrawn") as caught:
         releases.dispatch(desk.desk, other.code, login("siti"))
     assert rule(caught) == "thread"
@@ -225,7 +225,7 @@ def test_an_all_clear_waits_for_the_hazards_time_at_submission_and_at_every_late
     assert minimum > timedelta(0)
     drafted = _ending(desk, Kind.ALL_CLEAR, first.code)
     with pytest.raises(Refused, match="waits") as caught:
-        approvals.submit(desk.desk, drafted.code, login("siti"))
+        submitting.submit(desk.desk, drafted.code, login("siti"))
     assert rule(caught) == "all-clear-time"
     desk.clock.pass_by(int(minimum.total_seconds() * 1000))
     sent(desk, drafted)

@@ -13,7 +13,7 @@ from kentongan.cap.model import MsgType, ResponseType, Scope, Status
 from kentongan.cap.reading import read as read_cap
 from kentongan.cap.writing import write as write_cap
 from kentongan.delivery import Evidence
-from kentongan.desk import approvals, drafts, following, releases
+from kentongan.desk import approvals, drafts, following, releases, submitting, withdrawing
 from kentongan.desk.drafts import Document
 from kentongan.errors import BadInput, Refused
 from kentongan.ledger import alerts, opt_outs, outcomes, renderings, threads, views
@@ -29,7 +29,7 @@ REASON = "wrong_area"
 
 
 def approved(desk: Scene, stored: StoredAlert, **submission: Any) -> StoredAlert:
-    approvals.submit(desk.desk, stored.code, login("siti"), **submission)
+    submitting.submit(desk.desk, stored.code, login("siti"), **submission)
     return approvals.approve(desk.desk, stored.code, login("budi"))[0]
 
 
@@ -89,7 +89,7 @@ def test_a_clock_that_was_put_right_does_not_turn_the_thread_round(desk: Scene) 
     cancel = following.cancel(desk.desk, first.code, by="siti").alert
     assert cancel.predecessor == update.id
     desk.clock.wall_at -= 3 * MINUTE
-    correction = releases.release_correction(desk.desk, first.code, login("made"), reason=REASON).alert
+    correction = withdrawing.release_correction(desk.desk, first.code, login("made"), reason=REASON).alert
     assert correction.predecessor == update.id
     with pytest.raises(Refused, match="withdrawn"):
         updated(desk, first)
@@ -105,7 +105,7 @@ def test_a_clock_set_forward_brings_no_all_clear_nearer(desk: Scene) -> None:
     desk.clock.wall_at += 2 * HOUR
     object.__setattr__(desk.desk, "clock_offset", 2 * 3600.0)
     with pytest.raises(Refused) as caught:
-        approvals.submit(desk.desk, clear.code, login("siti"), clock_override="Jam tidak bisa dipercaya")
+        submitting.submit(desk.desk, clear.code, login("siti"), clock_override="Jam tidak bisa dipercaya")
     assert caught.value.rule == "all-clear-time"
 
 
@@ -123,10 +123,10 @@ def test_an_update_to_another_hazard_does_not_shorten_the_wait_for_the_all_clear
     desk.clock.pass_by(20 * MINUTE)
     clear = following.all_clear(desk.desk, update.code, by="siti", evidence="Tenang").alert
     with pytest.raises(Refused) as caught:
-        approvals.submit(desk.desk, clear.code, login("siti"))
+        submitting.submit(desk.desk, clear.code, login("siti"))
     assert caught.value.rule == "all-clear-time"
     desk.clock.pass_by(90 * MINUTE)
-    approvals.submit(desk.desk, clear.code, login("siti"))
+    submitting.submit(desk.desk, clear.code, login("siti"))
 
 
 def _hoax(desk: Scene) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def test_the_wait_is_counted_from_when_the_hazard_was_first_named(desk: Scene) -
     desk.clock.pass_by(10 * MINUTE)
     clear = following.all_clear(desk.desk, update.code, by="siti", evidence="Tenang").alert
     with pytest.raises(Refused) as caught:
-        approvals.submit(desk.desk, clear.code, login("siti"))
+        submitting.submit(desk.desk, clear.code, login("siti"))
     assert caught.value.rule == "all-clear-time"
 
 
@@ -166,7 +166,7 @@ def relayed(desk: Scene) -> StoredAlert:
 
 def _waits(desk: Scene, first: StoredAlert, end: list[Document]) -> bool:
     clear = following.all_clear(desk.desk, first.code, by="siti", evidence="", documents=end).alert
-    rule = refusal(lambda: approvals.submit(desk.desk, clear.code, login("siti")))
+    rule = refusal(lambda: submitting.submit(desk.desk, clear.code, login("siti")))
     assert rule in (None, "all-clear-time")
     return rule is not None
 
@@ -235,7 +235,7 @@ def test_whoever_opted_out_gets_no_update_however_late_the_news_that_they_had_th
     assert of_instance(desk, update.id, "sms-drill") == []
     late(desk, of_instance(desk, first.id, "sms-drill")[0])
     assert of_instance(desk, update.id, "sms-drill") == []
-    releases.release_correction(desk.desk, first.code, login("made"), reason=REASON)
+    withdrawing.release_correction(desk.desk, first.code, login("made"), reason=REASON)
     late(desk, of_instance(desk, first.id, "sms-drill")[1])
     (correction,) = desk.ledger.read(lambda read: alerts.listing(read, states=["dispatched"]))
     # What takes words back goes to whom they reached.
@@ -244,7 +244,7 @@ def test_whoever_opted_out_gets_no_update_however_late_the_news_that_they_had_th
 
 def test_whoever_is_known_to_be_reached_long_after_the_withdrawal_still_hears_of_it(desk: Scene) -> None:
     first = sent(desk, desk.approved(), decide=lost)
-    correction = releases.release_correction(desk.desk, first.code, login("made"), reason=REASON).alert
+    correction = withdrawing.release_correction(desk.desk, first.code, login("made"), reason=REASON).alert
     send_all(desk, correction.id)
     desk.clock.pass_by(2 * HOUR)
     late(desk, of_instance(desk, first.id, "sms-drill")[0])
@@ -285,7 +285,7 @@ def test_a_correction_takes_the_channel_that_is_still_there(desk: Scene) -> None
     update = sent(desk, updated(desk, first), without=["aaa-drill"])
     assert len(of_instance(desk, update.id, "sms-drill")) == 4
     desk.reconfigure(instances={name: each for name, each in instances.items() if name != "aaa-drill"})
-    correction = releases.release_correction(desk.desk, first.code, login("made"), reason=REASON).alert
+    correction = withdrawing.release_correction(desk.desk, first.code, login("made"), reason=REASON).alert
     assert vouched(desk, correction.id) is None
     expand_all(desk.ledger, correction.id)
     assert of_instance(desk, correction.id, "aaa-drill") == []
@@ -295,7 +295,7 @@ def test_a_correction_takes_the_channel_that_is_still_there(desk: Scene) -> None
 def test_a_correction_is_there_in_a_language_that_an_update_left_out(desk: Scene) -> None:
     first = sent(desk, desk.approved())
     sent(desk, updated(desk, first), without=["toots-drill:en"])
-    correction = releases.release_correction(desk.desk, first.code, login("made"), reason=REASON).alert
+    correction = withdrawing.release_correction(desk.desk, first.code, login("made"), reason=REASON).alert
     assert vouched(desk, correction.id) is None
     expand_all(desk.ledger, correction.id)
     assert sorted(d.language for d in of_instance(desk, correction.id, "toots-drill")) == ["en", "id"]

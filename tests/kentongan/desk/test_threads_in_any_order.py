@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from kentongan.alert import Kind
 from kentongan.delivery import REACHED, Action, Evidence, Phase, Result
-from kentongan.desk import approvals, following, releases
+from kentongan.desk import approvals, following, releases, settling, submitting, verdicts, withdrawing
 from kentongan.errors import Refused
 from kentongan.ledger import (
     Read,
@@ -145,7 +145,7 @@ class Threads(RuleBasedStateMachine):
             made = following.all_clear(desk, named, by="siti", evidence="Tenang sejak siang").alert
         there = [name for name in CHANNELS if name in desk.settings.channels]
         without = [self.one(data, there)] if data.draw(st.integers(0, 3)) == 0 else []
-        rule = _refusal(lambda: approvals.submit(desk, made.code, login("siti"), without=without))
+        rule = _refusal(lambda: submitting.submit(desk, made.code, login("siti"), without=without))
         # Nothing is left to send, or the clock makes it too early.
         assert rule in (None, "rendering", "route", "all-clear-time", "observed")
         if rule is not None:
@@ -172,9 +172,9 @@ class Threads(RuleBasedStateMachine):
     @precondition(lambda self: not self.over())
     def one_officer_withdraws_the_thread(self, data: st.DataObject) -> None:
         named = self.one(data, self.sent())
-        released = releases.release_correction(self.place.desk, named, login("made"), reason="wrong_area")
+        released = withdrawing.release_correction(self.place.desk, named, login("made"), reason="wrong_area")
         vouched = self.read(
-            lambda read: approvals.vouch(read, released.alert.id, policy=self.place.desk.settings.policy)
+            lambda read: verdicts.vouch(read, released.alert.id, policy=self.place.desk.settings.policy)
         )
         assert vouched is None
 
@@ -187,7 +187,7 @@ class Threads(RuleBasedStateMachine):
     def an_officer_settles_a_doubt(self, data: st.DataObject, sent: bool, again: bool) -> None:
         doubtful = self.rows("SELECT id FROM delivery WHERE result = 'in_doubt'")
         if doubtful:
-            releases.resolve(self.place.desk, self.one(data, doubtful).id, login("made"), sent=sent, again=again)
+            settling.resolve(self.place.desk, self.one(data, doubtful).id, login("made"), sent=sent, again=again)
 
     @rule(gone=st.sampled_from([None, None, "sms-drill", "text-drill", "bot-drill"]))
     def the_config_changes(self, gone: str | None) -> None:

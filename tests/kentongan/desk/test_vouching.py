@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from kentongan.desk import approvals, releases
+from kentongan.desk import releases, verdicts
 from tests.kentongan.desk.scenes import Scene, login
 
 
 def _vouch(desk: Scene, alert_id: str) -> str | None:
-    return desk.ledger.read(lambda read: approvals.vouch(read, alert_id, policy=desk.desk.settings.policy))
+    return desk.ledger.read(lambda read: verdicts.vouch(read, alert_id, policy=desk.desk.settings.policy))
 
 
 def _dispatched(desk: Scene) -> tuple[str, dict[str, Any]]:

@@ -7,21 +7,13 @@ from datetime import timedelta
 import pytest
 
 from kentongan.delivery import Evidence
-from kentongan.desk import approvals, releases
+from kentongan.desk import approvals, releases, settling, subjects, submitting, withdrawing
 from kentongan.errors import BadInput, Refused
 from kentongan.ledger import alerts, dispatches, outcomes, views
 from kentongan.ledger.outcomes import Settled
 from kentongan.officers import Refusal
 from kentongan.policy import Decision, Reason
-from tests.kentongan.desk.scenes import (
-    CHANNELS,
-    Scene,
-    login,
-    rule,
-    send_all,
-    vouched,
-    write_config,
-)
+from tests.kentongan.desk.scenes import CHANNELS, Scene, login, rule, send_all, vouched, write_config
 from tests.kentongan.ledger.scenes import expand_all
 
 REASON = "wrong_area"
@@ -47,7 +39,7 @@ def test_a_stop_needs_no_key_and_cancels_what_is_not_out(desk: Scene) -> None:
 def test_an_alert_that_was_never_sent_is_not_withdrawn(desk: Scene) -> None:
     for stored in (desk.drafted(), desk.submitted(), desk.approved()):
         with pytest.raises(Refused) as caught:
-            releases.release_correction(desk.desk, stored.code, login("made"), reason=REASON)
+            withdrawing.release_correction(desk.desk, stored.code, login("made"), reason=REASON)
         assert rule(caught) == "state"
 
 
@@ -55,10 +47,10 @@ def test_an_alert_is_withdrawn_once_and_for_a_known_reason(desk: Scene) -> None:
     stored = desk.approved()
     releases.dispatch(desk.desk, stored.code, login("siti"))
     with pytest.raises(BadInput, match="'because' is no reason; known are"):
-        releases.release_correction(desk.desk, stored.code, login("made"), reason="because")
-    releases.release_correction(desk.desk, stored.code, login("made"), reason=REASON)
+        withdrawing.release_correction(desk.desk, stored.code, login("made"), reason="because")
+    withdrawing.release_correction(desk.desk, stored.code, login("made"), reason=REASON)
     with pytest.raises(Refused, match="is withdrawn already"):
-        releases.release_correction(desk.desk, stored.code, login("made"), reason=REASON)
+        withdrawing.release_correction(desk.desk, stored.code, login("made"), reason=REASON)
 
 
 @pytest.mark.parametrize("how", ["stopped", "ended", "running"])
@@ -77,7 +69,7 @@ def test_one_officer_withdraws_whatever_has_become_of_the_alert_and_the_config(d
         audiences={},
         policy={"approval_lasts": 1, "break_glass": []},
     )
-    correction = releases.release_correction(desk.desk, stored.code, login("made"), reason=REASON)
+    correction = withdrawing.release_correction(desk.desk, stored.code, login("made"), reason=REASON)
     assert vouched(desk, correction.alert.id) is None
     expand_all(desk.ledger, correction.alert.id)
     followed = desk.ledger.read(
@@ -90,7 +82,7 @@ def test_a_broken_glass_is_withdrawn_too(desk: Scene) -> None:
     stored = desk.drafted()
     releases.dispatch(desk.desk, stored.code, login("siti"), break_glass="nobody answers")
     desk.reconfigure(policy={"break_glass": []})
-    correction = releases.release_correction(desk.desk, stored.code, login("siti"), reason=REASON)
+    correction = withdrawing.release_correction(desk.desk, stored.code, login("siti"), reason=REASON)
     assert vouched(desk, correction.alert.id) is None
 
 
@@ -106,7 +98,7 @@ def test_a_correction_follows_what_went_out_or_may_have(desk: Scene) -> None:
         ]
     )
     send_all(desk, stored.id, lambda item: next(ends) if item.instance == "bot-drill" else None)
-    correction = releases.release_correction(desk.desk, stored.code, login("made"), reason=REASON)
+    correction = withdrawing.release_correction(desk.desk, stored.code, login("made"), reason=REASON)
 
     def followed() -> list[int]:
         expand_all(desk.ledger, correction.alert.id, size=2)
@@ -141,21 +133,21 @@ def test_a_correction_follows_what_went_out_or_may_have(desk: Scene) -> None:
 def test_a_correction_that_was_changed_is_not_released(desk: Scene, statement: str) -> None:
     stored = desk.approved()
     releases.dispatch(desk.desk, stored.code, login("siti"))
-    correction = desk.ledger.read(lambda read: approvals.prepared_correction(read, stored.id))
+    correction = desk.ledger.read(lambda read: subjects.prepared_correction(read, stored.id))
     assert correction is not None
     desk.change(statement, {"id": correction.id})
     with pytest.raises(Refused) as caught:
-        releases.release_correction(desk.desk, stored.code, login("made"), reason=REASON)
+        withdrawing.release_correction(desk.desk, stored.code, login("made"), reason=REASON)
     assert rule(caught) in ("approval-changed", "correction-changed")
     assert desk.ledger.read(lambda read: alerts.get(read, stored.id)).state == "dispatched"
 
 
 def test_nobody_writes_a_correction_as_an_alert(desk: Scene) -> None:
     stored = desk.submitted()
-    correction = desk.ledger.read(lambda read: approvals.prepared_correction(read, stored.id))
+    correction = desk.ledger.read(lambda read: subjects.prepared_correction(read, stored.id))
     assert correction is not None
     with pytest.raises(Refused, match="approved with its alert; release it"):
-        approvals.submit(desk.desk, correction.code, login("siti"))
+        submitting.submit(desk.desk, correction.code, login("siti"))
     with pytest.raises(Refused):
         releases.dispatch(desk.desk, correction.code, login("siti"), break_glass="now")
 
@@ -168,14 +160,14 @@ def test_an_officer_settles_a_doubt(desk: Scene) -> None:
     releases.dispatch(desk.desk, stored.code, login("siti"))
     send_all(desk, stored.id, lambda _: Decision(Evidence.IN_DOUBT, Reason.OFFICER))
     first, second, third, *_ = desk.ledger.read(lambda read: views.deliveries(read, stored.id))
-    assert releases.resolve(desk.desk, first.id, login("made"), sent=True, again=False) == "accepted"
-    assert releases.resolve(desk.desk, second.id, login("made"), sent=False, again=True) == "planned"
-    assert releases.resolve(desk.desk, third.id, login("made"), sent=False, again=False) == "cancelled"
+    assert settling.resolve(desk.desk, first.id, login("made"), sent=True, again=False) == "accepted"
+    assert settling.resolve(desk.desk, second.id, login("made"), sent=False, again=True) == "planned"
+    assert settling.resolve(desk.desk, third.id, login("made"), sent=False, again=False) == "cancelled"
     with pytest.raises(Refused) as caught:
-        releases.resolve(desk.desk, first.id, login("made"), sent=True, again=False)
+        settling.resolve(desk.desk, first.id, login("made"), sent=True, again=False)
     assert rule(caught) == "state"
     with pytest.raises(BadInput, match="no delivery 999 in this ledger"):
-        releases.resolve(desk.desk, 999, login("made"), sent=True, again=False)
+        settling.resolve(desk.desk, 999, login("made"), sent=True, again=False)
 
 
 def test_the_desk_refuses_people_on_what_only_publishes(desk: Scene) -> None:

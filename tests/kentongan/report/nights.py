@@ -10,7 +10,7 @@ from kentongan.area.rows import RegionRow
 from kentongan.cap.model import Status
 from kentongan.clock import Milliseconds
 from kentongan.delivery import Action, Evidence, Phase
-from kentongan.desk import approvals, drafts, following, releases
+from kentongan.desk import approvals, drafts, following, releases, submitting, withdrawing
 from kentongan.keys import StateKeys
 from kentongan.ledger import alerts, answers, claims, dispatches, outcomes, receipts, regions, senders, views
 from kentongan.ledger import people as register
@@ -155,7 +155,7 @@ def _region(code: str, name: str, ring: tuple[tuple[float, float], ...]) -> Regi
 def dispatch(scene: Scene, stored: StoredAlert) -> StoredAlert:
     """Submits and approves where that is still to be done, and sends off."""
     if stored.state == "draft":
-        approvals.submit(scene.desk, stored.code, login("siti"))
+        submitting.submit(scene.desk, stored.code, login("siti"))
         scene.clock.pass_by(41_000)
         approvals.approve(scene.desk, stored.code, login("budi"))
         scene.clock.pass_by(3_000)
@@ -194,7 +194,7 @@ def night(scene: Scene, *, people: int = 46) -> Night:
     update = dispatch(scene, update)
     Sender(scene, update.id).run()
     clock.pass_by(40 * 60_000)
-    released = releases.release_correction(scene.desk, first.code, login("made"), reason="wrong_area")
+    released = withdrawing.release_correction(scene.desk, first.code, login("made"), reason="wrong_area")
     Sender(scene, released.alert.id).run()
     clock.pass_by(60_000)
     return Night(first, update, released.alert)
