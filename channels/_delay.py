@@ -18,6 +18,8 @@ _BODY_UNITS: Mapping[str, float] = {
     "estimated_time_to_regain_access": 60.0,
 }
 _RESETS = ("x-ratelimit-reset", "x-rate-limit-reset", "ratelimit-reset")
+# X's limits of a quarter of an hour and of a day; each counts where nothing remains of it.
+_WINDOWS = ("x-rate-limit", "x-user-limit-24hour", "x-app-limit-24hour")
 # A smaller number in a reset header cannot be a moment of our time: it counts seconds from now.
 _EARLIEST_EPOCH = 1_000_000_000
 
@@ -26,7 +28,8 @@ def asked_delay(headers: Mapping[str, str], body: JsonValue, now: datetime) -> f
     """Returns the seconds a provider asks us to wait from `now`, None where it says nothing readable.
 
     The body beats the headers, Retry-After (seconds or an HTTP date) beats a rate limit's reset (ISO 8601, epoch
-    seconds, or seconds from now). `headers` have lower-case names. Never negative, never infinite.
+    seconds, or seconds from now), and of several limits that are used up the one that ends last counts. `headers` have
+    lower-case names. Never negative, never infinite.
     """
     return _finite(
         _in_body(body),
@@ -35,6 +38,7 @@ def asked_delay(headers: Mapping[str, str], body: JsonValue, now: datetime) -> f
         _scaled(headers.get("retry-after"), 1.0),
         _until(headers.get("retry-after"), now),
         _scaled(headers.get("x-ratelimit-reset-after"), 1.0),
+        _used_up(headers, now),
         *(_reset(headers.get(name), now) for name in _RESETS),
     )
 
@@ -76,6 +80,13 @@ def _in_usage(headers: Mapping[str, str]) -> float | None:
     """The longest that any business use case of ours is closed for; 0 minutes mean that none is."""
     waits = [_scaled(entry.get("estimated_time_to_regain_access"), 60.0) for entry in usages(headers)]
     return max((wait for wait in waits if wait is not None and 0 < wait < math.inf), default=None)
+
+
+def _used_up(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Until the last of the windows ends of which nothing remains; None where something remains of each."""
+    used_up = [name for name in _WINDOWS if headers.get(f"{name}-remaining", "").strip() == "0"]
+    waits = [_reset(headers.get(f"{name}-reset"), now) for name in used_up]
+    return max((wait for wait in waits if wait is not None and wait < math.inf), default=None)
 
 
 def _scaled(value: JsonValue, unit: float) -> float | None:

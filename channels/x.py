@@ -1,21 +1,24 @@
-"""X (API v2): public posts on an account of the agency, each of them charged, one with a link far more. X ends an
-OAuth 2 token after two hours and it is not refreshed here yet: name a file and let another
-program keep a fresh token in it.
+"""X (API v2): public posts on an account of the agency, each of them charged, one with a link far more. Give it the
+app's consumer key and secret and the user's token with its secret (OAuth 1.0a), which never expire.
 
-The token is a user's own, with tweet.read, tweet.write, users.read and media.write; an app-only token may not post.
-Source: docs.x.com, x-api/posts, x-api/media, fundamentals/rate-limits, fundamentals/response-codes-and-errors.
+X ends an OAuth 2 token after two hours; one needs a file in which another program keeps a fresh token. Either is a
+user's own and may write (OAuth 2: tweet.read, tweet.write, users.read, media.write); an app-only token may not post.
+Source: docs.x.com, x-api/posts, x-api/media, fundamentals/authentication, fundamentals/rate-limits,
+fundamentals/response-codes-and-errors.
 """
 
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+import secrets
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote
 
 from pydantic import Field, JsonValue, model_validator
 
+from channels import _oauth1
 from channels._adapter import HttpAdapter, OnlineSettings
 from channels._reading import Answer, readiness, unreadable
 from channels._secret import Secret
@@ -53,6 +56,11 @@ class Settings(OnlineSettings):
 
     base_url: str = Field(default="https://api.x.com", description="Address of the API.")
     token: SecretSource = Field(description="Access token of the account's user.")
+    token_secret: SecretSource | None = Field(
+        default=None, description="Secret of that token (OAuth 1.0a); absent: the token is one of OAuth 2."
+    )
+    consumer_key: SecretSource | None = Field(default=None, description="Consumer key of the app (OAuth 1.0a).")
+    consumer_secret: SecretSource | None = Field(default=None, description="Secret of that consumer key.")
     account: str | None = Field(
         default=None,
         pattern="^[0-9]{1,19}$",
@@ -67,6 +75,9 @@ class Settings(OnlineSettings):
     def _seen_by_all(self) -> Settings:
         if self.audience is not None:
             raise ValueError("audience must be absent: X publishes to everybody")
+        given = [each is not None for each in (self.token_secret, self.consumer_key, self.consumer_secret)]
+        if any(given) and not all(given):
+            raise ValueError("token_secret, consumer_key and consumer_secret stand together or not at all")
         return self
 
     def limits(self) -> Limits:
@@ -89,16 +100,41 @@ class Adapter(HttpAdapter):
     kind: ClassVar[str] = "x"
     traits: ClassVar[Traits] = Traits(public=True, find=True, edit=True, delete=True, upload=True, settling=30.0)
 
-    def __init__(self, name: str, settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         super().__init__(name, settings, transport=transport)
+        self._base_url = settings.base_url
+        self._now = now
         self._account = settings.account
         self._may_edit = settings.may_edit
         self._token = Secret(settings.token, name, "token")
+        fields = ("consumer_key", "consumer_secret", "token_secret")
+        self._keys = {
+            field: Secret(source, name, field) for field in fields if (source := getattr(settings, field)) is not None
+        }
         self._pictures = PicturesOnTheirWay(self._ask)
 
-    @property
-    def _bearer(self) -> Mapping[str, str]:
-        return {"Authorization": f"Bearer {self._token.get_secret_value()}"}
+    def _headers(self, method: str, path: str, query: Mapping[str, str] | None = None) -> Mapping[str, str]:
+        """What says who asks: signed for this one request, or the bearer of a token."""
+        token = self._token.get_secret_value()
+        if not self._keys:
+            return {"Authorization": f"Bearer {token}"}
+        keys = {field: secret.get_secret_value() for field, secret in self._keys.items()}
+        signed = _oauth1.authorization(
+            method,
+            self._base_url + path,
+            query or {},
+            _oauth1.Credentials(token=token, **keys),
+            nonce=secrets.token_hex(16),
+            now=self._now(),
+        )
+        return {"Authorization": signed}
 
     async def _send(self, message: Rendered, job: Job, uploaded: Uploaded | None) -> Outcome:
         media: list[JsonValue] = list(uploaded.references.values()) if uploaded else []
@@ -111,7 +147,8 @@ class Adapter(HttpAdapter):
         return await self._post({"text": message.text, "edit_options": {"previous_post_id": posted.id}})
 
     async def _post(self, fields: dict[str, JsonValue]) -> Outcome:
-        asked = await self.wire.ask("POST", "/2/tweets", headers=self._bearer, fields=fields, documented=_documented)
+        headers = self._headers("POST", "/2/tweets")
+        asked = await self.wire.ask("POST", "/2/tweets", headers=headers, fields=fields, documented=_documented)
         if not isinstance(asked, Answer):
             return asked
         identifier = data(asked).get("id")
@@ -139,7 +176,7 @@ class Adapter(HttpAdapter):
         return await self.wire.ask(
             method,
             path,
-            headers=self._bearer,
+            headers=self._headers(method, path, query),
             query=query,
             fields=fields,
             form=form,
@@ -169,10 +206,11 @@ class Adapter(HttpAdapter):
 
     async def delete(self, posted: Posted, job: Job) -> Outcome:
         """Takes a post away, and with it every version of it that was edited."""
+        path = f"/2/tweets/{quote(posted.id, safe='')}"
         asked = await self.wire.ask(
             "DELETE",
-            f"/2/tweets/{quote(posted.id, safe='')}",
-            headers=self._bearer,
+            path,
+            headers=self._headers("DELETE", path),
             repeatable=True,
             documented=lambda answer: Accepted(posted.id) if answer.status == 404 else _documented(answer),
         )

@@ -18,6 +18,7 @@ from sandbox.stand_in import BadSetting, Call, Clock, Message, StandIn
 from sandbox.wire import Answer, Request
 from sandbox.x_answers import PROBLEMS, forbidden, invalid, limit_headers, problem
 from sandbox.x_pictures import Pictures
+from sandbox.x_signature import Keys, Signatures
 from sandbox.x_text import MAX_WEIGHT, stored, weight_of
 
 ACCOUNT = "1700000000000000001"
@@ -28,8 +29,14 @@ _MAX_MEDIA = 4
 
 
 def token(instance: str) -> str:
-    """The user's access token of a stand-in's account."""
+    """The user's OAuth 2 access token of a stand-in's account."""
     return "sandbox-x-token" if instance == "default" else f"sandbox-x-token-{instance}"
+
+
+def keys(instance: str) -> Keys:
+    """The keys by which the same user's requests may be signed (OAuth 1.0a)."""
+    name = f"sandbox-x-{instance}"
+    return Keys(f"{name}-consumer", f"{name}-consumer-secret", f"{name}-user", f"{name}-user-secret")
 
 
 @dataclass
@@ -53,6 +60,7 @@ class X(StandIn):
         self._used: dict[str, tuple[float, int]] = {}
         self._last_id = 0
         self._pictures = Pictures(now, self._new_id)
+        self._signatures = Signatures(keys(instance))
         self._settings: dict[str, int | float] = {"may_edit": 0, "rate_limit": 100, "media_polls": 0}
         self.charged = 0.0
         self._credit: float | None = None
@@ -76,6 +84,7 @@ class X(StandIn):
         super().forget()
         for kept in (self._posts, self._pictures, self._links, self._used):
             kept.clear()
+        self._signatures.forget()
         self.charged = 0.0
 
     def counts(self) -> dict[str, Any]:
@@ -112,7 +121,8 @@ class X(StandIn):
         act = self._route(request, path.strip("/").split("/"), form)
         if act is None:
             return Call(lambda: problem(404, "about:blank", "Not Found", "Not Found"))
-        authorised = request.headers.get("authorization", "") == f"Bearer {token(self.instance)}"
+        bearer = request.headers.get("authorization", "") == f"Bearer {token(self.instance)}"
+        authorised = bearer or self._signatures.good(request, self.now())
         posts = request.method == "POST" and path == "/2/tweets"
         return Call(
             act if authorised else self.refused,

@@ -13,6 +13,7 @@ from channels._delay import asked_delay
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=90)
+WINDOW = {"x-rate-limit-remaining": "0", "x-rate-limit-reset": "30"}
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -24,9 +25,17 @@ JSON = st.recursive(
 )
 HEADERS = st.dictionaries(
     st.sampled_from(
-        ["retry-after", "retry-after-ms", "x-ratelimit-reset", "x-ratelimit-reset-after", "ratelimit-reset"]
+        [
+            "retry-after",
+            "retry-after-ms",
+            "x-ratelimit-reset",
+            "x-ratelimit-reset-after",
+            "ratelimit-reset",
+            "x-user-limit-24hour-remaining",
+            "x-user-limit-24hour-reset",
+        ]
     ),
-    st.text(max_size=40) | st.integers().map(str) | st.floats().map(str) | st.datetimes().map(str),
+    st.just("0") | st.text(max_size=40) | st.integers().map(str) | st.floats().map(str) | st.datetimes().map(str),
 )
 
 
@@ -58,6 +67,12 @@ HEADERS = st.dictionaries(
         ({"retry-after": "60"}, {"retry_after": True}, 60.0),
         ({"retry-after": "60"}, {"retry_after": "never"}, 60.0),
         ({"retry-after": "60", "x-ratelimit-reset": "300"}, None, 60.0),
+        ({"x-user-limit-24hour-remaining": "0", "x-user-limit-24hour-reset": "900", **WINDOW}, None, 900.0),
+        ({"x-app-limit-24hour-remaining": "0", "x-app-limit-24hour-reset": "900", **WINDOW}, None, 900.0),
+        ({"x-user-limit-24hour-remaining": "0", "x-user-limit-24hour-reset": "9", **WINDOW}, None, 30.0),
+        ({"x-user-limit-24hour-remaining": "1", "x-user-limit-24hour-reset": "900", **WINDOW}, None, 30.0),
+        ({"x-user-limit-24hour-remaining": "0", "x-user-limit-24hour-reset": "soon", **WINDOW}, None, 30.0),
+        ({"x-user-limit-24hour-remaining": "0", **WINDOW}, None, 30.0),
     ],
 )
 def test_every_form_in_use_is_read_as_seconds_from_now(headers: Any, body: Any, seconds: float | None) -> None:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
+import oauthlib.oauth1
 import pytest
 from pydantic import ValidationError
 
@@ -81,6 +83,52 @@ class TestX(WireContract):
         sent = [request.headers["authorization"] for request in server.requests]
         assert sent == ["Bearer first", "Bearer second", "Bearer second"]
 
+    async def test_with_keys_of_an_app_each_request_is_signed_for_itself(
+        self, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        named = {"consumer_key": "app", "consumer_secret": "app-s3cr3t", "token_secret": "user-s3cr3t"}
+        sources = {}
+        for field, value in named.items():
+            monkeypatch.setenv(f"KENTONGAN_TEST_{field.upper()}", value)
+            sources[field] = {"env": f"KENTONGAN_TEST_{field.upper()}"}
+        server.script.extend([self.good, ME, page(), Reply.of({"data": {"deleted": True}}), Reply.of({"data": {}})])
+        media = (Media("map.png", "image/png", b"\x89PNG"),)
+        async with self.opened(self.configured(server.base_url, **sources)) as channel:
+            await channel.send(self.message(), [self.job()], None)
+            await channel.find(self.message(), self.job())
+            await channel.delete(Posted("10/9"), self.job())
+            await channel.advance(
+                self.message(media=media),
+                self.job(handle={"name": "map.png", "id": "7", "segment": "0", "step": "append"}),
+            )
+        assert [request.method for request in server.requests] == ["POST", "GET", "GET", "DELETE", "POST"]
+        nonces = set()
+        for request in server.requests:
+            said = dict(re.findall(r'(oauth_\w+)="([^"]*)"', request.headers["authorization"]))
+            assert (said["oauth_consumer_key"], said["oauth_token"]) == ("app", "s3cr3t-of-the-agency")
+            nonces.add(said["oauth_nonce"])
+            signer = oauthlib.oauth1.Client(
+                "app",
+                client_secret="app-s3cr3t",
+                resource_owner_key="s3cr3t-of-the-agency",
+                resource_owner_secret="user-s3cr3t",
+                nonce=said["oauth_nonce"],
+                timestamp=said["oauth_timestamp"],
+            )
+            _, signed, _ = signer.sign(server.base_url + request.target, request.method)
+            assert signed["Authorization"].split('oauth_signature="')[1] == f'{said["oauth_signature"]}"'
+            assert abs(int(said["oauth_timestamp"]) - datetime.now(UTC).timestamp()) < 60
+            assert "app-s3cr3t" not in str(request.headers)
+            assert "user-s3cr3t" not in str(request.headers)
+        assert len(nonces) == len(server.requests)
+
+    @pytest.mark.parametrize("absent", ["consumer_key", "consumer_secret", "token_secret"])
+    def test_keys_of_an_app_stand_together(self, absent: str) -> None:
+        source = {"env": "KENTONGAN_TEST_SECRET"}
+        given = {name: source for name in ("consumer_key", "consumer_secret", "token_secret") if name != absent}
+        with pytest.raises(ValidationError, match="stand together"):
+            self.configured("https://api.x.com", **given)
+
     async def test_the_same_words_again_are_a_hint_that_they_are_out(self, server: ScriptedServer) -> None:
         detail = "You are not allowed to create a Tweet with duplicate content."
         assert isinstance(await self.send_once(server, None, problem(403, detail)), InDoubt)
@@ -104,6 +152,20 @@ class TestX(WireContract):
         assert isinstance(outcome, Retryable)
         assert outcome.after is not None
         assert 590 <= outcome.after <= 600
+
+    @pytest.mark.parametrize("window", ["x_user_limit_24hour", "x_app_limit_24hour"])
+    async def test_a_used_up_day_outlasts_the_quarter_of_an_hour(self, server: ScriptedServer, window: str) -> None:
+        now = int(datetime.now(UTC).timestamp())
+        quarter = {"x_rate_limit_remaining": "49", "x_rate_limit_reset": str(now + 600)}
+        used_up = {f"{window}_remaining": "0", f"{window}_reset": str(now + 40_000)}
+        left = {f"{window}_remaining": "3", f"{window}_reset": str(now + 40_000)}
+        garbled = {f"{window}_remaining": "0", f"{window}_reset": "soon"}
+        waits = []
+        for day in (used_up, left, garbled):
+            outcome = await self.send_once(server, None, problem(429, "Too Many Requests", **quarter, **day))
+            assert isinstance(outcome, Retryable)
+            waits.append(outcome.after)
+        assert waits == [pytest.approx(40_000, abs=10), pytest.approx(600, abs=10), pytest.approx(600, abs=10)]
 
     # --- looking up ---------------------------------------------------------------------------------------
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+import oauthlib.oauth1
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,6 +68,20 @@ async def channel(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
     await channel.close()
 
 
+@pytest.fixture
+async def signing(sandbox: Sandbox, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[channels.x.Adapter]:
+    """The same account by the keys of its app."""
+    sources = {}
+    for field in dataclasses.fields(x.Keys):
+        monkeypatch.setenv(f"X_{field.name.upper()}", getattr(x.keys("default"), field.name))
+        sources[field.name] = SecretSource(env=f"X_{field.name.upper()}")
+    fields = {"kind": "x", "mode": "drill", "sandbox": True, "base_url": sandbox.base_url("x"), "deadline": 0.5}
+    settings = channels.x.Settings(**fields, **sources)
+    channel = channels.x.Adapter("x", settings, now=lambda: datetime.fromtimestamp(clock.time, UTC))
+    yield channel
+    await channel.close()
+
+
 @given(st.text(st.sampled_from("aé–—字😀👍🏽\u200d\ufe0f1⚠© \n.,@#ñاก")))
 def test_a_text_is_never_longer_there_than_it_was_counted(text: str) -> None:
     assert weight_of(text) <= count(text, "x")
@@ -93,6 +109,48 @@ async def test_a_post_is_taken_charged_and_shown(http: httpx.AsyncClient, sandbo
     assert answer.headers["x-rate-limit-remaining"] == "99"
     assert sandbox.counts()["x"]["charged"] == 0.2
     assert "Gempa &amp; tsunami https://bpbd.go.id/K7Q4" in (await http.get("/?refresh=0")).text
+
+
+async def test_signed_requests_do_whatever_a_bearer_may(
+    signing: channels.x.Adapter, sandbox: Sandbox, clock: Clock
+) -> None:
+    media = (Media("map.png", "image/png", b"\x89PNG\r\n\x1a\n" + bytes(2_000_000), "Peta"),)
+    step = await signing.upload(message(media=media))
+    while isinstance(step, Pending):
+        step = await signing.advance(message(media=media), job(clock, handle=step.handle))
+    assert isinstance(step, Uploaded)
+    (outcome,) = await signing.send(message(media=media), [job(clock)], step)
+    assert isinstance(outcome, Accepted)
+    assert await signing.find(message(), job(clock)) == outcome
+    assert (await signing.ready()).ready
+    assert await signing.delete(Posted(outcome.id), job(clock)) == Accepted(outcome.id)
+    assert await signing.find(message(), job(clock)) == Absent()
+
+
+async def test_a_signature_of_another_time_is_refused(
+    signing: channels.x.Adapter, sandbox: Sandbox, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signing, "_now", lambda: datetime.fromtimestamp(clock.time - 3600, UTC))
+    (outcome,) = await signing.send(message(), [job(clock)], None)
+    assert isinstance(outcome, Credential)
+    assert sandbox.counts()["x"]["taken"] == 0
+
+
+async def test_a_signed_request_passes_once_and_only_as_it_was_signed(http: httpx.AsyncClient, clock: Clock) -> None:
+    keys = x.keys("default")
+    signer = oauthlib.oauth1.Client(
+        keys.consumer_key,
+        client_secret=keys.consumer_secret,
+        resource_owner_key=keys.token,
+        resource_owner_secret=keys.token_secret,
+        timestamp=str(int(clock.time)),
+    )
+    url = f"{str(http.base_url).rstrip('/')}/x/2/users/{x.ACCOUNT}/tweets?max_results=10"
+    _, headers, _ = signer.sign(url, "GET")
+    assert (await http.get(url.replace("10", "20"), headers=headers)).status_code == 401
+    assert (await http.delete(url, headers=headers)).status_code == 404
+    assert (await http.get(url, headers=headers)).status_code == 200
+    assert (await http.get(url, headers=headers)).status_code == 401, "a nonce is used once"
 
 
 @pytest.mark.parametrize(
