@@ -94,6 +94,7 @@ def approve(
     from console.office import Need, opened
     from kentongan.desk import approvals, releases
     from kentongan.desk import by_code as telephone
+    from kentongan.ledger import drills
     from kentongan.officers import Refusal
 
     if current().service is not None:
@@ -132,7 +133,8 @@ def approve(
             return
         lasts = words.lasting(round(office.settings.policy.approval_lasts * 1000))
         output.say(f"Approved by {' and '.join(verdict.by)}; it lapses after {lasts}.")
-        output.say(f"Next: kentongan send {stored.code}")
+        run = office.desk.ledger.read(lambda read: drills.of_alert(read, stored.id))
+        output.say(f"Next: kentongan {'drill run' if run is not None else 'send'} {stored.code}")
 
 
 def _heard(office: Office, name: str, check: str | None, code_file: str | None) -> Said:

@@ -68,6 +68,8 @@ def unschedule(name: str) -> None:
 
 def _show(made: Rehearsal) -> None:
     """The shortest message of each language, as it would be: what the officer puts their name to."""
+    from console.commands.preview import filled
+
     if output.wants_json():
         return
     for what, composed in (("exercise", made.exercise), ("announcement", made.notice)):
@@ -77,7 +79,7 @@ def _show(made: Rehearsal) -> None:
         for language in dict.fromkeys(message.language for message in messages):
             shortest = min((m for m in messages if m.language == language), key=lambda message: len(message.text))
             output.say(f"--- {what}, {shortest.instance}, {language}, as if begun on 1 January 2026")
-            output.say(shortest.text)
+            output.say(filled(shortest, None).text)
 
 
 def _told(office: Office, stored: StoredSchedule, held: Standing | Refusal) -> None:

@@ -51,10 +51,11 @@ def send(
     from console.office import Need, opened
 
     with opened(Need.CONFIG, role="send") as office:
-        from kentongan.desk import releases
+        from kentongan.desk import exercises, releases
 
         login = office.login()
         office.desk.acting(login)
+        exercises.refuse_unmeasured(office.desk, code)
         reason = _reason(break_glass)
         if reason is not None:
             _submit_alone(office, code, login, reason, without, clock_override)

@@ -10,7 +10,7 @@ from kentongan.clock import to_datetime
 from kentongan.desk.desk import Desk
 from kentongan.drills import NOTICE
 from kentongan.errors import Refused
-from kentongan.ledger import Read, yielding
+from kentongan.ledger import Read, alerts, drills, yielding
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.seam import Mode
 
@@ -23,14 +23,26 @@ def refuse(desk: Desk, read: Read, stored: StoredAlert) -> None:
     if why is not None:
         raise Refused(f"{stored.code} is no live alert and {why}; send it later", rule="yield")
     if stored.mode is Mode.EXERCISE and stored.kind is Kind.ALERT and stored.draft.hazard != NOTICE:
-        drills = desk.settings.drills
-        if not announced(read, desk.now, within=drills.late_after, at_least=drills.announce_at_least):
-            hours = f"{drills.announce_at_least / 3600:g} h"
+        rules = desk.settings.drills
+        if not announced(read, desk.now, within=rules.late_after, at_least=rules.announce_at_least):
+            hours = f"{rules.announce_at_least / 3600:g} h"
             raise Refused(
                 f"public exercise {stored.code} was not announced for this time, {hours} before; announce it with "
                 "`kentongan drill announce`",
                 rule="announcement",
             )
+
+
+def refuse_unmeasured(desk: Desk, handle: str) -> None:
+    """Raises Refused for an alert that was made to be measured: only as a run is it corrected and scored."""
+    stored = desk.ledger.read(lambda read: alerts.by_handle(read, handle))
+    run = desk.ledger.read(lambda read: drills.of_alert(read, stored.id))
+    if run is not None and run.state is drills.State.PREPARED:
+        raise Refused(
+            f"{stored.code} is drill {run.scenario} and to be measured; begin it with "
+            f"`kentongan drill run {stored.code}`",
+            rule="drill",
+        )
 
 
 def yields(desk: Desk, read: Read) -> str | None:
