@@ -164,21 +164,22 @@ def _unready(channel: Channel) -> str | None:
 
 
 def _routes(invocation: Invocation, settings: Settings) -> Iterator[Found]:
-    from kentongan import routing
+    from kentongan import route_faults
     from kentongan.data import data_path
     from kentongan.ledger import Ledger
     from kentongan.ledger.people import known_groups
+    from kentongan.routes import Routes
     from kentongan.state import State
     from kentongan.words.hazards import library
 
     routes = settings.routes
-    if routes == routing.Routes():
+    if routes == Routes():
         yield Found("routes", "ok", "there are none: every channel of its mode gets an alert")
         return
     with Ledger.open(State.find(invocation.state).ledger) as ledger:
         groups = ledger.read(known_groups)
     modes = {name: each.mode.value for name, each in settings.channels.items()}
-    remarks = routing.remarks(routes, modes, library(data_path("templates")).names, groups)
+    remarks = route_faults.remarks(routes, modes, library(data_path("templates")).names, groups)
     remarks += _unconfirmed(settings)
     place = f"{settings.source / 'routes.yaml'}: " if settings.source is not None else ""
     for remark in remarks:

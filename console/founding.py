@@ -11,7 +11,7 @@ import channels
 from console import config_text as text
 from kentongan.drills import Drills, Scenario
 from kentongan.paging import Paging
-from kentongan.routing import Routes
+from kentongan.routes import Routes
 from kentongan.seam import Mode
 from kentongan.settings import Agency, Audience, InstanceSettings, Policy, SecretSource, Service
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kentongan.routing import Following
+    from kentongan.routes import Following
 
 
 def chosen_by(rules: Mapping[str, str], following: Following, name: str) -> str:

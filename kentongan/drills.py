@@ -17,7 +17,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from kentongan.clock import Milliseconds
 from kentongan.config_model import Model
-from kentongan.routing import Duration
+from kentongan.routes import Duration
 from kentongan.words.fields import duration
 
 NOTICE = "exercise-notice"

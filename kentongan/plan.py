@@ -10,7 +10,7 @@ from kentongan.alert import Kind
 from kentongan.area.codes import Within
 from kentongan.clock import Milliseconds
 from kentongan.reach import Reach
-from kentongan.routing import Following
+from kentongan.routes import Following
 from kentongan.seam import Mode
 from kentongan.settings import Audience
 

@@ -3,7 +3,7 @@
 agency.yaml     who we are, our languages and zone, whether this is a sandbox
 channels.yaml   the channel instances, by name
 audiences.yaml  named filters over the groups and regions of imported people
-routes.yaml     which alert goes to which channels, and who is tried next (`kentongan.routing`); may be absent
+routes.yaml     which alert goes to which channels, and who is tried next (`kentongan.routes`); may be absent
 paging.yaml     over which channels officers are paged, and for what; may be absent
 policy.yaml     retry, doubt, tolerance and approval times
 drills.yaml     what is rehearsed, and what a run must achieve; may be absent
@@ -24,13 +24,13 @@ from zoneinfo import ZoneInfo
 import yaml
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 
-from kentongan import paging, routing
+from kentongan import paging, route_faults
 from kentongan.approved import ApprovedTemplate
 from kentongan.config_model import Model
 from kentongan.drills import Drills
 from kentongan.errors import BadConfig
 from kentongan.paging import Paging
-from kentongan.routing import Routes
+from kentongan.routes import Routes
 from kentongan.seam import Mode
 
 _M = TypeVar("_M", bound=Model)
@@ -310,7 +310,7 @@ def load(folder: Path, kinds: Mapping[str, type[InstanceSettings]]) -> Settings:
     routes = build(Routes, read("routes.yaml", False), folder / "routes.yaml")
     if routes is not None and not faults:
         public = {name: instance.audience is None for name, instance in instances.items()}
-        faults.extend(f"{folder / 'routes.yaml'}: {fault}" for fault in routing.faults(routes, public))
+        faults.extend(f"{folder / 'routes.yaml'}: {fault}" for fault in route_faults.faults(routes, public))
 
     pages = build(Paging, read("paging.yaml", False), folder / "paging.yaml")
     if pages is not None and not faults:

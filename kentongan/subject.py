@@ -13,7 +13,7 @@ from kentongan.alert import Kind
 from kentongan.area.codes import Within
 from kentongan.keys import canonical_json
 from kentongan.officers import STORED
-from kentongan.routing import Following
+from kentongan.routes import Following
 from kentongan.seam import Mode
 from kentongan.settings import Audience
 

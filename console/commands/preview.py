@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kentongan.desk.composing import People
     from kentongan.gates import Finding
     from kentongan.ledger.alerts import StoredAlert
-    from kentongan.routing import Following
+    from kentongan.routes import Following
     from kentongan.seam import Limits, Rendered
     from kentongan.settings import InstanceSettings
     from kentongan.words.rendering import Problem

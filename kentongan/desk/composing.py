@@ -24,7 +24,8 @@ from kentongan.ledger import people as register
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.ledger.threads import reached
 from kentongan.reach import Reach, reach_of
-from kentongan.routing import Choice, Following
+from kentongan.routes import Following
+from kentongan.routing import Choice
 from kentongan.seam import fill, slots
 from kentongan.settings import InstanceSettings
 from kentongan.words import following

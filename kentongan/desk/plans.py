@@ -18,7 +18,7 @@ from kentongan.ledger import threads as ledger_threads
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.plan import PUBLIC, Plan, PlannedInstance
 from kentongan.reach import reach_of
-from kentongan.routing import Following
+from kentongan.routes import Following
 from kentongan.seam import Rendered, slots
 from kentongan.subject import Instance, Subject
 from kentongan.words.late import late_values

@@ -10,7 +10,8 @@ from kentongan.desk.desk import Desk
 from kentongan.desk.targeting import Targeted
 from kentongan.gates import Finding, Weight
 from kentongan.ledger.alerts import StoredAlert
-from kentongan.routing import Choice, Following
+from kentongan.routes import Following
+from kentongan.routing import Choice
 
 
 @dataclass(frozen=True, slots=True)

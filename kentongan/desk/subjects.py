@@ -12,7 +12,7 @@ from kentongan.desk import composing, targeting
 from kentongan.errors import BadInput, Refused
 from kentongan.ledger import Read, alerts, renderings, schema, submissions
 from kentongan.ledger.alerts import StoredAlert
-from kentongan.routing import Following
+from kentongan.routes import Following
 from kentongan.settings import InstanceSettings
 from kentongan.stored import from_json
 from kentongan.subject import Instance, Prepared, Subject

@@ -16,7 +16,7 @@ from kentongan.ledger import threads as ledger_threads
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.officers import Refusal
 from kentongan.plan import PUBLIC
-from kentongan.routing import Following
+from kentongan.routes import Following
 from kentongan.settings import Policy
 from kentongan.stored import from_json
 from kentongan.subject import subject_digest

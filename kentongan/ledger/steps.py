@@ -18,7 +18,7 @@ from kentongan.ledger import answers
 from kentongan.ledger.planning import from_now, last_id, plan_people
 from kentongan.ledger.transaction import Read, Write
 from kentongan.plan import Plan, PlannedInstance
-from kentongan.routing import Escalation, Fallback
+from kentongan.routes import Escalation, Fallback
 
 FALLBACK, ESCALATION = "fallback", "escalation"
 

@@ -19,7 +19,7 @@ from kentongan.keys import StateKeys
 from kentongan.ledger import Ledger, alerts, dispatches, people, renderings, views, work
 from kentongan.people import Row
 from kentongan.plan import PUBLIC, Plan, PlannedInstance
-from kentongan.routing import Following
+from kentongan.routes import Following
 from kentongan.seam import (
     Absent,
     Accepted,

@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from kentongan import routing
+from kentongan import route_faults, routing
 from kentongan.alert import Kind
 from kentongan.cap.model import Scope, Severity
-from kentongan.routing import Facts, Following, Routes, When, choose, matches, never_matched
+from kentongan.route_faults import never_matched
+from kentongan.routes import Following, Routes, When
+from kentongan.routing import Facts, choose, matches
 
 FITTING = ("toots", "bot", "sms", "voice")
 
@@ -217,7 +219,7 @@ PUBLIC = {"toots": True, "bot": False, "sms": False, "voice": False}
     ],
 )
 def test_a_fault_is_named_with_its_place(content: Any, told: str) -> None:
-    found = routing.faults(Routes.model_validate(content), PUBLIC)
+    found = route_faults.faults(Routes.model_validate(content), PUBLIC)
     assert any(fault.startswith(told) for fault in found), found
 
 
@@ -250,7 +252,7 @@ def test_what_is_odd_is_remarked() -> None:
             "escalation": {"after": "10m", "on": ["sms"], "groups": ["duty", "nobody"]},
         }
     )
-    told = routing.remarks(configured, {"sms": "live", "sms-drill": "drill"}, ["flood"], ["duty"])
+    told = route_faults.remarks(configured, {"sms": "live", "sms-drill": "drill"}, ["flood"], ["duty"])
     assert any("routes.second: can never match" in each for each in told)
     assert any("no hazard is called 'fllod'" in each for each in told)
     assert any("names no drill channel" in each for each in told)

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kentongan import routing
+from kentongan import route_faults
 from kentongan.errors import BadConfig
 from kentongan.settings import InstanceSettings, load
 
@@ -109,4 +109,4 @@ def test_the_page_on_routes_shows_a_config_that_is_read_as_it_is_meant(tmp_path:
     assert settings.routes.escalation[0].after == 600
     modes = {name: each.mode.value for name, each in settings.channels.items()}
     known = ("flood", "weather", "tsunami")
-    assert routing.remarks(settings.routes, modes, known, ("duty", "deputies", "heads")) == []
+    assert route_faults.remarks(settings.routes, modes, known, ("duty", "deputies", "heads")) == []

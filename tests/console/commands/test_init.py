@@ -15,7 +15,7 @@ import channels
 from kentongan.drills import Drills, Scenario
 from kentongan.paging import Paging
 from kentongan.people import Fault, read_people
-from kentongan.routing import Routes
+from kentongan.routes import Routes
 from kentongan.seam import Mode
 from kentongan.settings import Agency, Audience, InstanceSettings, Policy, Service, load
 from tests.console.commands.conftest import REPOSITORY, Run, arguments_of

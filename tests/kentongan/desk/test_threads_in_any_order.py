@@ -37,7 +37,7 @@ from kentongan.ledger.claims import Claimed
 from kentongan.ledger.outcomes import Settled
 from kentongan.plan import PUBLIC
 from kentongan.policy import Decision, Reason
-from kentongan.routing import FallbackRule, Routes
+from kentongan.routes import FallbackRule, Routes
 from kentongan.seam import Confirmed, Receipt
 from tests.kentongan.desk.scenes import Scene, instance, login, scene
 from tests.kentongan.ledger.scenes import register_sender

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from kentongan.ledger import receipts, steps, views
-from kentongan.routing import Fallback, Following
+from kentongan.routes import Fallback, Following
 from kentongan.seam import Confirmed, Receipt
 from tests.kentongan.sending import Place, ScriptedChannel, phone, until
 

@@ -15,7 +15,7 @@ from kentongan.ledger.opt_outs import Named
 from kentongan.people import Row
 from kentongan.plan import Plan, PlannedInstance
 from kentongan.reach import Reach
-from kentongan.routing import Escalation, Fallback, Following
+from kentongan.routes import Escalation, Fallback, Following
 from kentongan.seam import Address, Inbound, Mode
 from kentongan.settings import Audience
 from tests.kentongan.ledger.scenes import StandingClock, expand_all, later, put_alert, put_correction, release
