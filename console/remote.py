@@ -176,22 +176,37 @@ class Remote:
         LedgerUnavailable where it cannot be reached.
         """
         body = json.dumps(content).encode() if content is not None else b""
+        asks = False
         try:
             connection, audience = self._connect()
             try:
                 nonce = str(_answer(connection, "POST", "/v1/challenge", b"", {}, self.url)["nonce"])
                 asked = Asked(audience, method, path, body_digest(body))
                 proof = prove(self.key, asked, nonce=nonce, now=datetime.now(UTC))
+                asks = True
                 return _answer(connection, method, path, body, {"Authorization": proof}, self.url)
             finally:
                 connection.close()
         except ssl.SSLCertVerificationError:
             raise BadConfig(f"{self.url} has no certificate of those authorities; ask who runs it") from None
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, _Unreadable) as error:
             why = getattr(error, "strerror", None) or type(error).__name__
+            if asks and method != "GET":
+                raise LedgerUnavailable(self._untold(path)) from None
+            if isinstance(error, _Unreadable):
+                told = f"{self.url} gave no answer that can be read; look whether Kentongan is served there"
+                raise LedgerUnavailable(told) from None
             raise LedgerUnavailable(
                 f"{self.url} cannot be reached ({why}); see whether its service runs, or approve by code on the phone"
             ) from None
+
+    def _untold(self, path: str) -> str:
+        """What is known of a request that was made and not answered: that it may have arrived."""
+        code = path.split("/")[3]
+        return (
+            f"{self.url} was asked and its answer is lost, so it may have counted; look with"
+            f" `kentongan status {code} --service {self.url}`, and ask again if it did not: nothing counts twice"
+        )
 
     def _connect(self) -> tuple[http.client.HTTPSConnection, str]:
         parts = urlsplit(self.url)
@@ -213,6 +228,10 @@ class Remote:
                 f"{self.url} shows another certificate than remote.yaml names; sign nothing, and ask who runs it"
             )
         return connection, found
+
+
+class _Unreadable(Exception):
+    """Something came that is no answer, or a part of one."""
 
 
 def configured(url: str) -> tuple[str, Service]:
@@ -237,7 +256,7 @@ def _answer(
     except ValueError:
         answer = None
     if not isinstance(answer, dict):
-        raise LedgerUnavailable(f"{url} gave no answer that can be read; look whether Kentongan is served there")
+        raise _Unreadable
     if response.status != http.client.OK:
         raise _fault(response.status, answer, url)
     return answer

@@ -33,6 +33,8 @@ def heading(seen: Overview) -> str:
     if seen.by:
         named = [f"{name} (by one-time code)" if name in seen.by_code else name for name in seen.by]
         parts.append(f"by {' and '.join(named)}")
+    if seen.approved_by:
+        parts.append(f"with the word of {' and '.join(seen.approved_by)}")
     return ", ".join([*parts, state_of(seen)])
 
 
@@ -185,6 +187,7 @@ def to_json(office: Office, seen: Overview) -> dict[str, Any]:
         "drafted_at": words.iso(seen.alert.created_at),
         "dispatched_at": words.iso(dispatch.at) if dispatch is not None else None,
         "expires_at": words.iso(seen.alert.expires_at),
+        "approved_by": list(seen.approved_by),
         "by": list(seen.by),
         "by_code": list(seen.by_code),
         "break_glass": seen.break_glass or None,

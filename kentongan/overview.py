@@ -64,14 +64,16 @@ class Cause:
 class Overview:
     """One alert with all its channels. `open`: something of it is still to be done. `break_glass`: the typed reason.
 
-    `by`: the officers whose word it went out on; `by_code`: those of them who said a one-time code and signed nothing.
-    `waits_until`: when the next channel or group is due for people not reached, None where nobody waits (wall time).
-    `review`: that of a broken glass. `reason`: why a correction withdraws, by its name.
+    `approved_by`: the officers who have given their word so far, while it was not sent. `by`: the officers whose word
+    it went out on; `by_code`: those of them who said a one-time code and signed nothing. `waits_until`: when the next
+    channel or group is due for people not reached, None where nobody waits (wall time). `review`: that of a broken
+    glass. `reason`: why a correction withdraws, by its name.
     """
 
     alert: StoredAlert
     predecessor: str | None
     dispatch: Dispatch | None
+    approved_by: tuple[str, ...]
     by: tuple[str, ...]
     by_code: tuple[str, ...]
     break_glass: str
@@ -111,6 +113,7 @@ def overview(read: Read, alert_id: str) -> Overview:
         alert=stored,
         predecessor=before.get(stored.predecessor or ""),
         dispatch=dispatch,
+        approved_by=_approved_by(read, stored) if dispatch is None else (),
         by=tuple(proof.get("by") or ()),
         by_code=tuple(proof.get("by_code") or ()),
         review=reviews.of_alert(read, alert_id),
@@ -151,6 +154,12 @@ def sandboxed(read: Read, stored: StoredAlert, dispatch: Dispatch | None) -> boo
         return False
     names = [instance.name for instance in dispatch.plan.instances] if dispatch is not None else list(instances)
     return bool(names) and all(instances.get(name, False) for name in names)
+
+
+def _approved_by(read: Read, stored: StoredAlert) -> tuple[str, ...]:
+    if stored.state not in ("submitted", "approved"):
+        return ()
+    return tuple(dict.fromkeys(str(each["officer"]) for each in submissions.approvals(read, stored.id)))
 
 
 def _proof(read: Read, alert_id: str) -> Mapping[str, Any]:

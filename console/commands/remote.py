@@ -261,7 +261,8 @@ def _state(answer: dict[str, Any], said: str) -> None:
 
 
 def _show_standing(seen: dict[str, Any]) -> None:
-    output.say(f"{str(seen['kind']).capitalize()} {seen['code']}, {seen['mode']}, {seen['state']}")
+    word = f", with the word of {' and '.join(seen['approved_by'])}" if seen.get("approved_by") else ""
+    output.say(f"{str(seen['kind']).capitalize()} {seen['code']}, {seen['mode']}, {seen['state']}{word}")
     if seen.get("break_glass"):
         output.say(f"BREAK-GLASS: sent by one officer alone: {seen['break_glass']}")
     for channel in seen["channels"]:

@@ -211,6 +211,9 @@ def _waiting(read: Read, officer: str) -> list[Waiting]:
         submission = submissions.latest(read, stored.id)
         if submission is None or submission.officer == officer:
             continue
+        if any(given["officer"] == officer for given in submissions.approvals(read, stored.id)):
+            # A public exercise, which waits for another officer.
+            continue
         result.append(
             Waiting(
                 code=stored.code,

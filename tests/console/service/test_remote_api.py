@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from console.service import remote_api
 from console.service.proof import Asked, body_digest, prove
 from flows.house import House
 from kentongan.approval import Act, sign
-from kentongan.desk import membership
+from kentongan.desk import approvals, drills, membership
 from kentongan.ledger import alerts
 from kentongan.login import LoginFile
 from kentongan.officers import SigningKey, unseal
@@ -26,6 +26,8 @@ from kentongan.shown import Shown, subject_of
 from kentongan.stored import to_json
 from kentongan.subject import subject_digest
 from tests.installation import Installation, install
+from tests.kentongan.desk.rehearsals import rehearsing
+from tests.kentongan.desk.scenes import login
 
 COMMITTED = Path(__file__).parents[3] / "docs" / "officers-remote-api.json"
 SECRETS = {"siti": "siti has many long secrets", "budi": "budi keeps a different one"}
@@ -242,3 +244,16 @@ def test_the_committed_specification_is_what_the_service_answers() -> None:
 def test_the_specification_is_valid() -> None:
     for schema in _specification()["components"]["schemas"].values():
         jsonschema.Draft202012Validator.check_schema(schema)
+
+
+def test_a_public_exercise_waits_for_the_other_officer_and_no_more_for_who_approved_it(tmp_path: Path) -> None:
+    with rehearsing(tmp_path / "desk") as place:
+        made = drills.announce(place.desk, "open", place.desk.now + timedelta(days=1), login("siti")).alert
+
+        def waits_for(officer: str) -> list[str]:
+            return [each.code for each in place.ledger.read(lambda read: remote_api._waiting(read, officer))]
+
+        assert waits_for("budi") == waits_for("made") == [made.code]
+        approvals.approve(place.desk, made.code, login("budi"))
+        assert waits_for("budi") == []
+        assert waits_for("made") == [made.code]
