@@ -123,7 +123,12 @@ class Adapter(HttpAdapter):
         if not posted.id.isdigit():
             return Rejected("the earlier post has no number", Why.PAYLOAD)
         fields: dict[str, JsonValue] = {**_words(message, ()), "featured_media": 0}
-        return self._posted(await self._ask("POST", f"/posts/{posted.id}", fields=fields, repeatable=True))
+        asked = await self._ask("POST", f"/posts/{posted.id}", fields=fields, repeatable=True)
+        if not isinstance(asked, Answer):
+            return asked
+        if asked.fields.get("status") == "trash":
+            return Rejected("the earlier post is in the blog's trash", Why.PAYLOAD)
+        return _accepted(asked.fields) or unreadable(asked)
 
     def _posted(self, asked: Answer | Outcome) -> Outcome:
         if not isinstance(asked, Answer):
@@ -191,7 +196,11 @@ class Adapter(HttpAdapter):
             return Rejected("the post has no number", Why.PAYLOAD)
 
         def documented(answer: Answer) -> Outcome | None:
-            gone = answer.fields.get("code") in ("rest_post_invalid_id", "rest_already_trashed")
+            code = answer.fields.get("code")
+            if code == "rest_trash_not_supported":
+                # Whatever is taken away for good cannot be shown to whoever asks later what stood there.
+                return Rejected(f"status {answer.status}: the blog has no trash; take the post away there", Why.PAYLOAD)
+            gone = code in ("rest_post_invalid_id", "rest_already_trashed")
             return Accepted(posted.id) if gone else _documented(answer)
 
         asked = await self.wire.ask(
@@ -240,6 +249,11 @@ def _documented(answer: Answer) -> Outcome | None:
     code = answer.fields.get("code") if answer.status >= 400 else None
     if code == "rest_no_route":
         return Credential(f"status {answer.status}: no WordPress at base_url, or its REST API is off")
+    if code == "rest_upload_sideload_error":
+        return Rejected(f"status {answer.status}: the blog does not take this picture", Why.PAYLOAD)
+    if answer.status == 401:
+        # WordPress names the right that nobody has who is not logged in, not the login that failed.
+        return Credential("status 401: the blog does not know the user or its application password")
     if code in ("rest_cannot_create", "rest_cannot_publish", "rest_cannot_edit", "rest_not_logged_in"):
         return Credential(f"status {answer.status}: the blog's user may not do that")
     return None

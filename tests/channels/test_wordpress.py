@@ -87,6 +87,12 @@ class TestWordPress(WireContract):
     async def test_a_blog_that_does_not_let_us_is_ours_to_mend(self, server: ScriptedServer, answer: Reply) -> None:
         assert isinstance(await self.send_once(server, None, answer), Credential)
 
+    @pytest.mark.parametrize("code", ["rest_not_logged_in", "rest_cannot_create", "incorrect_password"])
+    async def test_an_unknown_user_or_password_is_named_as_that(self, server: ScriptedServer, code: str) -> None:
+        outcome = await self.send_once(server, None, error(401, code))
+        assert isinstance(outcome, Credential)
+        assert "user or its application password" in outcome.reason
+
     # --- looking up ---------------------------------------------------------------------------------------
 
     @pytest.mark.parametrize(
@@ -146,7 +152,30 @@ class TestWordPress(WireContract):
         assert [type(outcome) for outcome in outcomes] == [Accepted, Accepted, Accepted, Rejected, InDoubt]
         assert (server.requests[0].method, server.requests[0].target) == ("DELETE", "/wp-json/wp/v2/posts/7")
 
+    async def test_a_post_in_the_trash_is_not_edited_again_and_again(self, server: ScriptedServer) -> None:
+        server.script.extend([Reply.of({"id": 7, "link": LINK, "status": status}) for status in ("trash", "private")])
+        async with self.opened(self.configured(server.base_url)) as channel:
+            trashed = await channel.edit(Posted("7"), self.message(), self.job())
+            hidden = await channel.edit(Posted("7"), self.message(), self.job())
+        assert isinstance(trashed, Rejected)
+        assert "trash" in trashed.reason
+        assert hidden == Accepted("7", LINK), "whoever sees it sees the new words"
+
+    async def test_a_blog_without_a_trash_is_left_to_its_owner(self, server: ScriptedServer) -> None:
+        server.script.append(error(501, "rest_trash_not_supported"))
+        async with self.opened(self.configured(server.base_url)) as channel:
+            outcome = await channel.delete(Posted("7"), self.job())
+        assert isinstance(outcome, Rejected)
+        assert "no trash" in outcome.reason
+        assert "force" not in server.requests[0].target
+
     # --- pictures -------------------------------------------------------------------------------------------
+
+    async def test_a_picture_that_the_blog_refuses_keeps_no_words_waiting(self, server: ScriptedServer) -> None:
+        message = self.message(media=(Media("map.webp", "image/webp", b"RIFF", "Peta"),))
+        server.script.append(error(500, "rest_upload_sideload_error"))
+        async with self.opened(self.configured(server.base_url)) as channel:
+            assert isinstance(await channel.upload(message), Rejected)
 
     async def test_the_first_picture_heads_the_post_and_each_has_its_text(self, server: ScriptedServer) -> None:
         media = (
