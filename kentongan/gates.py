@@ -133,7 +133,7 @@ def completeness(draft: Draft, *, action_rendered: bool = False) -> list[Finding
     alert = draft.cap
     if not alert.infos:
         return [_incomplete("there is no info, so there is nothing to tell the public; draft it with one")]
-    findings = [finding for info in alert.infos for finding in _gaps(info)]
+    findings = [*_nameless(draft), *(finding for info in alert.infos for finding in _gaps(info))]
     if not alert.sender.strip():
         findings.append(_incomplete("the source is missing: sender is empty; name who warns"))
     if not (draft.facts or action_rendered):
@@ -228,10 +228,12 @@ def at_submit(
     action_rendered: bool = False,
 ) -> list[Finding]:
     """All gates together, blocks first; call it at submit, and again at approval and send, since time goes on."""
+    incomplete = completeness(draft, action_rendered=action_rendered)
     findings = [
         *time(draft, observed=observed, now=now, clock_offset=clock_offset, override=override),
-        *completeness(draft, action_rendered=action_rendered),
-        *area(draft.cap),
+        *incomplete,
+        # Where no area has a name, that was said.
+        *(() if any(_nameless(draft)) else area(draft.cap)),
         *_routing(draft, instances),
     ]
     return list(ordered(findings))
@@ -243,11 +245,10 @@ def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def refuse(findings: Sequence[Finding]) -> None:
-    """Raises Refused for the first finding that blocks, with the number of the others; returns where none does."""
+    """Raises Refused with all that blocks, so that it is mended at once; its rule is that of the first."""
     blocks = [finding for finding in findings if finding.severity is Weight.BLOCK]
     if blocks:
-        more = f" (and {len(blocks) - 1} more)" if len(blocks) > 1 else ""
-        raise Refused(blocks[0].sentence + more, rule=blocks[0].rule)
+        raise Refused(". Also: ".join(finding.sentence for finding in blocks), rule=blocks[0].rule)
 
 
 def _routing(draft: Draft, instances: Mapping[str, InstanceSettings]) -> Iterator[Finding]:
@@ -272,12 +273,20 @@ def _untrusted(clock_offset: float | None, override: str | None) -> Finding:
     return _warn("clock", f"the offset of our clock from network time {known}; {remedy}")
 
 
+def _nameless(draft: Draft) -> Iterator[Finding]:
+    """All languages in one sentence: an alert of our own has the same area in each."""
+    lacking = [info.language for info in draft.cap.infos if not any(area.area_desc.strip() for area in info.areas)]
+    if lacking and draft.facts:
+        yield _incomplete("the place is missing: no area is named; draft it again with --set area=NAME besides")
+    elif lacking:
+        where = f"language {' and '.join(lacking)}"
+        yield _incomplete(f"the place has no name (areaDesc) in the info of {where}; have its issuer name it")
+
+
 def _gaps(info: cap.Info) -> Iterator[Finding]:
     place = f"in the info of language {info.language}"
     if not info.event.strip():
         yield _incomplete(f"the hazard is missing: event is empty {place}; name it")
-    if not any(area.area_desc.strip() for area in info.areas):
-        yield _incomplete(f"the place has no name {place}; add areaDesc")
     if info.expires is None and info.onset is None and info.effective is None:
         yield _incomplete(f"the time is missing {place}; add when it begins (onset) or ends (expires)")
     elif info.expires is None:

@@ -168,7 +168,9 @@ def read_files(names: Sequence[str]) -> list[Document]:
 
 
 def show(office: Office, drafted: Drafted) -> None:
-    """Writes what was understood of a draft, and what comes next."""
+    """Writes what was understood of a draft, what comes next, and what stands in its way."""
+    from kentongan import gates
+
     stored = drafted.alert
     alert = stored.draft.cap
     output.say(words.banner(stored.mode))
@@ -177,13 +179,19 @@ def show(office: Office, drafted: Drafted) -> None:
         f"{stored.kind.capitalize()} {stored.code} {said} and {'is ' + stored.state if drafted.known else 'not sent'}."
     )
     output.say()
-    for name, value in _understood(office, drafted).items():
-        output.say(f"{name + ':':<13}{value}")
+    understood = _understood(office, drafted)
+    widest = max(map(len, understood))
+    for name, value in understood.items():
+        output.say(f"{name + ':':<{widest + 2}}{value}")
     if alert.infos and not drafted.known:
         output.say()
         output.say(f"Next: kentongan preview {stored.code}")
     for warning in drafted.warnings:
         output.warn(f"warning: {warning}")
+    if stored.state == "draft":
+        for finding in gates.completeness(stored.draft, action_rendered=not stored.kind.widens):
+            if finding.severity is gates.Weight.BLOCK:
+                output.warn(f"as it stands it cannot be submitted: {finding.sentence}")
 
 
 def _understood(office: Office, drafted: Drafted) -> dict[str, str]:

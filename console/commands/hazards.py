@@ -80,8 +80,16 @@ def _show(read: HazardLibrary, hazard: Hazard) -> None:
             for name, field in hazard.own_fields.items()
         ],
     )
-    output.say(
-        "* must be stated. Every hazard also takes: " + ", ".join(hazard.fields.keys() - hazard.own_fields.keys())
+    output.say("* must be stated")
+    output.say()
+    output.say("Every hazard also takes:")
+    output.print_table(
+        ("Field", "Is given as", "What it states"),
+        [
+            (name + (" *" if name == "area" and not hazard.names_area else ""), _given(field), field.description)
+            for name, field in hazard.fields.items()
+            if name not in hazard.own_fields
+        ],
     )
     for name, scale in hazard.scales.items():
         output.say()
@@ -95,7 +103,9 @@ def _show(read: HazardLibrary, hazard: Hazard) -> None:
             output.say(f"{code} has only {' and '.join(read.languages[code].forms)} words; elsewhere the next language")
         if read.languages[code].needs_native_reader:
             output.say(f"{code} needs a native reader: nobody who speaks it at home has read it yet")
-    required = (f'--set {name}="{field.example}"' for name, field in hazard.own_fields.items() if field.required)
+    required = [f'--set {name}="{field.example}"' for name, field in hazard.own_fields.items() if field.required]
+    if not hazard.names_area:
+        required.append(f'--set area="{hazard.fields["area"].example}"')
     output.say()
     output.say(" ".join(("Next: kentongan draft --hazard", hazard.name, *required)))
 

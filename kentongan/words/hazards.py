@@ -134,6 +134,12 @@ class Hazard:
             name: self._scale(path, name, field.scale, scales) for name, field in self.own_fields.items() if field.scale
         }
 
+    @property
+    def names_area(self) -> bool:
+        """Whether its place is stated place by place, so that an alert needs no `area` besides."""
+        place = self.fields.get(self.place_field)
+        return place is not None and place.type in ("levels", "times", "measures")
+
     @staticmethod
     def _scale(path: Path, field: str, name: str, scales: Mapping[str, Scale]) -> Scale:
         if name not in scales:

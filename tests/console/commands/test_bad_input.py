@@ -88,10 +88,24 @@ def test_without_a_config_nothing_can_leave(refused, command: str) -> None:
     assert "--config" in refused(command, "0000")
 
 
+AREA = ("--set", "area=Manna")
+
+
 def test_an_unknown_field_names_the_nearest(run) -> None:
     ran = run("draft", "--hazard", "earthquake", "--set", "magnitud=6")
     assert ran.code == 2
     assert "did you mean magnitude?" in ran.err
+
+
+def test_a_draft_that_cannot_be_submitted_says_so_at_once_and_how_to_mend_it(run) -> None:
+    drafted = run("draft", "--hazard", "weather", "--set", "phenomenon=storm", "--set", "place=Manna")
+    assert drafted.code == 0
+    (sentence,) = drafted.sentences
+    assert "cannot be submitted" in sentence
+    assert "--set area=NAME" in sentence
+    named = run("draft", "--hazard", "volcano", "--set", "volcano=Semeru", "--set", "activity_level=iii", *AREA)
+    assert not named.sentences
+    assert "activity_level: iii" in named.out
 
 
 def test_a_bad_number_names_field_value_and_example(run) -> None:

@@ -31,7 +31,8 @@ def test_one_hazard_is_shown_with_fields_levels_kinds_and_languages(run) -> None
     assert not told["fields"]["expires"]["own"]
 
 
-def test_what_it_says_to_type_next_makes_a_draft(run) -> None:
+def test_what_it_says_to_type_next_makes_a_draft_that_can_be_submitted(run, as_officer, config) -> None:
+    as_officer("siti")
     for name in LIBRARY.names:
         line = next(line for line in run("hazards", name).out.splitlines() if line.startswith("Next: "))
         options = re.findall(r'--set (\w+)="([^"]*)"', line)
@@ -43,6 +44,8 @@ def test_what_it_says_to_type_next_makes_a_draft(run) -> None:
         # WhatsApp takes only templates that were approved beforehand.
         others = [problem for problem in shown["problems"] if not problem["channel"].startswith("whatsapp")]
         assert all(problem["fallen_back"] for problem in others), (name, others)
+        submitted = run("submit", drafted.json["code"])
+        assert submitted.code == 0, (name, submitted.err)
 
 
 def test_an_unknown_hazard_is_refused_with_the_nearest(run) -> None:

@@ -44,6 +44,20 @@ HOAX: dict[str, JsonValue] = {
 
 
 @both_languages
+def test_no_agency_is_said_to_watch_together_with_itself(
+    say: Say, library: HazardLibrary, agency: Agency, language: str
+) -> None:
+    for name in library.names:
+        if language not in library.get(name).languages(Kind.ALERT) or "source" not in library.get(name).fields:
+            continue
+        ours = agency.names.get(language, agency.name)
+        said = say(name, language, source=ours if library.get(name).fields["source"].required else None)
+        for block in said.blocks:
+            for joint in ("bersama", "together with"):
+                assert f"{joint} {ours}" not in said.text(block), (name, block)
+
+
+@both_languages
 def test_a_clarification_leads_with_the_fact_and_tells_the_claim_once(say: Say, language: str) -> None:
     said = say("hoax", language, **HOAX)
     fact, claim = FACT[language].rstrip("."), CLAIM[language].rstrip(".")
