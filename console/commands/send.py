@@ -145,9 +145,9 @@ def _submit_alone(
 ) -> None:
     """Submits a draft in the one officer's name, so that they see whom it reaches before they type its place."""
     from kentongan.alert import worst_severity
-    from kentongan.approval import break_glass_forbidden
     from kentongan.desk import submitting
     from kentongan.ledger import alerts
+    from kentongan.verdict import break_glass_forbidden
 
     stored = office.desk.ledger.read(lambda read: alerts.by_handle(read, code))
     forbidden = break_glass_forbidden(

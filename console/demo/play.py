@@ -18,13 +18,13 @@ from console import output, standing, words
 from console.demo import expectations, samples
 from console.demo.stage import APPROVER, SUBMITTER, Stage, stage
 from kentongan import report
-from kentongan.approval import Approved
 from kentongan.cap.model import Status
 from kentongan.desk import approvals, composing, drafts, following, releases, settling, submitting, withdrawing
 from kentongan.ledger import Read, verification, views
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.overview import Overview, overview
 from kentongan.seam import Rendered
+from kentongan.verdict import Approved
 from kentongan.words.counting import count
 from kentongan.words.late import at_widest
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kentongan import gates
-from kentongan.approval import Act, Approval, Approved, approval_fault, sign
+from kentongan.approval import Act, Approval, sign
 from kentongan.desk import composing, subjects, targeting, threads, verdicts
 from kentongan.desk.desk import Desk, new_id
 from kentongan.errors import Refused
@@ -18,6 +18,7 @@ from kentongan.officers import Refusal
 from kentongan.seam import Mode
 from kentongan.stored import from_json, to_json
 from kentongan.subject import Subject, subject_digest
+from kentongan.verdict import Approved, approval_fault
 
 
 def approve(desk: Desk, handle: str, login: Login | None) -> tuple[StoredAlert, Approved | Refusal]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
-from kentongan.approval import Approval, Approved, sign_by_code
+from kentongan.approval import Approval, sign_by_code
 from kentongan.desk import approvals
 from kentongan.desk.desk import Desk, new_id
 from kentongan.errors import BadInput, Refused
@@ -16,6 +16,7 @@ from kentongan.login import Login
 from kentongan.officers import Refusal, sign
 from kentongan.one_time_codes import Sheet, fits, issue, new_codes, read_code
 from kentongan.subject import Subject, subject_digest
+from kentongan.verdict import Approved
 
 
 @dataclass(frozen=True, slots=True)

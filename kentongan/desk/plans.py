@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 
 from kentongan import gates
 from kentongan.alert import has_life_at_stake
-from kentongan.approval import Approved
 from kentongan.clock import Milliseconds, to_datetime, to_milliseconds
 from kentongan.desk import subjects, targeting, threads
 from kentongan.desk.desk import Desk
@@ -21,6 +20,7 @@ from kentongan.reach import reach_of
 from kentongan.routes import Following
 from kentongan.seam import Rendered, slots
 from kentongan.subject import Instance, Subject
+from kentongan.verdict import Approved
 from kentongan.words.late import late_values
 
 _UNCONFIGURED = 3600.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kentongan import gates
 from kentongan.alert import acts_as, worst_severity
-from kentongan.approval import Act, Approved, break_glass_forbidden, sign
+from kentongan.approval import Act, sign
 from kentongan.area.codes import Within
 from kentongan.delivery import Stage
 from kentongan.desk import (
@@ -30,6 +30,7 @@ from kentongan.login import Login
 from kentongan.officers import Refusal
 from kentongan.seam import Mode
 from kentongan.subject import subject_digest
+from kentongan.verdict import Approved, break_glass_forbidden
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import get_args
 
 from kentongan.alert import Kind, acts_as, worst_severity
-from kentongan.approval import Approval, Approved, check, check_release
+from kentongan.approval import Approval
 from kentongan.cap.model import Scope
 from kentongan.clock import to_datetime
 from kentongan.desk import scheduling, subjects, targeting
@@ -20,6 +20,7 @@ from kentongan.routes import Following
 from kentongan.settings import Policy
 from kentongan.stored import from_json
 from kentongan.subject import subject_digest
+from kentongan.verdict import Approved, check, check_release
 
 
 def of_alert(

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from kentongan.alert import Kind
-from kentongan.approval import Approved, check
 from kentongan.cap.model import Severity
 from kentongan.drill_schedules import (
     LASTS,
@@ -34,6 +33,7 @@ from kentongan.keys import StateKeys
 from kentongan.officers import Officer, Refusal, Signed, SigningKey, new_officer, sign
 from kentongan.seam import Mode
 from kentongan.settings import Policy
+from kentongan.verdict import Approved, check
 
 JAKARTA = ZoneInfo("Asia/Jakarta")
 NOW = datetime(2026, 11, 21, 7, 20, tzinfo=UTC)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kentongan.approval import Approval, Approved, sign_by_code
+from kentongan.approval import Approval, sign_by_code
 from kentongan.cap.model import Status
 from kentongan.desk import by_code, releases, subjects, submitting, verdicts
 from kentongan.errors import BadInput, Refused
@@ -19,6 +19,7 @@ from kentongan.ledger.alerts import StoredAlert
 from kentongan.officers import Refusal
 from kentongan.stored import from_json, to_json
 from kentongan.subject import subject_digest
+from kentongan.verdict import Approved
 from tests.kentongan.desk.scenes import Scene, login, person, scene
 
 

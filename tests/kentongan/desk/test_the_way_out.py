@@ -8,13 +8,13 @@ from datetime import timedelta
 import pytest
 
 from kentongan.alert import Kind
-from kentongan.approval import Approved
 from kentongan.cap.model import Severity, Status
 from kentongan.desk import approvals, releases, settling, submitting, withdrawing
 from kentongan.errors import Refused
 from kentongan.ledger import alerts, views
 from kentongan.ledger.verification import signed_head, verify
 from kentongan.seam import Mode
+from kentongan.verdict import Approved
 from tests.kentongan.desk.scenes import Scene, login, rule, send_all, vouched
 from tests.kentongan.ledger.scenes import expand_all
 

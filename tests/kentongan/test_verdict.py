@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from kentongan.alert import Kind
-from kentongan.approval import Act, Approval, Approved, break_glass_forbidden, check, check_release, sign
+from kentongan.approval import Act, Approval, sign
 from kentongan.cap.model import Severity
 from kentongan.officers import Officer, Refusal, SigningKey, new_officer
 from kentongan.seam import Mode
 from kentongan.settings import Policy
 from kentongan.subject import Instance, Prepared, Subject, subject_digest
+from kentongan.verdict import Approved, break_glass_forbidden, check, check_release
 
 NOW = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
 POLICY = Policy()
