@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from console import output
 from console.invocation import Invocation, current
 from flows.house import CONSOLE, House
+from kentongan import config_folder
 from kentongan import settings as configuration
 from kentongan.clock import SystemClock
 from kentongan.errors import BadConfig, KentonganError
@@ -89,7 +90,7 @@ def opened(need: Need, *, role: str = CONSOLE, warn: bool = True) -> Iterator[Of
     """
     invocation = current()
     _log(invocation)
-    if need is Need.CONFIG and configuration.find_config(invocation.config) is None:
+    if need is Need.CONFIG and config_folder.find_config(invocation.config) is None:
         raise BadConfig("no config is named, so nothing may leave; name its folder with --config or KENTONGAN_CONFIG")
     with _house(invocation, need, role) as house, _kept_log(house.state, role):
         settings = house.settings

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import channels
+from kentongan.config_folder import load
 from kentongan.data import data_path
 from kentongan.seam import Mode
-from kentongan.settings import Agency, InstanceSettings, Policy, Settings, load
+from kentongan.settings import Agency, InstanceSettings, Policy, Settings
 
 AGENCY = Agency(
     name="Agency not configured",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import channels
+from kentongan import config_folder
 from kentongan import settings as configuration
 from kentongan.clock import Clock, SystemClock, network_offset
 from kentongan.errors import BadConfig
@@ -55,8 +56,8 @@ class House:
         # Late: the help of a command must not pay for it.
         from kentongan.ledger import Ledger
 
-        folder = configuration.find_config(config)
-        settings = configuration.load(folder, channels.settings_models()) if folder is not None else None
+        folder = config_folder.find_config(config)
+        settings = config_folder.load(folder, channels.settings_models()) if folder is not None else None
         place = State.find(state)
         keys = StateKeys.open(place.root, create=not place.ledger.exists())
         clock = SystemClock()

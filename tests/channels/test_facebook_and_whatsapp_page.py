@@ -10,9 +10,10 @@ import pytest
 import channels
 from channels import _graph
 from channels._graph import Meaning
+from kentongan.config_folder import load
 from kentongan.data import data_path
 from kentongan.seam import Mode
-from kentongan.settings import Settings, load
+from kentongan.settings import Settings
 from kentongan.words.composing import composer
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "facebook-and-whatsapp.md").read_text("utf-8")

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 import channels
+from kentongan.config_folder import load
 from kentongan.errors import BadConfig
 from kentongan.seam import Limits, Traits
-from kentongan.settings import Agency, InstanceSettings, Policy, Settings, load
+from kentongan.settings import Agency, InstanceSettings, Policy, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 AGENCY = "name: BPBD\nsender: bpbd@example\nlanguages: [id, en]\nlink: https://bpbd.example\n"

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kentongan import route_faults
+from kentongan.config_folder import load
 from kentongan.errors import BadConfig
-from kentongan.settings import InstanceSettings, load
+from kentongan.settings import InstanceSettings
 
 AGENCY = """\
 name: BPBD Contoh

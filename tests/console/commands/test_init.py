@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 import channels
+from kentongan.config_folder import load
 from kentongan.drills import Drills, Scenario
 from kentongan.paging import Paging
 from kentongan.people import Fault, read_people
 from kentongan.routes import Routes
 from kentongan.seam import Mode
-from kentongan.settings import Agency, Audience, InstanceSettings, Policy, Service, load
+from kentongan.settings import Agency, Audience, InstanceSettings, Policy, Service
 from tests.console.commands.conftest import REPOSITORY, Run, arguments_of
 
 REAL = ("--real", "--yes", "--name", "BPBD Contoh", "--sender", "siaga@bpbd.example", "--link", "https://s.example/a")

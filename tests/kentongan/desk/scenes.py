@@ -17,8 +17,7 @@ import yaml
 from pydantic import SecretStr
 
 import channels
-from kentongan import cap
-from kentongan import settings as configuration
+from kentongan import cap, config_folder
 from kentongan.cap.model import Category, Certainty, MsgType, Scope, Severity, Status, Urgency
 from kentongan.cap.writing import write as write_cap
 from kentongan.clock import to_datetime
@@ -147,7 +146,7 @@ def write_config(
         ("drills", dict(drills or {})),
     ):
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(content), "utf-8")
-    return configuration.load(folder, channels.settings_models())
+    return config_folder.load(folder, channels.settings_models())
 
 
 @cache
