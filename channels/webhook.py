@@ -8,11 +8,12 @@ internet are spoken to.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
@@ -114,17 +115,14 @@ class Adapter(BaseAdapter):
         from channels._http import Wire
 
         shared = _standard_webhooks.shared_secret
-        secrets = [_read(settings.secret, name, "secret", shared)]
+        self._secrets = [_Parsed(settings.secret, name, "secret", shared)]
         if settings.earlier_secret is not None:
-            secrets.append(_read(settings.earlier_secret, name, "earlier_secret", shared))
-        self._secrets = _Hidden(tuple(secrets))
-        receipt = settings.receipt_secret
-        self._receipt_secret = _Hidden(() if receipt is None else (_read(receipt, name, "receipt_secret", shared),))
-        if set(self._secrets.values) & set(self._receipt_secret.values):
-            # Whoever mirrors our own messages back would pass.
+            self._secrets.append(_Parsed(settings.earlier_secret, name, "earlier_secret", shared))
+        receipt, key = settings.receipt_secret, settings.private_key
+        self._receipt_secret = None if receipt is None else _Parsed(receipt, name, "receipt_secret", shared)
+        if self._receipt_secret is not None and self._receipt_secret.value() in self._ours():
             raise BadConfig(f"channels.{name}.receipt_secret: is a secret by which we sign; make another")
-        key = settings.private_key
-        self._key = None if key is None else _read(key, name, "private_key", _standard_webhooks.private_key)
+        self._key = None if key is None else _Parsed(key, name, "private_key", _standard_webhooks.private_key)
         self._settings = settings
         self._now = now
         self.wire = Wire(
@@ -136,6 +134,10 @@ class Adapter(BaseAdapter):
             guard=None if settings.sandbox else GuardedTransport,
         )
 
+    def _ours(self) -> list[bytes]:
+        """The secrets by which we sign now."""
+        return [secret.value() for secret in self._secrets]
+
     async def _send(self, message: Rendered, job: Job, uploaded: Uploaded | None) -> Outcome:
         try:
             body = self._body(message, job)
@@ -143,7 +145,8 @@ class Adapter(BaseAdapter):
             return Rejected("the text holds half a character", Why.PAYLOAD)
         if len(body) > MOST_BYTES:
             return Rejected(f"the message is longer than {MOST_BYTES:,} bytes", Why.PAYLOAD)
-        headers = _standard_webhooks.signed(job.key, body, now=self._now(), secrets=self._secrets.values, key=self._key)
+        key = self._key.value() if self._key is not None else None
+        headers = _standard_webhooks.signed(job.key, body, now=self._now(), secrets=self._ours(), key=key)
         asked = await self.wire.ask(
             "POST",
             self._settings.path,
@@ -185,9 +188,10 @@ class Adapter(BaseAdapter):
 
     def receipts(self, request: Received) -> Sequence[Receipt]:
         """Reads one receipt of the partner; none for a type that is no receipt. Raises Forged."""
-        secrets = self._receipt_secret.values
-        if request.method != "POST" or not secrets:
+        if request.method != "POST" or self._receipt_secret is None:
             raise Forged("this instance asks for no receipts")
+        # By a secret of ours whoever mirrors our own messages back would pass.
+        secrets = [secret for secret in (self._receipt_secret.value(),) if secret not in self._ours()]
         if not _standard_webhooks.verified(request.headers, request.body, now=self._now(), secrets=secrets):
             raise Forged("the signature does not belong to the message, or it is not of now")
         try:
@@ -209,19 +213,30 @@ class Adapter(BaseAdapter):
         await self.wire.close()
 
 
-class _Hidden:
-    """Secrets in bytes, which no repr shows."""
+class _Parsed(Generic[_T]):
+    """A secret in the form that signing needs, which no repr shows; read anew where its file has changed.
 
-    def __init__(self, values: tuple[bytes, ...]) -> None:
-        self.values = values
+    What a file holds while it is being written, or by mistake, leaves the secret as it was. Raises BadConfig, naming
+    instance, field and remedy, where there is none to begin with.
+    """
 
+    def __init__(self, source: SecretSource, instance: str, field: str, parse: Callable[[str], _T]) -> None:
+        self._secret = Secret(source, instance, field)
+        self._parse = parse
+        self._text = self._secret.get_secret_value()
+        try:
+            self._value = parse(self._text)
+        except ValueError as error:
+            raise BadConfig(f"channels.{instance}.{field}: {error}; write it anew") from None
 
-def _read(source: SecretSource, instance: str, field: str, parse: Callable[[str], _T]) -> _T:
-    secret = Secret(source, instance, field)
-    try:
-        return parse(secret.get_secret_value())
-    except ValueError as error:
-        raise BadConfig(f"channels.{instance}.{field}: {error}; write it anew") from None
+    def value(self) -> _T:
+        """The secret as it is now."""
+        text = self._secret.get_secret_value()
+        if text != self._text:
+            with contextlib.suppress(ValueError):
+                self._value = self._parse(text)
+                self._text = text
+        return self._value
 
 
 def _documented(answer: Answer) -> Outcome | None:

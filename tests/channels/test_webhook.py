@@ -8,6 +8,7 @@ import hmac
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -156,6 +157,44 @@ class TestWebhook(WireContract):
         assert checked(request.headers, request.body, RAW)
         assert checked(request.headers, request.body, EARLIER)
         assert not checked(request.headers, request.body, THEIRS)
+
+    async def test_secrets_in_files_count_as_they_stand_there_now(self, server: ScriptedServer, tmp_path: Path) -> None:
+        files = {
+            "secret": tmp_path / "ours",
+            "earlier_secret": tmp_path / "before",
+            "receipt_secret": tmp_path / "theirs",
+        }
+        for file, content in zip(files.values(), (RAW, EARLIER, THEIRS), strict=True):
+            file.write_text(whsec(content))
+        settings = self.configured(server.base_url, **{field: {"file": str(file)} for field, file in files.items()})
+        channel = channels.adapter("webhook")("instance", settings, now=lambda: NOW)  # type: ignore[call-arg]
+        new, new_theirs = b"n" * 32, b"T" * 64
+        receipt = {"type": "receipt.delivered", "data": {"webhook_id": "key-1"}}
+        assert channel.receipts(self.receipt(receipt))
+        for file, content in zip(files.values(), (new, RAW, new_theirs), strict=True):
+            file.write_text(whsec(content) + "\n")
+        await channel.send(self.message(), [self.job()], None)
+        files["secret"].write_text("whsec_half-writ")
+        await channel.send(self.message(), [self.job()], None)
+        await channel.close()
+        for request in server.requests:
+            assert checked(request.headers, request.body, new), "a file that is half written leaves what was"
+            assert checked(request.headers, request.body, RAW)
+            assert not checked(request.headers, request.body, EARLIER)
+        assert channel.receipts(self.receipt(receipt, secret=new_theirs))
+        with pytest.raises(Forged):
+            channel.receipts(self.receipt(receipt))
+
+    async def test_a_receipt_secret_that_becomes_ours_opens_nothing(
+        self, server: ScriptedServer, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "theirs"
+        file.write_text(whsec(THEIRS))
+        channel = self.channel(receipt_secret={"file": str(file)})
+        file.write_text(whsec(RAW))
+        receipt = {"type": "receipt.delivered", "data": {"webhook_id": "key-1"}}
+        with pytest.raises(Forged):
+            channel.receipts(self.receipt(receipt, secret=RAW))
 
     @pytest.mark.parametrize("both", [True, False], ids=["seed and public key", "seed"])
     async def test_a_partner_may_check_an_ed25519_signature(
