@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kentongan.settings import InstanceSettings
     from kentongan.words.rendering import Problem
 
-_UNITS = {
+UNITS = {
     "characters": "characters",
     "mastodon": "characters",
     "telegram": "characters",
@@ -192,7 +192,7 @@ def _show(office: Office, page: _Page) -> None:
         limits = _limits(office, message)
         size = ""
         if limits is not None:
-            unit = _UNITS.get(limits.counting, limits.counting)
+            unit = UNITS.get(limits.counting, limits.counting)
             size = f", {_length(office, message, limits):,} of {limits.length:,} {unit}"
             if limits.cost is not None:
                 size += f", costs {limits.cost.currency} {limits.cost.of(message.text):g}"

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from rich.live import Live
 
 from console import output, standing, words
+from console.commands.preview import UNITS, filled
 from console.demo import expectations, samples
 from console.demo.stage import APPROVER, SUBMITTER, Stage, stage
 from kentongan import report
@@ -74,16 +75,17 @@ class Play:
         rows = []
         for message in composed.alert.messages:
             limits = self.on.desk.kinds.limits(composed.instances[message.instance])
-            length = words.number(count(self.said(message), limits.counting))
-            rows.append((message.instance, message.language, length, str(limits.length)))
-        output.print_table(("Channel", "Language", "Length", "Most"), rows, right=(2, 3))
+            length, most = count(self.widest(message), limits.counting), words.number(limits.length)
+            unit = UNITS.get(limits.counting, limits.counting)
+            rows.append((message.instance, message.language, words.number(length), f"{most} {unit}"))
+        output.print_table(("Channel", "Language", "Length", "of at most"), rows, right=(2,))
         short = min(composed.alert.messages, key=lambda message: len(message.text))
         output.say(f"  {short.instance} ({short.language}) will say:")
-        for line in self.said(short).splitlines():
+        for line in filled(short, None).text.splitlines():
             output.say(f"    | {line}")
 
-    def said(self, message: Rendered) -> str:
-        """The text as it would read if it were sent now; at its widest where only the sending will tell."""
+    def widest(self, message: Rendered) -> str:
+        """The text as long as it can get: with what only the sending will tell at its widest."""
         languages = self.on.desk.library.languages
         own = languages.get(message.language) or next(iter(languages.values()))
         return at_widest(message.text, own, languages, ZoneInfo(self.on.desk.settings.agency.timezone))
