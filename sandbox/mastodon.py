@@ -13,23 +13,17 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from sandbox import forms
+from sandbox.mastodon_answers import invalid, missing
+from sandbox.mastodon_limits import Window, limit_headers
+from sandbox.mastodon_media import IMAGE_LIMIT, MAX_MEDIA, MEDIA_TYPES, VIDEO_LIMIT, Uploads
 from sandbox.mastodon_text import html_of, length_of
 from sandbox.stand_in import BadSetting, Call, Clock, Message, StandIn
 from sandbox.wire import Answer, Request
 
 MAX_CHARACTERS = 500
 CHARACTERS_PER_URL = 23
-MAX_MEDIA = 4
 IDEMPOTENCY_WINDOW = 3600.0
 VISIBILITIES = ("public", "unlisted", "private", "direct")
-_IMAGE_LIMIT, _VIDEO_LIMIT = 16 * 1024 * 1024, 99 * 1024 * 1024
-_IMAGES = {
-    "image/png": b"\x89PNG\r\n\x1a\n",
-    "image/jpeg": b"\xff\xd8\xff",
-    "image/gif": b"GIF8",
-    "image/webp": b"RIFF",
-}
-_VIDEOS = ("video/mp4", "video/webm", "video/quicktime", "audio/mpeg", "audio/ogg", "audio/wav")
 
 
 def token(instance: str) -> str:
@@ -48,37 +42,6 @@ class _Status:
     edited_at: float | None = None
 
 
-@dataclass
-class _Media:
-    id: str
-    kind: str
-    description: str | None
-    polls: int
-    attached: bool = False
-
-
-class _Window:
-    """So many requests in so many seconds, counted as Mastodon counts: from one full period to the next."""
-
-    def __init__(self, limit: int, period: float) -> None:
-        self.limit, self.period = limit, period
-        self._started = 0.0
-        self._used = 0
-
-    def use(self, now: float) -> bool:
-        """Counts one request; False where it is one too many."""
-        start = now - now % self.period
-        if start != self._started:
-            self._started, self._used = start, 0
-        self._used += 1
-        return not self.limit or self._used <= self.limit
-
-    def headers(self, now: float) -> tuple[tuple[str, str], ...]:
-        if not self.limit:
-            return ()
-        return _limit_headers(self.limit, max(0, self.limit - self._used), now - now % self.period + self.period)
-
-
 class Mastodon(StandIn):
     """One account on one server; what it posts stands on the wall."""
 
@@ -89,16 +52,15 @@ class Mastodon(StandIn):
         super().__init__(instance, now=now)
         self._statuses: dict[str, _Status] = {}
         self._keys: dict[str, tuple[float, str]] = {}
-        self._media: dict[str, _Media] = {}
+        self._uploads = Uploads(self._new_id)
         self._last_id = 0
-        self._media_polls: int | None = None
-        self._windows: dict[str, _Window] = {}
+        self._windows: dict[str, Window] = {}
         self._set_limits(300)
 
     def _set_limits(self, requests: int) -> None:
         # api/rate-limits: 300 in 5 minutes per account; media uploads and deletions 30 in 30 minutes.
         few = 30 if requests else 0
-        self._windows = {"all": _Window(requests, 300), "media": _Window(few, 1800), "delete": _Window(few, 1800)}
+        self._windows = {"all": Window(requests, 300), "media": Window(few, 1800), "delete": Window(few, 1800)}
 
     def configure(self, settings: Mapping[str, Any]) -> None:
         """Takes `media_polls` (206 answers until an upload is ready) and `rate_limit` (0: none); raises BadSetting."""
@@ -108,7 +70,7 @@ class Mastodon(StandIn):
             if not isinstance(value, int) or isinstance(value, bool) or value < 0:
                 raise BadSetting(f"{name} is a whole number from 0 on")
         if "media_polls" in settings:
-            self._media_polls = settings["media_polls"]
+            self._uploads.polls = settings["media_polls"]
         if "rate_limit" in settings:
             self._set_limits(settings["rate_limit"])
 
@@ -117,14 +79,14 @@ class Mastodon(StandIn):
         super().forget()
         self._statuses.clear()
         self._keys.clear()
-        self._media.clear()
+        self._uploads.clear()
         self._set_limits(self._windows["all"].limit)
 
     # --- what the caller may be told instead --------------------------------------------------------
 
     def throttled(self, seconds: float) -> Answer:
         """429; when it ends stands in X-RateLimit-Reset as a timestamp."""
-        return Answer.of(429, {"error": "Too many requests"}, _limit_headers(300, 0, self.now() + seconds))
+        return Answer.of(429, {"error": "Too many requests"}, limit_headers(300, 0, self.now() + seconds))
 
     def unavailable(self) -> Answer:
         """503."""
@@ -189,9 +151,9 @@ class Mastodon(StandIn):
             case "GET", ["api", "v1", "accounts", "1", "statuses"]:
                 return lambda: self._own(form, origin, authorised)
             case "POST", ["api", "v2", "media"]:
-                return lambda: self._upload(form, origin)
+                return lambda: self._uploads.upload(form, origin)
             case "GET", ["api", "v1", "media", id]:
-                return lambda: self._processing(id, origin)
+                return lambda: self._uploads.processing(id, origin)
             case _:
                 return None
 
@@ -204,10 +166,10 @@ class Mastodon(StandIn):
                 return self._get(id, origin, True)
         text, media = form.text("status"), form.texts("media_ids")
         if form.text("scheduled_at") or any(name.startswith(("poll", "quote")) for name in form.values):
-            return _invalid("This stand-in keeps no polls, quotes or scheduled posts")
+            return invalid("This stand-in keeps no polls, quotes or scheduled posts")
         error = self._fault_of(text, media, form)
         if error:
-            return _invalid(error)
+            return invalid(error)
         message = self.take(id=self._new_id(), recipient="public", text=text)
         status = _Status(
             message,
@@ -221,7 +183,7 @@ class Mastodon(StandIn):
         message.language = status.language or ""
         if status.visibility != "public":
             message.notes.append(f"visibility: {status.visibility}")
-        message.notes.extend(self._attach(id) for id in media)
+        message.notes.extend(self._uploads.attach(id) for id in media)
         if key:
             self._keys[key] = (now, message.id)
         return Answer.of(200, self._view(status, origin))
@@ -235,46 +197,32 @@ class Mastodon(StandIn):
             return "Validation failed: Visibility is not included in the list"
         if form.text("in_reply_to_id") and form.text("in_reply_to_id") not in self._statuses:
             return "The post you are trying to reply to does not appear to exist."
-        if len(media) > MAX_MEDIA:
-            return f"Cannot attach more than {MAX_MEDIA} files"
-        known = [self._media.get(id) for id in media]
-        if any(m is None or (m.attached and m.id not in kept) for m in known):
-            return "Validation failed: Media not found, or already attached to another post"
-        if any(m is not None and m.polls > 0 for m in known):
-            return "Cannot attach files that have not finished processing. Try again in a moment!"
-        if len(media) > 1 and any(m is not None and m.kind != "image" for m in known):
-            return "Cannot attach a video to a post that already contains images"
-        return ""
-
-    def _attach(self, id: str) -> str:
-        media = self._media[id]
-        media.attached = True
-        return f"{media.kind}: {media.description or 'without a description'}"
+        return self._uploads.fault(media, kept)
 
     def _get(self, id: str, origin: str, authorised: bool) -> Answer:
         status = self._statuses.get(id)
         hidden = status is not None and not authorised and status.visibility in ("private", "direct")
         if status is None or status.message.deleted or hidden:
-            return _missing()
+            return missing()
         return Answer.of(200, self._view(status, origin))
 
     def _edit(self, id: str, form: forms.Form, origin: str) -> Answer:
         status = self._statuses.get(id)
         if status is None or status.message.deleted:
-            return _missing()
+            return missing()
         given = "media_ids" in form.values or "media_ids[]" in form.values
         media = form.texts("media_ids") if given else status.media
         text = form.text("status")
         error = self._fault_of(text, media, form, tuple(status.media))
         if error:
-            return _invalid(error)
+            return invalid(error)
         if text != status.message.text or media != status.media:
             status.message.earlier.append(status.message.text)
             status.message.text = text
             status.edited_at = self.now()
             for new in media:
                 if new not in status.media:
-                    status.message.notes.append(self._attach(new))
+                    status.message.notes.append(self._uploads.attach(new))
             status.media = media
         status.spoiler_text = form.text("spoiler_text")
         status.language = form.text("language") or status.language
@@ -283,7 +231,7 @@ class Mastodon(StandIn):
     def _delete(self, id: str, origin: str) -> Answer:
         status = self._statuses.get(id)
         if status is None or status.message.deleted:
-            return _missing()
+            return missing()
         status.message.deleted = True
         view = self._view(status, origin)
         view["text"] = status.message.text
@@ -295,7 +243,7 @@ class Mastodon(StandIn):
             limit = min(int(form.text("limit", "20")), 40)
             bounds = {name: int(form.text(name, "0")) for name in ("since_id", "min_id", "max_id")}
         except ValueError:
-            return _invalid("Validation failed: limit, since_id, min_id and max_id are numbers")
+            return invalid("Validation failed: limit, since_id, min_id and max_id are numbers")
         found = [
             status
             for status in self._statuses.values()
@@ -306,31 +254,6 @@ class Mastodon(StandIn):
         ]
         page = found[: max(limit, 0)] if bounds["min_id"] else found[max(0, len(found) - limit) :]
         return Answer.of(200, [self._view(status, origin) for status in reversed(page)])
-
-    def _upload(self, form: forms.Form, origin: str) -> Answer:
-        file = form.files.get("file")
-        if file is None:
-            return _invalid("Validation failed: File can't be blank")
-        image = file.media_type in _IMAGES
-        fits = len(file.content) <= (_IMAGE_LIMIT if image else _VIDEO_LIMIT)
-        genuine = file.content.startswith(_IMAGES[file.media_type]) if image else file.media_type in _VIDEOS
-        if not (fits and genuine and file.content):
-            return _invalid("Validation failed: File content type is invalid, File is invalid")
-        # Since 4.0 images are ready at once, longer media are not.
-        polls = self._media_polls if self._media_polls is not None else (0 if image else 2)
-        kind = "image" if image else file.media_type.partition("/")[0]
-        media = _Media(self._new_id(), kind, form.text("description") or None, polls)
-        self._media[media.id] = media
-        return Answer.of(202 if polls else 200, self._media_view(media, origin))
-
-    def _processing(self, id: str, origin: str) -> Answer:
-        media = self._media.get(id)
-        if media is None or media.attached:
-            return _missing()
-        if media.polls > 0:
-            media.polls -= 1
-            return Answer.of(206, self._media_view(media, origin, ready=False))
-        return Answer.of(200, self._media_view(media, origin))
 
     # --- what the account shows ---------------------------------------------------------------------------
 
@@ -371,23 +294,12 @@ class Mastodon(StandIn):
             "content": html_of(message.text),
             "reblog": None,
             "account": self._account(origin),
-            "media_attachments": [self._media_view(self._media[id], origin) for id in status.media],
+            "media_attachments": [self._uploads.view(id, origin) for id in status.media],
             "mentions": [],
             "tags": [],
             "emojis": [],
             "card": None,
             "poll": None,
-        }
-
-    def _media_view(self, media: _Media, origin: str, ready: bool = True) -> dict[str, Any]:
-        done = ready and media.polls == 0
-        return {
-            "id": media.id,
-            "type": media.kind,
-            "url": f"{origin}/#media-{media.id}" if done else None,
-            "preview_url": f"{origin}/#media-{media.id}",
-            "remote_url": None,
-            "description": media.description,
         }
 
     def _instance(self) -> Answer:
@@ -405,9 +317,9 @@ class Mastodon(StandIn):
                         "characters_reserved_per_url": CHARACTERS_PER_URL,
                     },
                     "media_attachments": {
-                        "supported_mime_types": [*_IMAGES, *_VIDEOS],
-                        "image_size_limit": _IMAGE_LIMIT,
-                        "video_size_limit": _VIDEO_LIMIT,
+                        "supported_mime_types": list(MEDIA_TYPES),
+                        "image_size_limit": IMAGE_LIMIT,
+                        "video_size_limit": VIDEO_LIMIT,
                     },
                 },
             },
@@ -418,21 +330,5 @@ def _public(method: str, parts: list[str]) -> bool:
     return method == "GET" and (parts[2:3] == ["statuses"] or parts[-1:] == ["statuses"])
 
 
-def _limit_headers(limit: int, remaining: int, reset: float) -> tuple[tuple[str, str], ...]:
-    return (
-        ("x-ratelimit-limit", str(limit)),
-        ("x-ratelimit-remaining", str(remaining)),
-        ("x-ratelimit-reset", datetime.fromtimestamp(reset, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")),
-    )
-
-
 def _stamp(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _invalid(error: str) -> Answer:
-    return Answer.of(422, {"error": error})
-
-
-def _missing() -> Answer:
-    return Answer.of(404, {"error": "Record not found"})
