@@ -15,15 +15,14 @@ from console import output
 from console.invocation import Invocation, current
 from flows.house import CONSOLE, House
 from kentongan import config_folder
-from kentongan import settings as configuration
 from kentongan.clock import SystemClock
 from kentongan.errors import BadConfig, KentonganError
+from kentongan.settings import Policy, Settings
 from kentongan.state import State
 
 if TYPE_CHECKING:
     from kentongan.desk import Desk
     from kentongan.login import Login, LoginFile
-    from kentongan.settings import Settings
 
 NO_CONFIG = "no config is named; name its folder with --config or KENTONGAN_CONFIG"
 
@@ -165,9 +164,7 @@ def _stand_in(need: Need) -> Settings:
 
     if need is Need.STAND_IN:
         return unconfigured.settings()
-    return configuration.Settings(
-        source=None, agency=unconfigured.AGENCY, channels={}, audiences={}, policy=configuration.Policy()
-    )
+    return Settings(source=None, agency=unconfigured.AGENCY, channels={}, audiences={}, policy=Policy())
 
 
 def at_keyboard(state: State) -> tuple[str, bool]:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import channels
 from kentongan import config_folder
-from kentongan import settings as configuration
 from kentongan.clock import Clock, SystemClock, network_offset
 from kentongan.errors import BadConfig
 from kentongan.keys import StateKeys
+from kentongan.settings import Policy
 from kentongan.state import State
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kentongan.dispatcher import Dispatcher
     from kentongan.ledger import Ledger, Read, Write
     from kentongan.seam import Address, Channel, Inbound
-    from kentongan.settings import Policy, Settings
+    from kentongan.settings import Settings
 
 CONSOLE = "console"
 """The role of a process that sends nothing."""
@@ -85,7 +85,7 @@ class House:
     @property
     def policy(self) -> Policy:
         """The config's policy; the shipped defaults without a config."""
-        return self.settings.policy if self.settings is not None else configuration.Policy()
+        return self.settings.policy if self.settings is not None else Policy()
 
     def open_channels(self, names: Collection[str] | None = None) -> dict[str, Channel]:
         """Opens the configured instances, all or those in `names`; raises BadConfig, also where there is no config."""
