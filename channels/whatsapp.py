@@ -35,6 +35,7 @@ from kentongan.seam import (
     Received,
     Rejected,
     Rendered,
+    Retryable,
     Template,
     Traits,
     Uploaded,
@@ -53,6 +54,8 @@ TEMPLATES = 250
 
 _ID = r"^[0-9]{1,32}$"
 _NEEDED = ("message", "code")
+_TEMPLATE_CODES = frozenset((132001, 132015, 132016))
+"""There is no such template in this language, it is paused, it is disabled."""
 _TIER = re.compile(r"TIER_([0-9]{1,6})(K?)")
 
 
@@ -129,6 +132,7 @@ class Adapter(HttpAdapter):
         self._account = settings.account
         self._templates = settings.templates
         self._token = Secret(settings.token, name, "token")
+        self._refused: set[tuple[str, str]] = set()
         secret, verify = settings.app_secret, settings.verify_token
         self._app_secret = Secret(secret, name, "app_secret") if secret is not None else None
         self._verify_token = Secret(verify, name, "verify_token") if verify is not None else None
@@ -159,10 +163,32 @@ class Adapter(HttpAdapter):
             },
             "biz_opaque_callback_data": job.key,
         }
-        path = f"/{_graph.VERSION}/{self._phone_number}/messages"
-        return _taken(
-            await self.wire.ask("POST", path, headers=self._bearer, fields=fields, documented=_graph.documented)
+        asked = await self.wire.ask(
+            "POST",
+            f"/{_graph.VERSION}/{self._phone_number}/messages",
+            headers=self._bearer,
+            fields=fields,
+            documented=lambda answer: self._not_to_be_had(template, answer) or _graph.documented(answer),
         )
+        if isinstance(asked, Answer):
+            self._refused.discard((template.name, template.language))
+        return _taken(asked)
+
+    def _not_to_be_had(self, template: Template, answer: Answer) -> Outcome | None:
+        """Lets a message wait whose template Meta has paused or lacks, while others of its kind may still go.
+
+        None where none is left, which Meta's table makes a fault of our account, and for any other answer.
+        """
+        fault = _graph.fault(answer.fields.get("error"))
+        if fault is None or fault.code not in _TEMPLATE_CODES:
+            return None
+        place = (template.name, template.language)
+        self._refused.add(place)
+        kinds = {each.kind for each in self._templates if (each.name, each.code) == place}
+        left = {(each.name, each.code) for each in self._templates if each.kind in kinds} - self._refused
+        if not left:
+            return None
+        return Retryable(f"{fault.reason}: template {template.name} ({template.language}) is not to be had")
 
     def _reads_as(self, template: Template, text: str) -> bool:
         """Whether Meta will make of the template the very text that officers approved, the drill mark included."""

@@ -22,6 +22,7 @@ from kentongan.seam import (
     Forged,
     Inbound,
     Mode,
+    Outcome,
     Receipt,
     Received,
     Rejected,
@@ -181,6 +182,32 @@ class TestWhatsApp(WireContract):
         outcome = await self.send_once(server, None, failed(code, 403))
         assert isinstance(outcome, kind)
         assert PERSON.value not in repr(outcome)
+
+    @pytest.mark.parametrize("code", [132001, 132015, 132016])
+    async def test_a_template_that_is_not_to_be_had_holds_the_channel_only_where_none_is_left(
+        self, server: ScriptedServer, code: int
+    ) -> None:
+        english = [{**each, "language": "en", "code": "en"} for each in templates(BODY)]
+        indonesian = self.message()
+        assert indonesian.template is not None
+        other = replace(indonesian, template=replace(indonesian.template, language="en"))
+        both = self.configured(server.base_url, templates=[*templates(BODY), *english])
+        async with self.opened(both) as channel:
+
+            async def sent(message: Rendered, answer: Reply) -> Outcome:
+                server.script.append(answer)
+                (outcome,) = await channel.send(message, [self.job()], None)
+                assert isinstance(outcome, Outcome)
+                return outcome
+
+            waiting = await sent(indonesian, failed(code))
+            assert isinstance(waiting, Retryable)
+            assert "warning_alert (id)" in waiting.reason
+            assert isinstance(await sent(other, self.good), Accepted)
+            assert isinstance(await sent(other, failed(code)), Credential), "now none of them is left"
+            assert isinstance(await sent(indonesian, self.good), Accepted), "approved again"
+            assert isinstance(await sent(other, failed(code)), Retryable)
+            assert isinstance(await sent(other, failed(190)), Credential), "which is about all of them"
 
     # --- calls to our endpoint -------------------------------------------------------------------------------
 

@@ -195,6 +195,22 @@ async def test_a_paused_template_holds_the_channel_until_it_is_approved_again(
     assert sandbox.counts()["whatsapp"]["taken"] == PEOPLE
 
 
+async def test_a_paused_template_of_one_language_holds_up_nobody_who_reads_another(
+    sandbox: Sandbox, running: Running
+) -> None:
+    stand_in = sandbox.stand_in("whatsapp")
+    listed = [{"name": f"{k}_{lang}", "language": lang, "body": body} for (k, lang), body in BODIES.items()]
+    paused = [{**each, "status": "PAUSED"} if each["language"] == "id" else each for each in listed]
+    stand_in.configure({"templates": paused})
+    send(running)
+    english = {phone(n)[1:] for n in range(PEOPLE) if not int(phone(n)[1:]) % 2}
+    await until(lambda: running.words("wa").get("delivered") == len(english))
+    assert {message.recipient for message in stand_in.messages} == english
+    assert running.house.ledger.read(lambda read: views.events(read, types=["instance.held"])) == []
+    stand_in.configure({"templates": listed})
+    await until(lambda: running.words("wa") == {"delivered": PEOPLE}, patience=30)
+
+
 async def test_the_words_go_out_on_facebook_while_our_own_page_is_down(sandbox: Sandbox, running: Running) -> None:
     sandbox.stand_in("facebook").configure({"unreadable_links": True})
     send(running)
