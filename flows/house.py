@@ -35,7 +35,8 @@ Vouch = Callable[["Read", str], "str | None"]
 class House:
     """One process's hold on an installation; `settings` is None where no config was named or found.
 
-    `sender` is this process's name in the record, "" for one that sends nothing. Made by `open`; close it.
+    `sender` is this process's name in the record, "" for one that sends nothing; `folder` is the config's. Made
+    by `open`; close it.
     """
 
     state: State
@@ -45,6 +46,7 @@ class House:
     clock: Clock
     role: str
     sender: str
+    folder: Path | None = None
 
     @classmethod
     def open(cls, config: Path | None, state: Path | None, *, role: str = CONSOLE) -> House:
@@ -70,6 +72,7 @@ class House:
             clock=clock,
             role=role,
             sender=sender,
+            folder=folder,
         )
 
     def close(self) -> None:

@@ -28,6 +28,7 @@ from console.service.prefect_server import PrefectServer
 from console.service.prober import Probing
 from console.service.sockets import SOCKET_NAME, listen_for_officers, listen_for_receipts, listen_locally
 from flows.house import House, Vouch
+from flows.opened import OpenedChannels
 from flows.orchestration import Orchestration
 from flows.sending import Sending
 from kentongan.errors import BadConfig, BadInput, KentonganError
@@ -78,7 +79,7 @@ class Service:
         self.pid = os.getpid()
         self.taking = False
         self._receipts_socket = receipts
-        self._channels = house.open_channels()
+        self._channels = OpenedChannels(house)
         self._heads = Heads(house, self._channels)
         self._heads_wanted = asyncio.Event()
         self._server = self._orchestration = None

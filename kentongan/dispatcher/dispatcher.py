@@ -21,7 +21,7 @@ from kentongan.dispatcher.probes import Probes
 from kentongan.dispatcher.run import Run
 from kentongan.dispatcher.upkeep import Upkeep
 from kentongan.errors import KentonganError, Refused
-from kentongan.ledger import Ledger, Read, Write, dispatches, senders, threads, views, work
+from kentongan.ledger import Ledger, Read, Write, dispatches, renderings, senders, threads, views, work
 from kentongan.ledger.work import OpenDispatch
 from kentongan.seam import Address, Channel
 from kentongan.settings import Policy
@@ -222,13 +222,14 @@ class Dispatcher:
     async def _run(self, owned: OwnedDispatch, instance: str, through: str, *, first: bool) -> None:
         channel = self.channels.get(instance)
         if channel is None:
-            reason = "it is not in the config of this process; add it there, or see `kentongan channels`"
+            reason = (
+                "the process that sends has no such channel in its config; see that `kentongan check` finds it there,"
+                " then start `kentongan serve` anew"
+            )
             await self.ledger.write_soon(lambda write: senders.hold(write, instance=instance, reason=reason))
             return
         if first:
-            await self.ledger.write_soon(
-                lambda write: write.event("instance.started", alert=owned.alert_id, instance=instance, through=through)
-            )
+            await self.ledger.write_soon(lambda write: _record_start(write, owned.alert_id, instance, through))
         part = Part(
             sender=self._sender,
             channel=channel,
@@ -338,3 +339,10 @@ class Dispatcher:
 
     def _is_due(self, alert_id: str, instance: str) -> bool:
         return self.ledger.read(lambda read: work.is_due(read, alert_id, instance))
+
+
+def _record_start(write: Write, alert_id: str, instance: str, through: str) -> None:
+    write.event("instance.started", alert=alert_id, instance=instance, through=through)
+    for language in renderings.without_pictures(write, alert_id, instance):
+        reason = "one of them is not in the ledger as it was approved"
+        write.event("instance.without_pictures", alert=alert_id, instance=instance, language=language, reason=reason)
