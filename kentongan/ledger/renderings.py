@@ -52,6 +52,19 @@ def of(read: Read, alert_id: str) -> list[Rendered]:
     return [message.with_pictures(kept) for message in messages]
 
 
+def without_pictures(read: Read, alert_id: str, instance: str) -> list[str]:
+    """The languages in which an instance's message has a picture that is not there as it was approved."""
+    table = schema.rendering
+    rows = read.execute(
+        select(table.c.language, table.c.content)
+        .where(table.c.alert_id == alert_id, table.c.instance == instance)
+        .order_by(table.c.language)
+    ).all()
+    wanted = {row.language: {each["digest"] for each in json.loads(row.content)["media"]} for row in rows}
+    kept = pictures.contents(read, {digest for digests in wanted.values() for digest in digests})
+    return [language for language, digests in wanted.items() if not digests <= kept.keys()]
+
+
 def rendered_to_json(message: Rendered) -> str:
     """A rendering as the ledger keeps it: of its pictures the digests, for the ledger keeps each of them once."""
     plain = {

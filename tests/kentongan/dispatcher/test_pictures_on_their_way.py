@@ -55,8 +55,8 @@ class Illustrated(ScriptedChannel):
         return await super().send(message, jobs, uploaded)
 
 
-async def sent(place: Place, channel: Illustrated) -> None:
-    """Sends an alert in two languages, each with a picture."""
+async def sent(place: Place, channel: Illustrated, *, lost: bool = False) -> None:
+    """Sends an alert in two languages, each with a picture; `lost`: the ledger has that no more."""
     id = place.dispatch(channel)
 
     def illustrate(write) -> None:  # type: ignore[no-untyped-def]
@@ -65,6 +65,8 @@ async def sent(place: Place, channel: Illustrated) -> None:
         renderings.put(write, id, [replace(each, media=media) for each in renderings.of(write, id)])
 
     place.ledger.write(illustrate)
+    if lost:
+        place.ledger.write(lambda write: write.sql("UPDATE picture SET content = x'00'"))
     async with place.sending(channel) as dispatcher:
         assert await dispatcher.nudge(id)
         await dispatcher.finished(id)
@@ -102,3 +104,12 @@ async def test_words_wait_for_a_picture_only_so_long(
     await sent(place, channel)
     assert [uploaded for _, uploaded in channel.handed] == [Uploaded({})] * 2
     assert len(place.events("instance.without_pictures")) == 2
+
+
+async def test_words_go_without_a_picture_that_the_ledger_has_lost_and_that_is_on_record(place: Place) -> None:
+    channel = Illustrated(Uploaded({"map.png": "m1"}))
+    await sent(place, channel, lost=True)
+    assert channel.asked == []
+    assert [media for media, _ in channel.handed] == [(), ()]
+    told = [(event.data["language"], event.data["reason"]) for event in place.events("instance.without_pictures")]
+    assert told == [(language, "one of them is not in the ledger as it was approved") for language in ("en", "id")]
