@@ -166,7 +166,8 @@ class Adapter(HttpAdapter):
                 "PUT",
                 f"/api/v1/statuses/{posted.id}",
                 headers=self._bearer,
-                fields={"status": message.text, "language": _language(message)},
+                # No media by name: a server that keeps those which are not named would keep the map.
+                fields={"status": message.text, "language": _language(message), "media_ids": []},
                 repeatable=True,
             )
         )

@@ -155,13 +155,14 @@ class TestMastodon(WireContract):
             server.script.extend([ACCOUNT, answer])
             assert isinstance(await channel.find(self.message(), self.job()), InDoubt)
 
-    async def test_an_edit_replaces_the_words(self, server: ScriptedServer) -> None:
+    async def test_an_edit_replaces_the_words_and_takes_the_pictures_away(self, server: ScriptedServer) -> None:
         async with self.opened(self.configured(server.base_url)) as channel:
             outcome = await channel.edit(Posted("109"), self.message(text="DITARIK"), self.job())
         (request,) = server.requests
         assert isinstance(outcome, Accepted)
         assert (request.method, request.path) == ("PUT", "/api/v1/statuses/109")
         assert request.json["status"] == "DITARIK K7Q4-ID"
+        assert request.json["media_ids"] == [], "a server that keeps what is not named would keep the map"
 
     async def test_deleting_what_is_gone_is_done(self, server: ScriptedServer) -> None:
         server.script.extend([Reply.of({"id": "109"}), Reply.of({"error": "Record not found"}, 404), Reply(500)])

@@ -223,6 +223,11 @@ async def test_a_slow_upload_is_polled_until_it_is_ready_and_then_attached(
     [outcome] = await channel.send(message, [Job(key="k1", to=None, since=datetime.now(UTC))], uploaded)
     assert isinstance(outcome, Accepted)
     assert sandbox.stand_in("mastodon").messages[0].notes == ["image: Peta getaran"]
+    withdrawn = rendered("mastodon", text="[LATIHAN] DITARIK. K7Q4-ID [LATIHAN]")
+    assert isinstance(await channel.edit(Posted(outcome.id), withdrawn, job), Accepted)
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {mastodon.token('default')}"}) as client:
+        shown = (await client.get(f"{sandbox.base_url('mastodon')}/api/v1/statuses/{outcome.id}")).json()
+    assert shown["media_attachments"] == [], "the map of a warning that was withdrawn must not stay"
 
 
 @pytest.mark.parametrize("kind", ["mastodon", "telegram"])
