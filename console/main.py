@@ -102,8 +102,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo(error.ctx.get_help() if error.ctx is not None else error.format_message(), err=True)
         code = exits.BAD_INPUT
     except click.UsageError as error:
-        where = f"; see `{error.ctx.command_path} --help`" if error.ctx is not None else ""
-        code = _fault(error.format_message().rstrip(".") + where, exits.BAD_INPUT)
+        told = error.format_message().rstrip(".")
+        where = f"; see `{error.ctx.command_path} --help`" if error.ctx is not None and "--help`" not in told else ""
+        code = _fault(told + where, exits.BAD_INPUT)
     except click.ClickException as error:
         code = _fault(error.format_message(), exits.BAD_INPUT)
     except (click.Abort, KeyboardInterrupt, EOFError):

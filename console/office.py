@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kentongan.desk import Desk
     from kentongan.login import Login, LoginFile
 
-NO_CONFIG = "no config is named; name its folder with --config or KENTONGAN_CONFIG"
+NO_CONFIG = "no config is named; name its folder with --config or KENTONGAN_CONFIG, or write one with `kentongan init`"
 
 
 class Need(enum.Enum):
@@ -90,7 +90,10 @@ def opened(need: Need, *, role: str = CONSOLE, warn: bool = True) -> Iterator[Of
     invocation = current()
     _log(invocation)
     if need is Need.CONFIG and config_folder.find_config(invocation.config) is None:
-        raise BadConfig("no config is named, so nothing may leave; name its folder with --config or KENTONGAN_CONFIG")
+        raise BadConfig(
+            "no config is named, so nothing may leave; name its folder with --config or KENTONGAN_CONFIG, or write one"
+            " with `kentongan init`"
+        )
     with _house(invocation, need, role) as house, _kept_log(house.state, role):
         settings = house.settings
         if settings is None:

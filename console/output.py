@@ -75,10 +75,12 @@ def table(
     *,
     right: Sequence[int] = (),
     clipped: Sequence[int] = (),
+    whole: Sequence[int] = (),
     widest: Mapping[int, int] = MappingProxyType({}),
 ) -> Table:
     """A table without lines; the columns in `right` hold numbers, those in `clipped` take what room is left.
 
+    What stands in those of `whole` is to be typed again, so it is never folded.
     `widest` says at how many characters a column is folded.
     """
     from rich.table import Table
@@ -90,7 +92,7 @@ def table(
             heading,
             justify="right" if number in right else "left",
             overflow="ellipsis" if number in clipped else "fold",
-            no_wrap=number in clipped,
+            no_wrap=number in clipped or number in whole,
             ratio=1 if number in clipped else None,
             max_width=widest.get(number),
         )

@@ -151,11 +151,12 @@ def all_clear(evidence: str, *, issuers_end: bool, began: datetime, minimum: tim
         findings.append(_block("evidence", "an all-clear says what it rests on; give --evidence"))
     if not issuers_end and now < began + minimum:
         minutes = int(minimum.total_seconds() // 60)
+        told = f"{minutes} min" if minutes % 60 else f"{minutes // 60} h"
+        over = began + minimum
         findings.append(
             _block(
                 "all-clear-time",
-                f"an all-clear waits {minutes} min after the first message of its hazard, so until "
-                f"{(began + minimum).isoformat()}, "
+                f"an all-clear waits {told} after the first message of its hazard, so until {over:%Y-%m-%d %H:%M %Z}, "
                 "or for the issuer's own end message; import that with --cap",
             )
         )

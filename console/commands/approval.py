@@ -59,7 +59,8 @@ def submit(code: str, without: tuple[str, ...], clock_override: str | None) -> N
             )
             return
         output.say(words.banner(made.alert.mode))
-        output.say(f"Alert {made.alert.code} is submitted, to {reach(made.people, len(channels), made.alert)}.")
+        what = f"{made.alert.kind.capitalize()} {made.alert.code}"
+        output.say(f"{what} is submitted, to {reach(made.people, len(channels), made.alert)}.")
         output.say(f"Its correction {made.correction.code} is approved with it.")
         output.say(f"Next, by another officer: kentongan approve {made.alert.code}")
 

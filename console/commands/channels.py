@@ -59,7 +59,9 @@ def listing() -> None:
                     "HELD" if held.get(name) else "",
                 )
             )
-        output.print_table(("Channel", "Kind", "Mode", "Readers", "Length", "Rate", "Cost", ""), rows, right=(5,))
+        output.print_table(
+            ("Channel", "Kind", "Mode", "Readers", "Length", "Rate", "Cost", ""), rows, right=(5,), whole=(0,)
+        )
         for name, reason in held.items():
             output.say(f"{name} is held: {reason}")
         if all(each.sandbox for each in instances.values()):

@@ -31,7 +31,7 @@ def list_() -> None:
             output.say("No drill is configured; docs/drills.md shows how drills.yaml is written.")
             return
         output.print_table(
-            ("drill", "hazard", "kind", "schedule", "next", "last score"),
+            ("Drill", "Hazard", "Kind", "Schedule", "Next", "Last score"),
             [
                 (
                     each["name"],
@@ -44,6 +44,7 @@ def list_() -> None:
                 for each in found
             ],
             right=(5,),
+            whole=(0,),
         )
 
 
@@ -142,13 +143,15 @@ def results(name: str | None) -> None:
             output.say("No drill was run yet.")
             return
         output.print_table(
-            ("drill", "when", "state", "first", "last", "delivered", "correction", "score"),
+            ("Drill", "When", "State", "First", "Last", "Delivered", "Correction", "Score"),
             [_row(office, each) for each in runs[-_MOST:]],
             right=(3, 4, 5, 6, 7),
+            whole=(0,),
         )
         for each in dict.fromkeys(run.scenario for run in runs):
             scores = [run.score for run in runs if run.scenario == each and run.ended_at is not None][-_MOST:]
-            output.say(f"{each or 'drafted by hand'}: {spark(scores)}")
+            if scores:
+                output.say(f"{each or 'drafted by hand'}: {spark(scores)}")
 
 
 def _row(office: Office, run: StoredDrill) -> tuple[str, ...]:

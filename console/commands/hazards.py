@@ -47,7 +47,7 @@ def _list(read: HazardLibrary) -> None:
         )
         for hazard in every
     ]
-    output.print_table(("Hazard", "Event", "Must state", "Languages"), rows)
+    output.print_table(("Hazard", "Event", "Must state", "Languages"), rows, whole=(0,))
     output.say("Next: kentongan hazards NAME")
 
 

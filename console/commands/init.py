@@ -182,6 +182,6 @@ def _tell(place: Path, agency: Mapping[str, Any], instances: Sequence[Instance],
     if waiting:
         output.say(f"Not in force yet, see channels.yaml: {', '.join(waiting)}.")
     output.say("Next:")
-    width = max(len(line) for line, _ in steps)
     for line, why in steps:
-        output.say(f"  {line:<{width}}  {why}")
+        output.say(f"  {line}")
+        output.say(f"      {why}")

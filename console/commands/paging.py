@@ -248,20 +248,32 @@ def concerns_now(office: Office) -> list[Concern]:
 
 
 def _told(concern: Concern) -> str:
+    """One line: what it is about, why it waits, and what to type."""
+    from kentongan.cap.model import Status
+    from kentongan.paging import Cause
+
     values = concern.values
-    match concern.cause.value:
-        case "approval":
-            return f"{values['code']} waits for approval ({values['headline']}): kentongan approve {values['code']}"
-        case "break-glass":
-            return f"{values['code']} was sent by {values['by']} alone: kentongan review {values['code']}"
-        case "review":
-            return f"the review of {values['code']} is due in {values['hours']} h: kentongan review {values['code']}"
-        case "held":
+    code = values.get("code")
+    mode = "LIVE" if concern.status is Status.ACTUAL else "drill"
+    about = f"{code}, {mode} {values.get('kind')} ({values.get('headline')})"
+    match concern.cause:
+        case Cause.APPROVAL:
+            return f"{about}, submitted by {values['by']}, waits for approval: kentongan approve {code}"
+        case Cause.BREAK_GLASS:
+            return f"{about} was sent by {values['by']} alone: kentongan review {code} --finding TEXT"
+        case Cause.REVIEW:
+            return f"the review of {about} is due in {values['hours']} h: kentongan review {code} --finding TEXT"
+        case Cause.HELD:
             return f"{values['channel']} is held: {values['reason']}"
-        case "doubt":
-            return f"{values['code']} has {values['count']} in doubt: kentongan status {values['code']}"
-        case _:
-            return f"the sheet of codes of {values.get('officer')} is locked: kentongan log"
+        case Cause.UNREADY:
+            return f"{values['channel']} would not pass now: {values['reason']}: kentongan check --channels"
+        case Cause.DOUBT:
+            return f"{about} has {values['count']} in doubt: kentongan status {code}"
+        case Cause.CODES:
+            officer = values["officer"]
+            return f"the sheet of codes of {officer} is locked: {officer} runs kentongan officer codes {officer}"
+        case Cause.TEST:
+            return "a page to try, of which nothing is to be done"
 
 
 def _concern_json(concern: Concern) -> dict[str, Any]:

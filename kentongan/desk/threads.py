@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from kentongan import gates
 from kentongan.alert import Kind, Origin
@@ -84,7 +85,7 @@ def all_clear_findings(desk: Desk, stored: StoredAlert) -> list[gates.Finding]:
     return gates.all_clear(
         stored.draft.evidence,
         issuers_end=stored.draft.issuers_end,
-        began=began,
+        began=began.astimezone(ZoneInfo(desk.settings.agency.timezone)),
         minimum=minimum,
         now=desk.now - off,
     )

@@ -393,3 +393,8 @@ def test_no_input_that_a_sentence_repeats_steers_the_terminal(run) -> None:
     assert ran.code == 2
     assert ran.err
     assert not {"\x1b", "\x07", "\u202e"} & set(ran.err)
+
+
+def test_a_sentence_points_to_the_help_once_and_a_machine_without_a_config_to_init(refused) -> None:
+    assert refused("whoami").count("--help") == 1
+    assert "kentongan init" in refused("submit", "K7Q4")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from console import output, words
 from kentongan.clock import to_milliseconds
@@ -100,3 +102,12 @@ def test_the_list_of_alerts_reads_at_a_glance_whatever_their_headlines(run, appr
     assert "sent" in listed[codes[0]].split()
     assert "live alert" in listed[codes[1]]
     assert "…" in listed[codes[0]]
+
+
+def test_a_name_that_is_to_be_typed_again_is_never_folded() -> None:
+    long = "telegram-of-the-coastal-villages"
+    rows = [(long, *("a word and another " * 5,) * 5)]
+    console = Console(file=io.StringIO(), width=output.NARROW)
+    console.print(output.table(("Channel", *"abcde"), rows, whole=(0,)))
+    assert isinstance(console.file, io.StringIO)
+    assert long in console.file.getvalue()

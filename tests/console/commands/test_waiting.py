@@ -1,0 +1,49 @@
+"""What `kentongan waiting` says of each cause, and that it never takes one for another."""
+
+from __future__ import annotations
+
+import pytest
+
+from console.commands.paging import _told
+from kentongan.cap.model import Status
+from kentongan.paging import Cause, Concern
+
+VALUES = {
+    "code": "K7Q4",
+    "kind": "alert",
+    "headline": "Tsunami",
+    "by": "siti",
+    "hours": 2,
+    "channel": "sms-live",
+    "reason": "the token has ended",
+    "count": 3,
+    "officer": "budi",
+}
+
+SAID = {
+    Cause.APPROVAL: "kentongan approve K7Q4",
+    Cause.BREAK_GLASS: "kentongan review K7Q4 --finding TEXT",
+    Cause.REVIEW: "kentongan review K7Q4 --finding TEXT",
+    Cause.HELD: "sms-live is held: the token has ended",
+    Cause.UNREADY: "sms-live would not pass now: the token has ended: kentongan check --channels",
+    Cause.DOUBT: "kentongan status K7Q4",
+    Cause.CODES: "kentongan officer codes budi",
+    Cause.TEST: "nothing is to be done",
+}
+
+
+@pytest.mark.parametrize("cause", Cause)
+def test_each_cause_says_what_to_do(cause: Cause) -> None:
+    said = _told(Concern("x", cause, None, Status.ACTUAL, VALUES))
+    assert said.endswith(SAID[cause])
+
+
+def test_a_drill_that_waits_is_never_taken_for_a_live_alert(run, as_officer, config) -> None:
+    from tests.console.commands.conftest import quake
+
+    as_officer("siti")
+    for more in ((), ("--drill",)):
+        code = run(*quake(*more), "--json").json["code"]
+        assert run("submit", code).code == 0
+        (line,) = [line for line in run("waiting").out.splitlines() if line.startswith(code)]
+        assert ("LIVE alert" in line, "drill alert" in line) == (not more, bool(more))
