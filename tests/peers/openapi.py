@@ -18,7 +18,7 @@ _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 
 class OpenApi:
-    """One document. `newer` are fields, by path, that the provider has added since it was written."""
+    """One document. `newer` are fields and queries, by path, that the provider has added since it was written."""
 
     def __init__(self, document: Mapping[str, Any], newer: Mapping[str, frozenset[str]] | None = None) -> None:
         self._document = document
@@ -35,23 +35,26 @@ class OpenApi:
         parameters = [self._resolved(each) for each in named]
         return [
             *self._parameters(parameters, "path", {name: unquote(value) for name, value in values.items()}),
-            *self._parameters(parameters, "query", request.query),
+            *self._parameters(parameters, "query", request.query, self._newer.get(template, frozenset())),
             *self._security(operation, request),
             *self._body(template, operation, request),
         ]
 
     def names(self, template: str) -> frozenset[str]:
-        """The fields that the bodies of a path's operations may have."""
+        """The fields and queries that a path's operations may have."""
         found: set[str] = set()
         for method, operation in self._document["paths"].get(template, {}).items():
-            content = operation.get("requestBody", {}).get("content", {}) if method in _METHODS else {}
+            if method not in _METHODS:
+                continue
+            found |= {self._resolved(each)["name"] for each in operation.get("parameters", ())}
+            content = operation.get("requestBody", {}).get("content", {})
             for each in content.values():
                 found |= set(self._resolved(each["schema"]).get("properties", {}))
         return frozenset(found)
 
-    def knows(self, template: str) -> bool:
-        """Whether there is such a path."""
-        return template in self._document["paths"]
+    def knows(self, template: str, method: str = "") -> bool:
+        """Whether there is such a path, and such an operation on it."""
+        return template in self._document["paths"] and (not method or method in self._document["paths"][template])
 
     def _matching(self, path: str) -> tuple[str, dict[str, str]]:
         # A path without a parameter wins over one that has one in the same place.
@@ -69,9 +72,15 @@ class OpenApi:
             part = target
         return part
 
-    def _parameters(self, parameters: list[Mapping[str, Any]], place: str, given: Mapping[str, str]) -> Iterator[str]:
+    def _parameters(
+        self,
+        parameters: list[Mapping[str, Any]],
+        place: str,
+        given: Mapping[str, str],
+        newer: frozenset[str] = frozenset(),
+    ) -> Iterator[str]:
         known = {each["name"]: each for each in parameters if each["in"] == place}
-        for name in given.keys() - known.keys():
+        for name in given.keys() - known.keys() - newer:
             yield f"{place} {name}: not known"
         for name, parameter in known.items():
             if name in given:
@@ -82,8 +91,10 @@ class OpenApi:
 
     def _security(self, operation: Mapping[str, Any], request: Request) -> Iterator[str]:
         wanted = operation.get("security", self._document.get("security", []))
-        if wanted and not request.headers.get("authorization", "").startswith("Bearer "):
-            yield "header authorization: missing"
+        schemes = self._document.get("components", {}).get("securitySchemes", {})
+        named = {schemes[name].get("scheme", "bearer").lower() for each in wanted for name in each}
+        if named and request.headers.get("authorization", "").partition(" ")[0].lower() not in named:
+            yield f"header authorization: wanted {' or '.join(sorted(named))}"
 
     def _body(self, template: str, operation: Mapping[str, Any], request: Request) -> Iterator[str]:
         body = self._resolved(operation.get("requestBody", {}))
