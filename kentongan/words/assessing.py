@@ -18,10 +18,10 @@ from kentongan.cap.model import Status
 from kentongan.seam import fill, slots
 from kentongan.settings import Agency
 from kentongan.words.composing import composer
-from kentongan.words.context import Earlier, Telling, context
+from kentongan.words.context import Aloud, Earlier, Telling, context
 from kentongan.words.drafting import place_names
 from kentongan.words.hazards import GENERAL, Hazard, HazardLibrary
-from kentongan.words.languages import BRIEF, Language
+from kentongan.words.languages import BRIEF, SPOKEN, Language
 from kentongan.words.late import late_values
 from kentongan.words.scales import SaidLevel
 from kentongan.words.shortening import Budget, Shortener
@@ -102,7 +102,8 @@ def faults(said: Said) -> list[str]:
     """Everything that is wrong with these words, a sentence each; nothing where they are as they should be."""
     found = [*_unknown_answers(said)]
     for block in said.blocks:
-        found += (f"{block}: {fault}" for fault in (*_incomplete(said, block), *_hard_to_read(said, block)))
+        checks = (*_incomplete(said, block), *_hard_to_read(said, block), *_clumsy(said, block))
+        found += (f"{block}: {fault}" for fault in checks)
     if "long" in said.blocks:
         found += (f"long: {fault}" for fault in _points_missing(said))
     return [*found, *(f"{block}: {fault}" for block in said.blocks for fault in _untrue(said, block))]
@@ -135,7 +136,8 @@ def _incomplete(said: Said, block: str) -> Iterator[str]:
         return
     if (said.agency.names.get(said.language.code) or said.agency.name) not in text:
         yield "does not name its source"
-    if not any(place in text for place in _places(said)):
+    places = map(_read_out(said), _places(said)) if block == SPOKEN else _places(said)
+    if not any(place in text for place in places):
         yield "does not name the place"
     zone = zone_name(said.draft.cap.sent, ZoneInfo(said.agency.timezone), said.language)
     if not re.search(rf"\b{re.escape(zone)}\b", text):
@@ -215,6 +217,32 @@ def _hard_to_read(said: Said, block: str) -> Iterator[str]:
             yield f"{word!r} is a word of experts; say it as people do at home"
     for sign in re.findall(r"\{|<|  |\s[.,]|\.\.|,,|\bNone\b|\[\]", text):
         yield f"{sign!r} does not belong into what people read"
+
+
+def _clumsy(said: Said, block: str) -> Iterator[str]:
+    """What is said twice over, or strung together by colons, or cannot be read aloud as it stands."""
+    text, agency = said.text(block), said.agency.names.get(said.language.code) or said.agency.name
+    stops = re.split(r"(?<=[.!?])\s", text)
+    for sentence in stops:
+        if sentence.count(agency) > 1:
+            yield f"names our agency twice in one sentence: {sentence}"
+    for sentence in sorted({each for each in stops if each.endswith(".") and stops.count(each) > 1}):
+        # Two levels of one scale may ask for the same.
+        if not said.hazard.scales:
+            yield f"says a sentence twice: {sentence}"
+    for word in re.findall(r"\b([^\W\d_]{2,}) \1\b", text, re.IGNORECASE):
+        yield f"says a word twice: {word}"
+    if block == "headline" and said.kind.takes_back and text.count(": ") > 1:
+        yield f"a headline has more than one colon: {text}"
+    if block == SPOKEN:
+        known = {*said.language.aloud, *(set(said.language.months_short) - set(said.language.months))}
+        for short in sorted(known):
+            if re.search(rf"(?<!\w){re.escape(short)}(?!\w)", text):
+                yield f"{short!r} cannot be read aloud; write it out"
+
+
+def _read_out(said: Said) -> Aloud:
+    return Aloud({}, "", said.language.aloud)
 
 
 def _untrue(said: Said, block: str) -> Iterator[str]:

@@ -26,7 +26,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from kentongan.cap.model import MsgType
 from kentongan.words.cleaning import PARAGRAPH, clean
 from kentongan.words.hazards import Words
-from kentongan.words.languages import BRIEF, FORMS
+from kentongan.words.languages import BRIEF, FORMS, SPOKEN
 
 
 class TemplateFault(Exception):
@@ -81,9 +81,12 @@ class Composer:
         Words may take over the alert's own with `alert("short")`, and ask with `about("event")` for the line that the
         hazard has in its file, or else shares.
         """
+        aloud = names["aloud"] if block == SPOKEN and "aloud" in names else None
+        if aloud is not None:
+            names = {**names, **aloud.names}
         text = self._text(words, block, names) if isinstance(words, str) else self._said(words, block, names)
         paragraphs = tuple(_tidy(part) for part in text.split(PARAGRAPH))
-        return tuple(part for part in paragraphs if part)
+        return tuple(part if aloud is None else aloud(part) for part in paragraphs if part)
 
     def _said(self, words: Words, block: str, names: Mapping[str, Any]) -> str:
         """One block, with the two functions by which one file of words calls upon another."""

@@ -26,7 +26,7 @@ from kentongan.words.drafting import place_names, stated
 from kentongan.words.fields import Field
 from kentongan.words.hazards import Hazard
 from kentongan.words.languages import Language
-from kentongan.words.late import SLOTS
+from kentongan.words.late import ALOUD, SLOTS
 from kentongan.words.scales import LevelPlaces, Scale
 from kentongan.words.shortening import Shortener
 from kentongan.words.times import local_time, time_of_day
@@ -70,6 +70,31 @@ class Telling:
         return f"{PARAGRAPH}{text}{PARAGRAPH}"
 
 
+_TELEPHONE = re.compile(r"(?<![\w.,-])[+0]\d(?:[ -]?\d){5,}(?!\w)")
+
+
+@dataclass(frozen=True, slots=True)
+class Aloud:
+    """How words come out where they are read aloud: times written out, numbers to dial digit by digit."""
+
+    times: Mapping[str, Any]
+    contact: str
+    abbreviations: Mapping[str, str]
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The names that mean something else in a spoken block."""
+        return {**self.times, "contact": re.sub(r"\d+", lambda digits: " ".join(digits.group(0)), self.contact)}
+
+    def __call__(self, text: str) -> str:
+        """The text without abbreviations."""
+        said = _TELEPHONE.sub(lambda number: " ".join(re.sub(r"\D", "", number.group(0))), text)
+        if not self.abbreviations:
+            return said
+        known = "|".join(re.escape(short) for short in sorted(self.abbreviations, key=len, reverse=True))
+        return re.sub(rf"(?<!\w)(?:{known})(?!\w)", lambda short: self.abbreviations[short.group(0)], said)
+
+
 def _one_line(text: str) -> str:
     """Folds white space and leaves slots as they are; what came from outside was cleaned before."""
     return " ".join(text.split())
@@ -98,9 +123,12 @@ def context(
     infos = _infos(draft, language.code)
     info = infos[0] if infos else None
     borrowed = info is not None and info.language.split("-")[0].lower() != language.code
-    late = {name: slot(f"{name}_{language.code}" if together else name) for name in SLOTS}
+    every = {name: slot(f"{name}_{language.code}" if together else name) for name in SLOTS}
+    late = {name: text for name, text in every.items() if name not in ALOUD.values()}
+    aloud = {name: every[full] for name, full in ALOUD.items()}
     if earlier is not None and earlier.sent is not None:
         late["earlier_sent"] = local_time(earlier.sent, zone, language, short=True)
+        aloud["earlier_sent"] = local_time(earlier.sent, zone, language)
     origin = draft.origin.sender_name if draft.origin else None
     name = clean(agency.names.get(language.code) or agency.name)
     default_event = hazard.event.get(language.code) or next(iter(hazard.event.values()))
@@ -114,7 +142,7 @@ def context(
     def number(value: float, digits: int = 0) -> str:
         return f"{value:.{digits}f}".replace(".", language.decimal)
 
-    def by_place(name: str, declared: Field) -> Any:
+    def by_place(name: str, declared: Field, *, short: bool = True) -> Any:
         """A value that is given place by place, as a list of texts, or of levels with their places."""
         given = draft.facts.get(name)
         if not isinstance(given, Mapping):
@@ -123,7 +151,10 @@ def context(
             return _by_level(given, hazard.scales[name], language, place)
         if declared.type == "times":
             moments = ((key, datetime.fromisoformat(str(value))) for key, value in given.items())
-            return tuple(f"{place(key)} {time_of_day(at, zone, language, today=draft.cap.sent)}" for key, at in moments)
+            today = draft.cap.sent
+            return tuple(
+                f"{place(key)} {time_of_day(at, zone, language, today=today, short=short)}" for key, at in moments
+            )
         unit = f" {declared.unit}" if declared.unit else ""
         return tuple(f"{place(key)} {_shortest(value, number)}{unit}" for key, value in given.items())
 
@@ -137,6 +168,9 @@ def context(
             facts[key] = hazard.scales[key].said(given, language) if isinstance(given, str) else None
         else:
             facts[key] = _value(draft, declared.type, key, language, agency)
+    source = facts.get("source") or (clean(origin) if origin else name)
+    headline = text(info.headline if info else None).replace(PARAGRAPH, " ")
+    event = (clean(info.event) if info and not borrowed else "") or default_event
     return {
         **facts,
         **late,
@@ -144,17 +178,19 @@ def context(
         "agency": name,
         "contact": clean(agency.contact),
         "origin": clean(origin) if origin else None,
-        "source": facts.get("source") or (clean(origin) if origin else name),
+        "source": source,
+        "ended_by": source if _ended_by_source(draft, source) else name,
         "status": draft.cap.status.value,
         "msg_type": draft.cap.msg_type.value,
         "severity": (info.severity if info else Severity.UNKNOWN).value,
-        "event": (clean(info.event) if info and not borrowed else "") or default_event,
+        "event": event,
         "events": (default_event,) if borrowed else tuple(dict.fromkeys(clean(other.event) for other in infos)),
         "places": _places(draft, infos, language, drafted.place_field, standing_in=hazard.name != drafted.name),
         "onset": info.onset if info else None,
         "expires": max((other.expires for other in infos if other.expires), default=None),
         "said": {
-            "headline": text(info.headline if info else None).replace(PARAGRAPH, " "),
+            "headline": headline,
+            "names_event": _named(event, headline),
             "description": text("\n\n".join(dict.fromkeys(other.description or "" for other in infos))),
             "instruction": text("\n\n".join(dict.fromkeys(other.instruction or "" for other in infos)))
             or (gravest.action if gravest and hazard.name != drafted.name else ""),
@@ -167,6 +203,16 @@ def context(
         "alert": _unbound,
         "about": _unbound,
         "sentence": lambda of: of[:1].upper() + of[1:],
+        "inside": lambda of: of[:1].lower() + of[1:] if of[1:].islower() else of,
+        "aloud": Aloud(
+            {
+                **aloud,
+                **{key: by_place(key, of, short=False) for key, of in hazard.own_fields.items() if of.type == "times"},
+                "at_short": lambda moment: local_time(moment, zone, language),
+            },
+            clean(agency.contact),
+            language.aloud,
+        ),
         "spare": shortener.spare,
         "listed": shortener.listed,
         "clip": shortener.clip,
@@ -180,6 +226,20 @@ def context(
         "place_words": lambda of: _place_words(of, language),
         "felt_places": lambda felt, scale=False: _felt(felt, language, scale=scale),
     }
+
+
+def _named(event: str, headline: str) -> bool:
+    """Whether a headline says already what the event is called: each of its words but the small ones."""
+    if event.casefold() in headline.casefold():
+        return True
+    words = {word for word in re.findall(r"\w+", event.casefold()) if len(word) > 3}
+    return bool(words) and words <= set(re.findall(r"\w+", headline.casefold()))
+
+
+def _ended_by_source(draft: Draft, source: str) -> bool:
+    """Whether an all-clear rests on the source's own word: its end message, or evidence that an officer has of it."""
+    names = (source, draft.origin.sender) if draft.origin else (source,)
+    return draft.issuers_end or any(name.casefold() in draft.evidence.casefold() for name in names)
 
 
 def _unbound(_: str) -> str:

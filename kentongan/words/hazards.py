@@ -33,8 +33,8 @@ GENERAL = "general"
 
 RESERVED = frozenset(
     # One text, for a list of one name a line would be a page.
-    "about agency alert all_places at at_short clip code contact earlier_sent event events expires "  # noqa: SIM905
-    "felt_places follows gravest language link listed msg_type number onset origin paragraph "
+    "about agency alert all_places aloud at at_short clip code contact earlier_sent ended_by event events expires "  # noqa: SIM905
+    "felt_places follows gravest inside language link listed msg_type number onset origin paragraph "
     "place_words places position reason said sent sentence severity spare status tells withdrawn_at".split()
 )
 """Names that templates know already (`kentongan.words.context`), so that no field may have them."""

@@ -14,6 +14,9 @@ from kentongan.errors import BadConfig
 BLOCKS = ("headline", "short", "standard", "long", "spoken")
 """The five blocks of every hazard file, each complete in itself."""
 
+SPOKEN = "spoken"
+"""The block that is read aloud, so that it holds no abbreviation."""
+
 BRIEF = "brief"
 """The block that all hazards share, for what is too long even in its short form."""
 
@@ -46,6 +49,7 @@ class Language(BaseModel):
     phrases: Mapping[str, str] = Field(description="Fixed phrases for layouts, by name.")
     place_phrases: Mapping[str, str] = Field(default_factory=dict, description="Words of place descriptions, put over.")
     keep_capitals: tuple[str, ...] = ()
+    aloud: Mapping[str, str] = Field(default_factory=dict, description="What abbreviations are when they are read out.")
     answers: Mapping[str, tuple[str, ...]] = Field(
         default_factory=dict, description="What people answer, by what it means: read, safe, help, stop, start."
     )

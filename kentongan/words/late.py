@@ -6,7 +6,8 @@ earlier_sent  when the message that a correction withdraws was sent
 withdrawn_at  when that message was withdrawn
 reason        why, from a closed list (`reasons` of a language)
 
-In a rendering that holds several languages the slot's name carries the language behind it: `sent_id`.
+A time as it is read aloud stands in a slot of its own, `sent_aloud`. In a rendering that holds several languages the
+slot's name carries the language behind it: `sent_id`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from kentongan.words.languages import Language
 from kentongan.words.times import local_time, widest_time
 
 TIMES = ("sent", "earlier_sent", "withdrawn_at")
-SLOTS = frozenset({*TIMES, "reason"})
+ALOUD = {name: f"{name}_aloud" for name in TIMES}
+"""The slot in which each time is written out, with the whole name of its month."""
+SLOTS = frozenset({*TIMES, *ALOUD.values(), "reason"})
 
 
 def widest(slot: str, language: Language, zone: ZoneInfo) -> str:
@@ -30,7 +33,7 @@ def widest(slot: str, language: Language, zone: ZoneInfo) -> str:
         raise KeyError(slot)
     if slot == "reason":
         return max(language.reasons.values(), key=len)
-    return widest_time(zone, language, short=True)
+    return widest_time(zone, language, short=slot in TIMES)
 
 
 def at_widest(text: str, language: Language, languages: Mapping[str, Language], zone: ZoneInfo) -> str:
@@ -56,6 +59,7 @@ def late_values(
     BadInput for an unknown reason, KeyError for an unknown slot, ValueError where a slot's fact was not given.
     """
     times = {"sent": sent, "earlier_sent": earlier_sent, "withdrawn_at": sent}
+    times |= {aloud: times[name] for name, aloud in ALOUD.items()}
     values = {}
     for name in names:
         base, spoken = _parted(name, languages.get(language), languages)
@@ -69,7 +73,7 @@ def late_values(
         moment = times[base]
         if moment is None:
             raise ValueError(f"slot {name} has no time")
-        values[name] = local_time(moment, zone, spoken, short=True)
+        values[name] = local_time(moment, zone, spoken, short=base in TIMES)
     return values
 
 

@@ -27,10 +27,11 @@ def local_time(moment: datetime, zone: ZoneInfo, language: Language, *, short: b
     return _said(moment, zone, language, language.moment_short if short else language.moment)
 
 
-def time_of_day(moment: datetime, zone: ZoneInfo, language: Language, *, today: datetime) -> str:
+def time_of_day(moment: datetime, zone: ZoneInfo, language: Language, *, today: datetime, short: bool = True) -> str:
     """The same without its day where it is that of `today` in the agency's zone."""
     same_day = moment.astimezone(zone).date() == today.astimezone(zone).date()
-    return _said(moment, zone, language, language.clock if same_day else language.moment_short)
+    dated = language.moment_short if short else language.moment
+    return _said(moment, zone, language, language.clock if same_day else dated)
 
 
 def _said(moment: datetime, zone: ZoneInfo, language: Language, pattern: str) -> str:

@@ -153,6 +153,9 @@ def test_words_that_wait_for_a_native_reader_are_marked_so(code: str) -> None:
         ("Gempa {{ at_short", "kata " * 33 + "Gempa {{ at_short", "words, and 32 are the most"),
         ("Gempa {{ at_short", "Peta merah. Gempa {{ at_short", "the colour merah does not stand in brackets"),
         ("Gempa {{ at_short", "{{ none }} Gempa {{ at_short", "'None' does not belong"),
+        ("Gempa {{ at_short", "Pesan dari {{ agency }} dan {{ agency }}. Gempa {{ at_short", "names our agency twice"),
+        ("Gempa {{ at_short", "Gempa gempa {{ at_short", "says a word twice: Gempa"),
+        ("Gempa terjadi pada", "Gempa 21 Nov terjadi pada", "'Nov' cannot be read aloud"),
     ],
 )
 def test_a_fault_in_the_words_is_found(tmp_path: Path, old: str, new: str, fault: str) -> None:
@@ -171,6 +174,13 @@ def test_a_fault_in_the_words_is_found(tmp_path: Path, old: str, new: str, fault
         ("kinds/all-clear.id.j2", "{{ sent }}", "", Kind.ALL_CLEAR, "short: says no time with its zone"),
         ("hazards/tsunami/about.id.j2", "lagi bagi {{", "lagi {{ '' and", Kind.CANCEL, "does not name the place"),
         ("kinds/all-clear.id.j2", "dan {{ link }}", "", Kind.ALL_CLEAR, "where to read more"),
+        (
+            "kinds/correction.id.j2",
+            "Ralat: pesan kami",
+            "Ralat: ditarik: pesan",
+            Kind.CORRECTION,
+            "more than one colon",
+        ),
     ],
 )
 def test_a_fault_in_shared_words_is_found(

@@ -75,7 +75,7 @@ def test_the_cap_file_is_valid_and_says_what_the_public_reads(
         Kind.UPDATE: "Jauhi bangunan",
         Kind.CANCEL: "tidak perlu lagi mengikuti",
         Kind.ALL_CLEAR: "Jangan masuk ke bangunan",
-        Kind.CORRECTION: "Jangan ikuti",
+        Kind.CORRECTION: "Abaikan dan jangan teruskan",
     }
     assert {of for of, words in asked.items() if words in (alert.infos[0].instruction or "")} == {
         of for of, words in asked.items() if words == asked[kind]

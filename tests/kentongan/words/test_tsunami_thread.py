@@ -66,7 +66,7 @@ def test_the_bulletins_make_a_thread_in_which_each_says_what_it_is(
     first = drafted(PD_1, "K-1")
     second = following.update(drafted(PD_2, "K-2"), first)
     third = following.update(drafted(PD_3, "K-3"), second)
-    last = following.all_clear(third, identifier="K-4", now=now, lasts=timedelta(hours=6), evidence="PD-4")
+    last = following.all_clear(third, identifier="K-4", now=now, lasts=timedelta(hours=6), evidence="PD-4 of BMKG")
     thread = [(first, Kind.ALERT), (second, Kind.UPDATE), (third, Kind.UPDATE), (last, Kind.ALL_CLEAR)]
     assert [draft.cap.msg_type for draft, _ in thread] == [MsgType.ALERT, *[MsgType.UPDATE] * 3]
     assert [draft.cap.infos[0].severity for draft, _ in thread] == [
