@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from kentongan import drill_schedules, gates
 from kentongan.alert import Draft, Kind
@@ -20,7 +20,7 @@ from kentongan.desk.desk import Desk, new_id
 from kentongan.desk.plans import Released
 from kentongan.drill_schedules import Schedule, Standing, read_recurrence, schedule_statement, witnessed
 from kentongan.drills import Scenario
-from kentongan.errors import BadInput, Refused
+from kentongan.errors import BadInput, LedgerUnavailable, Refused
 from kentongan.ledger import Read, Write, alerts, canonical, digest, dispatches
 from kentongan.ledger import drills as register
 from kentongan.ledger import officers as officer_register
@@ -292,6 +292,13 @@ def _start(desk: Desk, due: _Due) -> list[Begun]:
         return _render_and_begin(desk, due)
     except (Refused, BadInput) as error:
         return _drop(desk, due.stored, due.part, due.slot, due.plan, str(error))
+    except (LedgerUnavailable, OperationalError):
+        raise
+    except Exception as error:
+        # A mistake of ours in one scenario must not keep others from their hour.
+        _log.exception("drill not made", extra={"scenario": due.stored.schedule.scenario})
+        why = f"it could not be made ({type(error).__name__})"
+        return _drop(desk, due.stored, due.part, due.slot, due.plan, why)
 
 
 def _render_and_begin(desk: Desk, due: _Due) -> list[Begun]:

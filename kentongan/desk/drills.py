@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from pydantic import JsonValue
+from sqlalchemy.exc import OperationalError
 
 from kentongan.alert import Draft, Kind
 from kentongan.approval import Approval
@@ -19,7 +20,7 @@ from kentongan.desk.desk import Desk, new_id
 from kentongan.desk.plans import Released
 from kentongan.desk.submitting import Submitted
 from kentongan.drills import NOTICE, Scenario, Step, facts_at, next_step, score
-from kentongan.errors import BadInput, Refused
+from kentongan.errors import BadInput, LedgerUnavailable, Refused
 from kentongan.ledger import Write, alerts, drills, submissions
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.ledger.drill_courses import course, measure
@@ -210,10 +211,20 @@ def advance(desk: Desk) -> list[Moved]:
         except Refused as refused:
             # What stands in the way of its correction stays; the run ends with what it has.
             _log.warning("drill not corrected", extra={"drill": each.id, "rule": refused.rule})
-            done = desk.ledger.write(lambda write, each=each, why=str(refused): _finish(write, each.id, why=why))  # type: ignore[misc]
+            done = _give_up(desk, each, str(refused))
+        except (LedgerUnavailable, OperationalError):
+            raise
+        except Exception as error:
+            # A mistake of ours in one run must not keep the others from being ended.
+            _log.exception("drill does not go on", extra={"drill": each.id})
+            done = _give_up(desk, each, f"it could not go on ({type(error).__name__})")
         if done is not None:
             moved.append(done)
     return moved
+
+
+def _give_up(desk: Desk, running: StoredDrill, why: str) -> Moved | None:
+    return desk.ledger.write(lambda write: _finish(write, running.id, why=why))
 
 
 def _advance(desk: Desk, running: StoredDrill) -> Moved | None:

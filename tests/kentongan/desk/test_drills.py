@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kentongan.alert import Kind
 from kentongan.cap.model import Status
-from kentongan.desk import approvals, drills, following, releases, subjects
-from kentongan.errors import BadInput, Refused
+from kentongan.desk import approvals, drills, following, releases, subjects, withdrawing
+from kentongan.errors import BadInput, LedgerUnavailable, Refused
 from kentongan.ledger import alerts, receipts
 from kentongan.ledger.drills import State
 from kentongan.seam import Confirmed, Mode, Receipt
@@ -116,6 +117,44 @@ def test_a_correction_whose_word_has_lapsed_does_not_go(tmp_path: Path) -> None:
         assert ended.drill.result.corrected == 0
         prepared = desk.ledger.read(lambda read: subjects.prepared_correction(read, drill.alert.id))
         assert prepared is not None
+
+
+def test_a_run_whose_correction_fails_ends_so_and_holds_up_no_other(
+    desk: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, sound = begun(desk), begun(desk)
+    for each in (broken, sound):
+        sent(desk, each.alert.id)
+    withdraw = withdrawing.withdraw
+
+    def fail(desk: Any, write: Any, alert_id: str, *more: Any) -> Any:
+        if alert_id == broken.alert.id:
+            raise ZeroDivisionError
+        return withdraw(desk, write, alert_id, *more)
+
+    monkeypatch.setattr(withdrawing, "withdraw", fail)
+    desk.clock.pass_by(300_000)
+    first, second = sorted(drills.advance(desk.desk), key=lambda moved: moved.drill.alert_id != broken.alert.id)
+    assert (first.drill.state, first.drill.why) == (State.DONE, "it could not go on (ZeroDivisionError)")
+    assert second.released is not None
+    assert state(desk, sound.alert.id) == "withdrawn"
+
+
+def test_a_ledger_that_does_not_answer_ends_no_run(desk: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    drill = begun(desk)
+    sent(desk, drill.alert.id)
+    desk.clock.pass_by(300_000)
+
+    def silent(*arguments: Any) -> Any:
+        raise LedgerUnavailable("the ledger does not answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(withdrawing, "withdraw", silent)
+        with pytest.raises(LedgerUnavailable):
+            drills.advance(desk.desk)
+    assert run_of(desk, drill.alert.id).state is State.RUNNING
+    (moved,) = drills.advance(desk.desk)
+    assert moved.released is not None
 
 
 def test_each_step_is_taken_once_by_whoever_comes_first(desk: Scene) -> None:

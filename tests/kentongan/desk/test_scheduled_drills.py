@@ -142,6 +142,26 @@ def test_a_crash_before_the_commit_leaves_nothing_and_the_next_look_begins_it(
     assert run.released is not None
 
 
+def test_a_scenario_that_cannot_be_made_is_dropped_and_holds_up_no_other(
+    desk: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduled(desk, "quake")
+    scheduled(desk, "short")
+    move_to(desk, SLOT)
+    make = drills.exercise
+
+    def fail(desk: Any, plan: Any, **more: Any) -> Any:
+        if plan.correct_after is not None:
+            raise ZeroDivisionError
+        return make(desk, plan, **more)
+
+    monkeypatch.setattr(drills, "exercise", fail)
+    broken, sound = sorted(start_due(desk), key=lambda begun: begun.drill.scenario)
+    assert (broken.drill.state, broken.drill.why) == (State.DROPPED, "it could not be made (ZeroDivisionError)")
+    assert sound.released is not None
+    assert start_due(desk) == []
+
+
 # --- Late ---
 
 
