@@ -8,7 +8,7 @@ drills.yaml
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -247,9 +247,3 @@ def next_step(course: Course) -> Step:
     if course.confirmed or course.now >= max(since, course.last_activity) + round(course.settle * 1000):
         return "finish"
     return "wait"
-
-
-def unknown_fields(scenario: Scenario, fields: Collection[str], notice: Collection[str]) -> list[str]:
-    """Names of facts that the hazard, or the announcement, has no field for."""
-    unknown = [f"facts.{name}" for name in scenario.facts if name.split(".")[0] not in fields]
-    return unknown + [f"notice.{name}" for name in scenario.notice if name.split(".")[0] not in notice]

@@ -2,7 +2,7 @@
 
 keys/ledger.key    Ed25519 seed; signs the heads of the event chains
 keys/people.key    wraps each person's own key, and keys the hashes by which addresses are looked up
-keys/receipts.key  makes the tokens that a provider must echo at the receipt endpoint
+keys/pages.key     makes the digits by which an officer who was paged shows that they have the page
 
 All three come into being together, by one rename of a folder, so that processes that start at once agree and a crash
 leaves all or none. Each file carries a checksum: a damaged key is told apart from a wrong one.
@@ -40,7 +40,7 @@ KEY_LENGTH = 32
 NONCE_LENGTH = 12  # AES-GCM's own, NIST SP 800-38D section 5.2.1.1
 
 _FOLDER = "keys"
-_NAMES = ("ledger.key", "people.key", "receipts.key")
+_NAMES = ("ledger.key", "people.key", "pages.key")
 _HEAD_PREFIX = b"kentongan head 1\n"
 _WITNESS_PREFIX = b"kentongan witness 1\n"
 _WRAPPED_PREFIX = b"kentongan person key 1"
@@ -82,7 +82,6 @@ class StateKeys:
     _head_key: Ed25519PrivateKey = field(repr=False)
     _wrapping: AESGCM = field(repr=False)
     _lookup_key: bytes = field(repr=False)
-    _receipt_key: bytes = field(repr=False)
     _page_key: bytes = field(repr=False)
 
     @classmethod
@@ -102,7 +101,7 @@ class StateKeys:
                 _make(folder, random)
             if stat.S_IMODE(folder.stat().st_mode) & 0o077:
                 raise BadConfig(f"{folder} is open to others; run: chmod 700 {folder}")
-            ledger, people, receipts = (_read(folder, name) for name in _NAMES)
+            ledger, people, pages = (_read(folder, name) for name in _NAMES)
         except OSError as error:
             raise BadConfig(
                 f"keys in {folder} cannot be used: {error.strerror}; give this user that folder or name another"
@@ -111,8 +110,7 @@ class StateKeys:
             Ed25519PrivateKey.from_private_bytes(ledger),
             AESGCM(_derive(people, b"kentongan wrapping key 1")),
             _derive(people, b"kentongan address look-up 1"),
-            receipts,
-            _derive(receipts, b"kentongan page check 1"),
+            _derive(pages, b"kentongan page check 1"),
         )
 
     @property
@@ -185,15 +183,6 @@ class StateKeys:
         """Returns the six digits by which an officer who was paged about a digest shows that they have the page."""
         said = hmac.new(self._page_key, canonical_json([officer, digest]), hashlib.sha256).digest()
         return f"{int.from_bytes(said[:8], 'big') % 1_000_000:06}"
-
-    def receipt_token(self, key: str) -> str:
-        """Returns the unguessable token for a delivery's `key`, to be echoed by the provider with its receipt."""
-        digest = hmac.new(self._receipt_key, key.encode(), hashlib.sha256).digest()
-        return base64.urlsafe_b64encode(digest[:24]).decode("ascii")
-
-    def receipt_token_fits(self, key: str, token: str) -> bool:
-        """Whether `token` is ours for `key`; compared in constant time."""
-        return hmac.compare_digest(self.receipt_token(key).encode(), token.encode("utf-8", "replace"))
 
     def _unwrap(self, wrapped: bytes) -> AESGCM:
         try:

@@ -14,7 +14,7 @@ from kentongan.errors import BadConfig, BadInput
 from kentongan.keys import StateKeys, canonical_json, verify_head
 from kentongan.seam import Address
 
-NAMES = ("ledger.key", "people.key", "receipts.key")
+NAMES = ("ledger.key", "people.key", "pages.key")
 PHONE = Address("phone", "+6281234567890")
 
 
@@ -30,7 +30,7 @@ def test_keys_are_made_once_and_read_again(tmp_path: Path) -> None:
     assert second.verify_head(b"head", first.sign_head(b"head"))
     assert second.decrypt_address(wrapped, first.encrypt_address(wrapped, PHONE, aad=b"1"), aad=b"1") == PHONE
     assert second.address_hash("phone", PHONE.value) == first.address_hash("phone", PHONE.value)
-    assert second.receipt_token_fits("k", first.receipt_token("k"))
+    assert second.page_check("siti", "digest") == first.page_check("siti", "digest")
 
 
 def test_key_files_are_for_their_owner_alone(tmp_path: Path) -> None:
@@ -178,7 +178,8 @@ def test_another_installation_reads_nothing(keys: StateKeys, tmp_path: Path) -> 
     with pytest.raises(BadInput, match=r"people\.key"):
         other.decrypt_address(wrapped, keys.encrypt_address(wrapped, PHONE, aad=b""), aad=b"")
     assert other.address_hash("phone", PHONE.value) != keys.address_hash("phone", PHONE.value)
-    assert not other.receipt_token_fits("k", keys.receipt_token("k"))
+    pages = [f"digest-{n}" for n in range(3)]
+    assert [other.page_check("siti", each) for each in pages] != [keys.page_check("siti", each) for each in pages]
 
 
 @given(st.tuples(st.text(), st.text()), st.tuples(st.text(), st.text()))
@@ -192,11 +193,6 @@ def test_the_same_address_is_encrypted_differently_each_time(keys: StateKeys) ->
     wrapped = keys.new_person_key()
     assert len({keys.encrypt_address(wrapped, PHONE, aad=b"1") for _ in range(20)}) == 20
     assert len({keys.new_person_key() for _ in range(20)}) == 20
-
-
-@given(st.text(), st.text())
-def test_a_receipt_token_fits_its_own_delivery_only(keys: StateKeys, key: str, token: str) -> None:
-    assert keys.receipt_token_fits("d" + key.encode("utf-8", "replace").decode(), token) is False
 
 
 @given(st.dictionaries(st.text(), st.integers() | st.text() | st.none()))
