@@ -273,9 +273,13 @@ def at_slot(read: Read, schedule_id: str, part: Part, slot: datetime) -> StoredD
 
 
 def last_slot(read: Read, schedule_id: str) -> Milliseconds | None:
-    """The newest hour of a schedule of which something came: it ran or was dropped."""
+    """The newest hour of a schedule that has come and of which something came: it ran or was dropped.
+
+    An hour ahead was dropped by a clock that was wrong; those before it are still to come.
+    """
     found: Milliseconds | None = read.sql(
-        "SELECT max(slot) FROM drill WHERE schedule_id = :id AND part = 'exercise'", {"id": schedule_id}
+        "SELECT max(slot) FROM drill WHERE schedule_id = :id AND part = 'exercise' AND slot <= :now",
+        {"id": schedule_id, "now": read.now},
     ).scalar()
     return found
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from kentongan.cap.model import Status
+from kentongan.clock import to_datetime, to_milliseconds
 from kentongan.desk import drill_schedules, drills, releases, verdicts, withdrawing
 from kentongan.drill_schedules import LASTS, Standing
 from kentongan.errors import BadInput, Refused
@@ -191,6 +192,22 @@ def test_runs_missed_while_nobody_looked_do_not_all_come_at_once(desk: Scene) ->
 
 
 # --- Lapsed ---
+
+
+def test_a_clock_that_was_wrong_for_a_while_silences_no_later_hour(desk: Scene) -> None:
+    scheduled(desk, every="daily 10:00")
+    before = desk.desk.now
+    move_to(desk, before + timedelta(days=60))
+    ahead = {run.drill.slot for run in start_due(desk)}
+    move_to(desk, before)
+    first = SLOT.replace(day=before.day, hour=3) + timedelta(days=1)
+    assert to_milliseconds(first) not in ahead
+    move_to(desk, first)
+    (run,) = start_due(desk)
+    assert run.released is not None
+    # What was dropped on record while the clock was wrong stays so.
+    move_to(desk, to_datetime(min(each for each in ahead if each is not None)))
+    assert [each.released for each in start_due(desk) if each.drill.slot in ahead] == []
 
 
 def test_a_schedule_lapses_after_ninety_days_and_is_shown_as_lapsed(desk: Scene) -> None:
