@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from console import exits, output, words
+from console import exits, output
+from kentongan import telling
 from kentongan.ledger import Read, dispatches, views
 from kentongan.ledger import drills as register
 from kentongan.ledger.drills import State, StoredDrill
@@ -133,11 +134,11 @@ def to_json(drill: StoredDrill) -> dict[str, Any]:
         "part": drill.part.value,
         "alert": drill.alert_id,
         "schedule": drill.schedule_id,
-        "slot": words.iso(drill.slot),
+        "slot": telling.iso(drill.slot),
         "state": drill.state.value,
         "why": drill.why or None,
-        "began_at": words.iso(drill.began_at),
-        "ended_at": words.iso(drill.ended_at),
+        "began_at": telling.iso(drill.began_at),
+        "ended_at": telling.iso(drill.ended_at),
         "score": drill.score,
         "measured": dataclasses.asdict(drill.result) if drill.result is not None else None,
         "targets": [

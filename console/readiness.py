@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from console import output, words
+from kentongan import telling
 from kentongan.readiness import Verdict, Word, sentence, tally
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def show(seen: Seen, *, told: Collection[str] = ()) -> None:
             each.word.value,
             _readers(each),
             _ends(each),
-            words.lasting(each.probe.took) if each.probe is not None else "-",
+            telling.span(each.probe.took) if each.probe is not None else "-",
         )
         for each in seen.verdicts
     ]
@@ -137,7 +138,7 @@ def _ends(verdict: Verdict) -> str:
 def to_json(seen: Seen) -> dict[str, Any]:
     """A look with stable keys."""
     return {
-        "at": words.iso(seen.at),
+        "at": telling.iso(seen.at),
         "channels": [_told(each, seen.taking) for each in seen.verdicts],
         "would_pass": {
             mode.value: {"passing": each.passing, "of": each.of} for mode, each in tally(seen.verdicts).items()
@@ -163,7 +164,7 @@ def _told(verdict: Verdict, taking: Mapping[str, str]) -> dict[str, Any]:
         "seconds_for_all": verdict.lasts,
         "credential_ends_at": seen.expires_at.isoformat() if seen is not None and seen.expires_at is not None else None,
         "quota_left": seen.quota_left if seen is not None else None,
-        "asked_at": words.iso(probe.at) if probe is not None else None,
+        "asked_at": telling.iso(probe.at) if probe is not None else None,
         "answered_after_ms": probe.took if probe is not None else None,
         "receipts": None if instance.name not in taking else taking[instance.name] or "taken",
     }

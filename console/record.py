@@ -13,6 +13,7 @@ import click
 
 from console import output, words
 from console.event_words import sentence
+from kentongan import telling
 from kentongan.clock import Milliseconds, to_datetime, to_milliseconds
 from kentongan.delivery import Closed, Result, Stage
 from kentongan.errors import BadInput
@@ -179,7 +180,7 @@ class _Text(_Writer):
             self.day = local[:10]
             output.say(f"{self.day} ({local.rpartition(' ')[2]})")
         subject = self.codes.get(event.alert_id or "", "-")
-        output.say(f"{words.clock_time(event.at, zone)}  {subject:<4}  {sentence(event)}")
+        output.say(f"{telling.clock_time(event.at, zone)}  {subject:<4}  {sentence(event)}")
         self.written += 1
 
     def end(self) -> None:
@@ -227,7 +228,7 @@ _WRITERS: Mapping[str, Callable[[Office], _Writer]] = {"text": _Text, "csv": _Cs
 
 def _document(event: Event, codes: Mapping[str, str]) -> dict[str, Any]:
     return {
-        "at": words.iso(event.at),
+        "at": telling.iso(event.at),
         "type": event.type,
         "alert": codes.get(event.alert_id or ""),
         "alert_id": event.alert_id,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from console import exits, output, words
+from kentongan import telling
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -59,7 +60,7 @@ def rows(seen: Overview) -> list[tuple[str, str, str, str, str]]:
 def _row(seen: Overview, channel: ChannelView) -> tuple[str, str, str, str, str]:
     first = "-"
     if channel.first_accepted is not None and seen.dispatch is not None:
-        first = words.lasting(channel.first_accepted - seen.dispatch.at)
+        first = telling.span(channel.first_accepted - seen.dispatch.at)
     state = channel_state(seen, channel)
     if channel.held is not None and seen.open:
         state += f"; HELD: {channel.held}"
@@ -117,9 +118,9 @@ def doubts(house: House, seen: Overview) -> list[tuple[Delivery, str]]:
 def review_line(code: str, review: Review, zone: ZoneInfo) -> str:
     """The review of a broken glass in one line: due, or done."""
     if review.done_at is not None:
-        return f"Reviewed by {review.done_by}, {words.minute(review.done_at, zone)}: {review.finding}"
+        return f"Reviewed by {review.done_by}, {telling.minute(review.done_at, zone)}: {review.finding}"
     return (
-        f"Review due {words.minute(review.due_at, zone)}, by another officer than {review.officer}: "
+        f"Review due {telling.minute(review.due_at, zone)}, by another officer than {review.officer}: "
         f"kentongan review {code} --finding TEXT"
     )
 
@@ -128,9 +129,9 @@ def review_json(review: Review) -> dict[str, Any]:
     """The review of a broken glass with stable keys."""
     return {
         "broke_glass": review.officer,
-        "opened_at": words.iso(review.opened_at),
-        "due_at": words.iso(review.due_at),
-        "done_at": words.iso(review.done_at),
+        "opened_at": telling.iso(review.opened_at),
+        "due_at": telling.iso(review.due_at),
+        "done_at": telling.iso(review.done_at),
         "done_by": review.done_by,
         "finding": review.finding or None,
     }
@@ -145,7 +146,7 @@ def explain(office: Office, seen: Overview) -> None:
             output.say(f"{channel.name} is held: {channel.held}")
             output.say(f"  When it is mended it goes on by itself, or: kentongan retry {seen.alert.code}")
         if channel.duplicates:
-            output.say(f"{channel.name}: {words.several(channel.duplicates, 'possible duplicate')}, marked as such")
+            output.say(f"{channel.name}: {telling.several(channel.duplicates, 'possible duplicate')}, marked as such")
     if seen.waits_until is not None:
         output.say(
             f"Next look at who is not reached or has not answered: {words.moment(seen.waits_until, office.zone)};"
@@ -153,13 +154,13 @@ def explain(office: Office, seen: Overview) -> None:
         )
     for cause in seen.causes[:_MOST_CAUSES]:
         why = f": {cause.reason}" if cause.reason else ""
-        output.say(f"{cause.channel}: {cause.count:,} {words.word(cause.word)}{why}")
+        output.say(f"{cause.channel}: {cause.count:,} {telling.word(cause.word)}{why}")
     if len(seen.causes) > _MOST_CAUSES:
-        output.say(f"and {words.several(len(seen.causes) - _MOST_CAUSES, 'other cause')}; see `kentongan report`")
+        output.say(f"and {telling.several(len(seen.causes) - _MOST_CAUSES, 'other cause')}; see `kentongan report`")
     if not seen.in_doubt:
         return
     output.say(
-        f"In doubt: {words.several(seen.in_doubt, 'delivery', 'deliveries')}; an officer who knows can settle it:"
+        f"In doubt: {telling.several(seen.in_doubt, 'delivery', 'deliveries')}; an officer who knows can settle it:"
     )
     shown = doubts(office.house, seen)
     for delivery, address in shown:
@@ -181,12 +182,12 @@ def to_json(office: Office, seen: Overview) -> dict[str, Any]:
         "mode": seen.alert.mode.value,
         "state": seen.alert.state,
         "open": seen.open,
-        "waits_until": words.iso(seen.waits_until),
+        "waits_until": telling.iso(seen.waits_until),
         "follows": seen.predecessor,
         "sandbox": seen.sandbox,
-        "drafted_at": words.iso(seen.alert.created_at),
-        "dispatched_at": words.iso(dispatch.at) if dispatch is not None else None,
-        "expires_at": words.iso(seen.alert.expires_at),
+        "drafted_at": telling.iso(seen.alert.created_at),
+        "dispatched_at": telling.iso(dispatch.at) if dispatch is not None else None,
+        "expires_at": telling.iso(seen.alert.expires_at),
         "approved_by": list(seen.approved_by),
         "by": list(seen.by),
         "by_code": list(seen.by_code),
@@ -214,8 +215,8 @@ def _channel_json(seen: Overview, channel: ChannelView) -> dict[str, Any]:
         "languages": list(channel.languages),
         "total": channel.total,
         "words": dict(channel.words),
-        "first_accepted_at": words.iso(channel.first_accepted),
-        "last_accepted_at": words.iso(channel.last_accepted),
+        "first_accepted_at": telling.iso(channel.first_accepted),
+        "last_accepted_at": telling.iso(channel.last_accepted),
         "seconds_to_first_acceptance": after,
         "retries": channel.retries,
         "possible_duplicates": channel.duplicates,
@@ -231,7 +232,7 @@ def _doubt_json(delivery: Delivery, address: str) -> dict[str, Any]:
         "address": address,
         "reason": delivery.reason,
         "attempts": delivery.attempt,
-        "first_intent_at": words.iso(delivery.first_intent_at),
+        "first_intent_at": telling.iso(delivery.first_intent_at),
     }
 
 
@@ -249,7 +250,7 @@ def listing(seen: Sequence[Overview], zone: ZoneInfo) -> list[tuple[str, str, st
                 each.alert.code,
                 f"{each.alert.mode} {each.alert.kind}",
                 state_of(each) + doubt + glass,
-                words.minute(at, zone),
+                telling.minute(at, zone),
                 title(each.alert.draft),
             )
         )

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from console import output, words
+from console import output
+from kentongan import telling
 from kentongan.errors import BadInput
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def show(office: Office, stored: StoredAlert, within: Within | None, instances: 
     told = described(office, stored, within, instances)
     size = f"{told['square_kilometres']:,.0f} km², " if told["square_kilometres"] else ""
     names = f": {_some(told['names'])}" if told["names"] else ""
-    output.say(f"Area:     {size}{words.several(told['smallest'], 'region')}{names}")
+    output.say(f"Area:     {size}{telling.several(told['smallest'], 'region')}{names}")
     people = [f"{each['name'] or 'no region on record'} {each['people']:,}" for each in told["people"]]
     if people:
         output.say(f"People:   {_some(people)}")

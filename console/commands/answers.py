@@ -9,6 +9,7 @@ import click
 
 from console import output, words
 from console.command import HANDLE, command
+from kentongan import telling
 from kentongan.errors import Refused
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def _known(office: Office, found: Sequence[tuple[str, str | None, Summary]]) -> 
 def _show(office: Office, name: str, told: Summary, known: Mapping[str, Words], reveal: bool) -> None:
     from kentongan.answers import Meaning
 
-    asked = f" of {words.people(told.asked)}" if told.asked else ""
+    asked = f" of {telling.people(told.asked)}" if told.asked else ""
     output.say(f"{name}: {told.answered:,}{asked} answered")
     labels = {
         Meaning.HELP: "need help",
@@ -133,7 +134,7 @@ def _to_json(office: Office, name: str, told: Summary, known: Mapping[str, Words
         said = known.get(each.id)
         return {
             "id": each.id,
-            "at": words.iso(each.at),
+            "at": telling.iso(each.at),
             "channel": each.instance,
             "regions": list(each.regions),
             "address": None if said is None else said.address.value if reveal else mask(said.address),

@@ -12,6 +12,7 @@ from console.command import HANDLE, command
 from console.commands.officers import SECRET_FILE
 from console.invocation import current
 from console.standing import title
+from kentongan import telling
 from kentongan.errors import BadInput
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def approve(
                 }
             )
             return
-        lasts = words.lasting(round(office.settings.policy.approval_lasts * 1000))
+        lasts = telling.span(round(office.settings.policy.approval_lasts * 1000))
         output.say(f"Approved by {' and '.join(verdict.by)}; it lapses after {lasts}.")
         run = office.desk.ledger.read(lambda read: drills.of_alert(read, stored.id))
         output.say(f"Next: kentongan {'drill run' if run is not None else 'send'} {stored.code}")
@@ -203,12 +204,12 @@ def _show_words(office: Office, ahead: Prospect) -> None:
         shortest = min((m for m in messages if m.language == language), key=lambda message: len(message.text))
         output.say(f"--- {shortest.instance}, {language}")
         output.say(filled(shortest, None).text)
-    output.say(f"--- all {words.several(len(messages), 'message')}: kentongan preview {ahead.alert.code}")
+    output.say(f"--- all {telling.several(len(messages), 'message')}: kentongan preview {ahead.alert.code}")
 
 
 def reach(people: int, channels: int, stored: StoredAlert) -> str:
     """Whom an alert would reach: "41,200 people on 4 channels, live"."""
-    return f"{words.people(people)} on {words.several(channels, 'channel')}, {stored.mode}"
+    return f"{telling.people(people)} on {telling.several(channels, 'channel')}, {stored.mode}"
 
 
 def show(office: Office, ahead: Prospect) -> None:
@@ -237,4 +238,4 @@ def _warn_of_nobody(people: People) -> None:
 
 def _named(ahead: Prospect, name: str) -> str:
     count = ahead.people.by_instance.get(name)
-    return f"{name} ({words.people(count) if count is not None else 'everybody'})"
+    return f"{name} ({telling.people(count) if count is not None else 'everybody'})"

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console import output, words
+from console import output
 from console.command import Lazy, LazyGroup, command
+from kentongan import telling
 
 if TYPE_CHECKING:
     from kentongan.seam import Traits
@@ -163,4 +164,4 @@ def _repeat(traits: Traits) -> str:
     if traits.idempotent is None:
         return "is a second message"
     window = traits.idempotent.window
-    return "is dropped" if math.isinf(window) else f"is dropped for {words.lasting(round(window * 1000))}"
+    return "is dropped" if math.isinf(window) else f"is dropped for {telling.span(round(window * 1000))}"

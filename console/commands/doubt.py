@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from console import output, words
+from console import output
 from console.command import HANDLE, command
+from kentongan import telling
 from kentongan.errors import BadInput
 
 
@@ -29,7 +30,7 @@ def resolve(delivery: int, sent: bool | None, again: bool) -> None:
         if output.wants_json():
             output.document({"delivery": delivery, "word": word})
         else:
-            output.say(f"Delivery {delivery} is now {words.word(word)}.")
+            output.say(f"Delivery {delivery} is now {telling.word(word)}.")
 
 
 @command("retry")
@@ -54,6 +55,6 @@ def retry(code: str, channel: str | None) -> None:
             )
             return
         output.say(f"Let go on: {', '.join(released) or 'no channel was held'}.")
-        output.say(f"{words.several(hastened, 'waiting message is', 'waiting messages are')} due now.")
+        output.say(f"{telling.several(hastened, 'waiting message is', 'waiting messages are')} due now.")
         if not listens:
             output.say(f"No service runs here. Next: kentongan resume {stored.code}")

@@ -10,6 +10,7 @@ import click
 
 from console import output, words
 from console.command import command
+from kentongan import telling
 from kentongan.errors import BadInput
 
 if TYPE_CHECKING:
@@ -241,7 +242,7 @@ def show_json(office: Office, drafted: Drafted) -> None:
             "status": stored.draft.cap.status.value,
             "hazard": stored.draft.hazard,
             "languages": list(stored.draft.languages),
-            "expires": words.iso(stored.expires_at),
+            "expires": telling.iso(stored.expires_at),
             "facts": dict(stored.draft.facts),
             "pictures": [each.model_dump(mode="json") for each in stored.draft.pictures],
             "understood": _understood(office, drafted),

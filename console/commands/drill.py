@@ -8,6 +8,7 @@ import click
 
 from console import exits, output, words
 from console.command import HANDLE, Lazy, LazyGroup, command
+from kentongan import telling
 from kentongan.errors import BadInput
 
 if TYPE_CHECKING:
@@ -97,9 +98,9 @@ def submitted(office: Office, made: Submitted, what: str) -> None:
             }
         )
         return
-    channels = words.several(len(made.composed.instances), "channel")
+    channels = telling.several(len(made.composed.instances), "channel")
     output.say(words.banner(made.alert.mode))
-    output.say(f"{what} is submitted as {made.alert.code}, to {words.people(made.people)} on {channels}.")
+    output.say(f"{what} is submitted as {made.alert.code}, to {telling.people(made.people)} on {channels}.")
     by = "by two officers, one of whom may be you" if public else "by another officer"
     output.say(f"Next, {by}: kentongan approve {made.alert.code}")
     output.say(f"Then: kentongan drill run {made.alert.code}")

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console import output, words
+from console import output
 from console.command import command
+from kentongan import telling
 from kentongan.errors import BadInput
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def _schedule_words(schedule: dict[str, Any] | None, office: Office) -> str:
 def _local(moment: str | None, office: Office) -> str:
     from datetime import datetime
 
-    return words.minute(datetime.fromisoformat(moment), office.zone) if moment is not None else "-"
+    return telling.minute(datetime.fromisoformat(moment), office.zone) if moment is not None else "-"
 
 
 @command("results")
@@ -162,11 +163,11 @@ def _row(office: Office, run: StoredDrill) -> tuple[str, ...]:
     share = measured.delivered_share if measured is not None else None
     return (
         run.scenario or "-",
-        words.minute(at, office.zone) if at is not None else "-",
+        telling.minute(at, office.zone) if at is not None else "-",
         drilling.state_of(run),
-        words.lasting(measured.first) if measured is not None else "-",
-        words.lasting(measured.last) if measured is not None else "-",
+        telling.span(measured.first) if measured is not None else "-",
+        telling.span(measured.last) if measured is not None else "-",
         f"{share:.0%}" if share is not None else "-",
-        words.lasting(measured.corrected_after) if measured is not None else "-",
+        telling.span(measured.corrected_after) if measured is not None else "-",
         str(run.score) if run.score is not None else "-",
     )

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from console import output, words
+from console import output
 from console.command import command
+from kentongan import telling
 
 if TYPE_CHECKING:
     from console.office import Office
@@ -61,7 +62,7 @@ def unschedule(name: str) -> None:
     with opened(Need.CONFIG) as office:
         stored = drill_schedules.unschedule(office.desk, name, office.login())
         if output.wants_json():
-            output.document({"name": name, "id": stored.schedule.id, "ended_at": words.iso(stored.ended_at)})
+            output.document({"name": name, "id": stored.schedule.id, "ended_at": telling.iso(stored.ended_at)})
             return
         output.say(f"Drill {name} is on no schedule any more.")
 
@@ -104,6 +105,6 @@ def _told(office: Office, stored: StoredSchedule, held: Standing | Refusal) -> N
         output.say(f"Drill {name} is scheduled, {stored.schedule.every} ({stored.schedule.zone}), on one word so far.")
         output.say(f"Next, by another officer: kentongan drill approve {name}")
         return
-    until = words.minute(held.until, office.zone)
+    until = telling.minute(held.until, office.zone)
     output.say(f"Drill {name} runs {stored.schedule.every} ({stored.schedule.zone}), by {' and '.join(held.by)}.")
     output.say(f"That lapses {until}. A service must run then, or cron: kentongan drill run --due")

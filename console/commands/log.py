@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from console import exits, output, words
+from console import exits, output
 from console.command import HANDLE, Lazy, LazyGroup, command
+from kentongan import telling
 from kentongan.errors import BadInput
 
 log = LazyGroup(
@@ -91,15 +92,15 @@ def verify(file: str | None) -> int:
         for each in found.differences:
             output.say(f"DIFFERENCE {each.place}: {each.sentence}")
         output.say(
-            f"{words.several(found.events, 'event')} in {words.several(found.chains, 'chain')} and "
-            f"{words.several(found.deliveries, 'delivery', 'deliveries')} were read again."
+            f"{telling.several(found.events, 'event')} in {telling.several(found.chains, 'chain')} and "
+            f"{telling.several(found.deliveries, 'delivery', 'deliveries')} were read again."
         )
         if path is None:
             output.warn("no signed head is there, so only the chains were checked; write one with `kentongan log head`")
         else:
-            output.say(f"{words.several(found.behind_head, 'link')} behind the head {path}")
+            output.say(f"{telling.several(found.behind_head, 'link')} behind the head {path}")
         if found.differences:
-            output.say(f"{words.several(len(found.differences), 'difference')}: the record was changed.")
+            output.say(f"{telling.several(len(found.differences), 'difference')}: the record was changed.")
             return exits.FAILED
         output.say("All is as it was recorded.")
         return exits.WELL

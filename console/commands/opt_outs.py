@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from console import output, words
+from console import output
 from console.command import command
+from kentongan import telling
 from kentongan.errors import BadInput
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _change(file: str, family: str | None, region: str, *, out: bool) -> None:
             return
         from_ = f"messages by {family}" if family else "all messages"
         told = "opted out of" if out else "opted in again to"
-        output.say(f"{words.people(done.people)} {told} {from_}.")
+        output.say(f"{telling.people(done.people)} {told} {from_}.")
         if done.unknown:
             remembered = " and remembered for the next one" if out else ""
             output.say(f"{done.unknown:,} of {len(named):,} named are on no list{remembered}.")

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console import exits, output, words
+from console import exits, output
 from console.command import HANDLE, Lazy, LazyGroup, command
 from console.commands.officers import SECRET_FILE
 from console.invocation import current
+from kentongan import telling
 from kentongan.errors import BadConfig, BadInput, Refused
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def listing() -> None:
                             "cause": each["cause"],
                             "officer": each["officer"],
                             "channel": each["instance"],
-                            "at": words.iso(each["at"]),
+                            "at": telling.iso(each["at"]),
                             "outcome": each["outcome"],
                             "reason": each["reason"] or None,
                         }
@@ -124,11 +125,11 @@ def listing() -> None:
             return
         rows = [
             (
-                words.minute(each["at"], office.zone),
+                telling.minute(each["at"], office.zone),
                 each["officer"],
                 each["instance"],
                 each["cause"],
-                words.word(each["outcome"]) + (f": {each['reason']}" if each["reason"] else ""),
+                telling.word(each["outcome"]) + (f": {each['reason']}" if each["reason"] else ""),
             )
             for each in sent
         ]
@@ -167,7 +168,7 @@ def trial(name: str) -> int:
         else:
             for each in paged:
                 why = f": {each.reason}" if each.reason else ""
-                output.say(f"{each.page.instance}: {words.word(each.outcome)}{why}")
+                output.say(f"{each.page.instance}: {telling.word(each.outcome)}{why}")
         return exits.WELL if any(each.outcome == "accepted" for each in paged) else exits.FAILED
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from console import output, words
+from console import output
 from console.command import Lazy, LazyGroup, command
+from kentongan import telling
 from kentongan.errors import BadInput
 
 if TYPE_CHECKING:
@@ -71,7 +72,9 @@ def import_(file: str, region: str, skip_faulty: bool) -> None:
             return
         for fault in faults:
             output.warn(f"skipped: {fault.sentence}")
-        output.say(f"Imported {words.people(sound)}: {added:,} new, {updated:,} known before; {len(faults):,} skipped.")
+        output.say(
+            f"Imported {telling.people(sound)}: {added:,} new, {updated:,} known before; {len(faults):,} skipped."
+        )
 
 
 class _Source:

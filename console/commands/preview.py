@@ -10,6 +10,7 @@ import click
 
 from console import output, routes, targets, words
 from console.command import HANDLE, command
+from kentongan import telling
 from kentongan.errors import BadInput
 
 if TYPE_CHECKING:
@@ -239,7 +240,7 @@ def _sandbox(office: Office, page: _Page) -> str:
 
 def _readers(page: _Page, message: Rendered) -> str:
     count = page.people.by_instance.get(message.instance)
-    return words.people(count) if count is not None else "everybody"
+    return telling.people(count) if count is not None else "everybody"
 
 
 def _show_json(office: Office, page: _Page) -> None:

@@ -11,8 +11,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from console import output, words
+from console import output
 from console.command import Lazy, LazyGroup, command
+from kentongan import telling
 from kentongan.errors import BadInput
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def import_(file: str, code: str | None, name: str | None, replace: bool, skip_f
         output.warn(f"skipped: {fault.sentence}")
     removed = f", {done.removed:,} taken out" if replace else ""
     told = f"{done.added:,} new, {done.updated:,} known before{removed}; {len(faults):,} skipped"
-    output.say(f"Loaded {words.several(len(rows), 'region')}: {told}.")
+    output.say(f"Loaded {telling.several(len(rows), 'region')}: {told}.")
 
 
 @command("list")
@@ -112,7 +113,7 @@ def list_(code: str | None, every: bool) -> None:
     )
     if len(codes) > _MOST_LISTED:
         output.say(f"and {len(codes) - _MOST_LISTED:,} more; name a region to see its parts, or use --json")
-    output.say(f"{words.several(len(codes), 'region')} of {len(loaded):,} loaded.")
+    output.say(f"{telling.several(len(codes), 'region')} of {len(loaded):,} loaded.")
 
 
 @command("show")
@@ -146,7 +147,7 @@ def show(code: str) -> None:
     output.say(f"Lies in:  {', '.join(told['lies_in']) or 'no loaded region'}")
     output.say(f"Zone:     {told['timezone'] or 'none given'}")
     output.say(f"Place:    {_described(told)}")
-    output.say(f"People:   {words.people(told['people'])} in it or in a part of it")
+    output.say(f"People:   {telling.people(told['people'])} in it or in a part of it")
     output.say(f"Parts:    {', '.join(parts[:_MOST_LISTED]) or 'none'}")
 
 

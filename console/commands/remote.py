@@ -12,6 +12,7 @@ from console import exits, output, words
 from console.command import Lazy, LazyGroup, command
 from console.commands.officers import read_secret
 from console.invocation import current
+from kentongan import telling
 from kentongan.errors import BadInput, Refused
 
 if TYPE_CHECKING:
@@ -202,10 +203,12 @@ def _show(found: Shown, subject: Subject) -> None:
     output.say(f"Place:    {'; '.join(subject.area) or 'none named'}")
     if subject.within is not None:
         output.say(f"Regions:  {', '.join(subject.within.codes) or 'none'}")
-    output.say(f"To:       {words.people(found.people)} on {words.several(len(subject.instances), 'channel')}, {mode}")
+    output.say(
+        f"To:       {telling.people(found.people)} on {telling.several(len(subject.instances), 'channel')}, {mode}"
+    )
     for instance in subject.instances:
         count = found.people_by_instance.get(instance.name)
-        reached = words.people(count) if instance.audience is not None and count is not None else "everybody"
+        reached = telling.people(count) if instance.audience is not None and count is not None else "everybody"
         stand_in = ", sandbox" if instance.sandbox else ""
         output.say(f"          {instance.name} ({instance.kind}, {instance.mode}{stand_in}): {reached}")
     output.say(f"By:       {found.submitted_by}")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from console import output, words
+from console import output
 from console.command import HANDLE, command
+from kentongan import telling
 
 
 @command("reviews")
@@ -46,6 +47,6 @@ def review(code: str, finding: str) -> None:
     with opened(Need.NOTHING) as office:
         done = reviewing.review(office.desk, code, office.login(), finding=finding)
         if output.wants_json():
-            output.document({"code": code, "reviewed_by": done.done_by, "reviewed_at": words.iso(done.done_at)})
+            output.document({"code": code, "reviewed_by": done.done_by, "reviewed_at": telling.iso(done.done_at)})
             return
         output.say(f"{code} is reviewed by {done.done_by}; the finding stands in log and report.")

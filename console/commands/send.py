@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from console import exits, output, words
+from console import exits, output
 from console.command import HANDLE, command
 from console.commands.approval import WITHOUT, reach, show
+from kentongan import telling
 from kentongan.errors import BadConfig, BadInput, Refused
 
 if TYPE_CHECKING:
@@ -312,7 +313,7 @@ def hand_over(office: Office, alert_id: str) -> int:
 def _detached(seen: Overview, sent_here: bool) -> int:
     code = seen.alert.code
     if sent_here:
-        told = f"{words.several(seen.unfinished, 'message')} not sent; `kentongan resume {code}` finishes them"
+        told = f"{telling.several(seen.unfinished, 'message')} not sent; `kentongan resume {code}` finishes them"
     else:
         told = f"the sending goes on without this command; follow it with `kentongan status {code} --watch`"
     output.warn(f"{told}, `kentongan stop {code}` stops it")

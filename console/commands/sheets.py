@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from console import output, words
+from console import output
 from console.command import command
+from kentongan import telling
 
 
 @command("codes")
@@ -25,7 +26,7 @@ def codes(name: str) -> None:
         if output.wants_json():
             output.document({"officer": owner, "codes": [shown(code) for code in made]})
             return
-        output.say(f"One-time codes of {owner}, {words.minute(office.desk.now, office.zone)}. Keep them on you.")
+        output.say(f"One-time codes of {owner}, {telling.minute(office.desk.now, office.zone)}. Keep them on you.")
         output.say("When you are paged and have only a telephone: call, read out the check of the page and the next")
         output.say("code here, then strike the code out. Say a code only after you have read what the page says.")
         for number, code in enumerate(made, 1):

@@ -11,6 +11,7 @@ from console import exits, output, words
 from console.command import HANDLE, command
 from console.commands.officers import SECRET_FILE
 from console.invocation import current
+from kentongan import telling
 from kentongan.errors import BadInput
 
 if TYPE_CHECKING:
@@ -69,8 +70,8 @@ def _list(office: Office) -> int:
                         "in_doubt": each.in_doubt,
                         "break_glass": each.break_glass or None,
                         "sandbox": each.sandbox,
-                        "drafted_at": words.iso(each.alert.created_at),
-                        "dispatched_at": words.iso(each.dispatch.at) if each.dispatch is not None else None,
+                        "drafted_at": telling.iso(each.alert.created_at),
+                        "dispatched_at": telling.iso(each.dispatch.at) if each.dispatch is not None else None,
                     }
                     for each in seen
                 ],

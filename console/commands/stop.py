@@ -8,6 +8,7 @@ from console import output, words
 from console.command import HANDLE, command
 from console.commands.officers import SECRET_FILE
 from console.invocation import current
+from kentongan import telling
 from kentongan.state import State
 
 
@@ -56,5 +57,5 @@ def stop(code: str, secret_file: str | None) -> None:
         return
     output.say(words.banner(stored.mode))
     output.say(f"Alert {stored.code} is stopped by {by}{'' if signed else ' (not logged in)'}.")
-    output.say(f"{words.several(total - unsent, 'message')} had left or may have left; {unsent:,} will not be sent.")
+    output.say(f"{telling.several(total - unsent, 'message')} had left or may have left; {unsent:,} will not be sent.")
     output.say(f"Next, where it should not have gone: kentongan follow-up {stored.code} --kind correction")

@@ -18,7 +18,7 @@ from console import output, standing, words
 from console.commands.preview import UNITS, filled
 from console.demo import expectations, samples
 from console.demo.stage import APPROVER, SUBMITTER, Stage, stage
-from kentongan import report
+from kentongan import report, telling
 from kentongan.cap.model import Status
 from kentongan.desk import approvals, composing, drafts, following, releases, settling, submitting, withdrawing
 from kentongan.ledger import Read, verification, views
@@ -67,7 +67,7 @@ class Play:
         output.say(
             f"  submitted by {SUBMITTER}, approved by {APPROVER}: {len(submitted.composed.alert.messages)} messages"
         )
-        output.say(f"  and as many corrections lie ready, for {words.people(submitted.people)} on direct channels")
+        output.say(f"  and as many corrections lie ready, for {telling.people(submitted.people)} on direct channels")
         return stored
 
     def preview(self, composed: composing.Composed) -> None:

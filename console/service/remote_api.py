@@ -17,7 +17,7 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
 from pydantic import JsonValue
 
-from console import standing, words
+from console import standing
 from console.invocation import Invocation
 from console.office import Office
 from console.service.listening import peer_of
@@ -35,6 +35,7 @@ from console.service.remote_bodies import (
     WaitingList,
 )
 from flows.house import House
+from kentongan import telling
 from kentongan.approval import Approval
 from kentongan.desk import Desk, approvals, composing, releases, returning, subjects
 from kentongan.errors import BadInput, DamagedRecord, KentonganError, LedgerUnavailable, Refused
@@ -222,7 +223,7 @@ def _waiting(read: Read, officer: str) -> list[Waiting]:
                 says=standing.title(stored.draft),
                 places=list(composing.area_names(stored.draft)),
                 submitted_by=submission.officer,
-                submitted_at=str(words.iso(submission.at)),
+                submitted_at=str(telling.iso(submission.at)),
             )
         )
     return result

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from html import escape as escaped
 from zoneinfo import ZoneInfo
 
+from kentongan import telling
 from kentongan.clock import Milliseconds
-from kentongan.report import telling
 from kentongan.report.shapes import Span
 
 _BAR = 26

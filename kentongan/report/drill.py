@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from kentongan import drills
+from kentongan import drills, telling
 from kentongan.ledger import Read
 from kentongan.ledger import drills as register
 from kentongan.ledger.drills import StoredDrill
-from kentongan.report import telling
 from kentongan.report.shapes import DrillScore, Target
 
 _NAMES = {

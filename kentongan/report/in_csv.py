@@ -11,7 +11,7 @@ from typing import Any
 from kentongan.ledger import Ledger, Read
 from kentongan.plan import PUBLIC
 from kentongan.report.shapes import Part, Report
-from kentongan.report.telling import iso
+from kentongan.telling import iso
 
 COLUMNS = (
     "alert",

@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from kentongan import telling
 from kentongan.alert import Kind
 from kentongan.banners import BREAK_GLASS, SANDBOX
 from kentongan.data import data_path
-from kentongan.report import charts, telling
+from kentongan.report import charts
 from kentongan.report.shapes import Moment, Part, Report
 
 

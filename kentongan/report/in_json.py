@@ -8,7 +8,7 @@ from kentongan.clock import Milliseconds
 from kentongan.ledger.reviews import Review
 from kentongan.overview import ChannelView
 from kentongan.report.shapes import DrillScore, Part, Report
-from kentongan.report.telling import iso, seconds
+from kentongan.telling import iso, seconds
 
 
 def document(report: Report) -> dict[str, Any]:

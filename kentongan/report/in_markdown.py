@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from zoneinfo import ZoneInfo
 
+from kentongan import telling
 from kentongan.banners import BREAK_GLASS
 from kentongan.ledger.reviews import Review
 from kentongan.overview import Overview
-from kentongan.report import telling
 from kentongan.report.shapes import Message, Part, Report
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~&!])")

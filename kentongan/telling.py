@@ -1,9 +1,10 @@
-"""How a report says times, spans and states, the same in every form of it."""
+"""How times, spans, counts and states are said to officers and reviewers, the same wherever they read them."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from kentongan.clock import Milliseconds, to_datetime
@@ -21,19 +22,20 @@ def moment(at: Milliseconds, zone: ZoneInfo) -> str:
     return f"{local:%Y-%m-%d %H:%M:%S}.{local.microsecond // 1000:03} {local:%Z}"
 
 
-def minute(at: Milliseconds, zone: ZoneInfo) -> str:
-    """A local time to the minute with its zone."""
-    return f"{to_datetime(at).astimezone(zone):%Y-%m-%d %H:%M %Z}"
+def minute(at: Milliseconds | datetime, zone: ZoneInfo) -> str:
+    """A local time to the minute with its zone, for lists: "2026-11-21 14:05 WIB"."""
+    local = (at if isinstance(at, datetime) else to_datetime(at)).astimezone(zone)
+    return f"{local:%Y-%m-%d %H:%M %Z}"
 
 
 def clock_time(at: Milliseconds, zone: ZoneInfo) -> str:
-    """The time of day alone, for lines that stand under a date."""
+    """The time of day alone, to the millisecond, for lines that stand under a date."""
     local = to_datetime(at).astimezone(zone)
     return f"{local:%H:%M:%S}.{local.microsecond // 1000:03}"
 
 
 def iso(at: Milliseconds | None) -> str | None:
-    """A time for programs, in UTC."""
+    """A time as JSON has it, in UTC."""
     return None if at is None else to_datetime(at).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -46,6 +48,7 @@ def span(milliseconds: Milliseconds | None) -> str:
     """A span as short as it can be read: "0.4 s", "3 min 5 s", "2 h 10 min"; "-" for none."""
     if milliseconds is None:
         return "-"
+    milliseconds = max(0, milliseconds)
     whole = round(milliseconds / 1000)
     if milliseconds < 59_950:
         return f"{milliseconds / 1000:.1f} s"
@@ -55,7 +58,7 @@ def span(milliseconds: Milliseconds | None) -> str:
 
 
 def word(name: str) -> str:
-    """A state as officers read it."""
+    """A delivery's word as officers read it."""
     return name.replace("_", " ")
 
 
