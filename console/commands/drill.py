@@ -62,7 +62,23 @@ def run(target: str | None, due: bool, break_glass: str | None, no_wait: bool) -
                 raise BadInput("--break-glass sends an alert that is there; run the drill first, then its code")
             submitted(office, drills.prepare(office.desk, target, office.login()), f"Drill {target}")
             return exits.WELL
-        return _begin(office, HANDLE.convert(target, None, None), break_glass, no_wait)
+        return _begin(office, _code(office, target), break_glass, no_wait)
+
+
+def _code(office: Office, target: str) -> str:
+    """The code or id of an alert that is there; raises BadInput for a drill's name that was mistyped."""
+    from kentongan.ledger import alerts
+
+    code = HANDLE.convert(target, None, None)
+    try:
+        office.house.ledger.read(lambda read: alerts.by_handle(read, code))
+    except BadInput:
+        scenarios = ", ".join(office.settings.drills.scenarios) or "none"
+        raise BadInput(
+            f"{target!r} is neither a drill of drills.yaml (there: {scenarios}) nor an alert; `kentongan drill list`"
+            " and `kentongan status` show them"
+        ) from None
+    return code
 
 
 @command("announce")

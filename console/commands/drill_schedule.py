@@ -31,7 +31,9 @@ def schedule(name: str, every: str) -> None:
     """
     from console.office import Need, opened
     from kentongan.desk import drill_schedules
+    from kentongan.drill_schedules import read_recurrence
 
+    read_recurrence(every)
     with opened(Need.CONFIG) as office:
         _show(drill_schedules.rehearsal(office.desk, name))
         stored = drill_schedules.schedule(office.desk, name, every, office.login())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -134,9 +135,12 @@ def waiting(secret_file: str | None) -> None:
     if not answer["waiting"]:
         output.say("Nothing waits for your approval.")
     for each in answer["waiting"]:
+        mode = "LIVE" if each["mode"] == "live" else each["mode"]
+        at = datetime.fromisoformat(each["submitted_at"]).astimezone()
         output.say(
-            f"{each['code']} ({each['mode']} {each['kind']}) by {each['submitted_by']}, {each['submitted_at']}:"
-            f" {each['says']}; {'; '.join(each['places'])}"
+            f"{each['code']}, {mode} {each['kind']} ({each['says']}; {'; '.join(each['places'])}), submitted by"
+            f" {each['submitted_by']} {at:%Y-%m-%d %H:%M %Z}: kentongan approve {each['code']} --service"
+            f" {current().service}"
         )
 
 

@@ -42,9 +42,12 @@ def to_follow(desk: Desk, handle: str) -> Thread:
 def _to_follow(read: Read, named: StoredAlert) -> Thread:
     found = _thread(read, named.id)
     if found is None:
-        raise Refused(f"alert {named.code} was never sent, so nothing can follow it; change the draft", rule="thread")
+        raise Refused(
+            f"alert {named.code} was never sent, so nothing can follow it; draft another in its place", rule="thread"
+        )
     if found.newest.kind is Kind.CORRECTION:
-        raise Refused(f"alert {named.code} was withdrawn by {found.newest.code}; draft a new alert", rule="thread")
+        told = "is a correction" if named.id == found.newest.id else f"was withdrawn by {found.newest.code}"
+        raise Refused(f"{named.kind} {named.code} {told}; nothing can follow it; draft a new alert", rule="thread")
     return found
 
 

@@ -398,3 +398,16 @@ def test_no_input_that_a_sentence_repeats_steers_the_terminal(run) -> None:
 def test_a_sentence_points_to_the_help_once_and_a_machine_without_a_config_to_init(refused) -> None:
     assert refused("whoami").count("--help") == 1
     assert "kentongan init" in refused("submit", "K7Q4")
+
+
+def test_a_mistyped_drill_is_told_as_typed_with_the_drills_that_there_are(refused, config: Path, as_officer) -> None:
+    as_officer("siti")
+    said = refused("drill", "run", "nope")
+    assert "'nope'" in said
+    assert "kentongan drill list" in said
+
+
+def test_a_schedule_that_is_none_is_refused_before_anything_is_shown_to_be_signed(run, config: Path) -> None:
+    ran = run("drill", "schedule", "quake", "--every", "never")
+    assert (ran.code, ran.out) == (2, "")
+    assert "'never' is no schedule" in ran.err
