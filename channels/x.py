@@ -148,7 +148,7 @@ class Adapter(HttpAdapter):
 
     async def _post(self, fields: dict[str, JsonValue]) -> Outcome:
         headers = self._headers("POST", "/2/tweets")
-        asked = await self.wire.ask("POST", "/2/tweets", headers=headers, fields=fields, documented=_documented)
+        asked = await self.wire.ask("POST", "/2/tweets", headers=headers, fields=fields, documented=self._documented)
         if not isinstance(asked, Answer):
             return asked
         identifier = data(asked).get("id")
@@ -182,8 +182,16 @@ class Adapter(HttpAdapter):
             form=form,
             files=files,
             repeatable=True,
-            documented=_documented,
+            documented=self._documented,
         )
+
+    def _documented(self, answer: Answer) -> Outcome | None:
+        """X's table, in which a refusal of our keys says what to look at."""
+        if answer.status != 401:
+            return _documented(answer)
+        signed = "the keys are refused, or the clock of this machine is off"
+        bearer = "the token is refused; one of OAuth 2 ends after two hours"
+        return Credential(f"status 401: {signed if self._keys else bearer}")
 
     # --- Looking up, taking away ---
 
@@ -212,7 +220,7 @@ class Adapter(HttpAdapter):
             path,
             headers=self._headers("DELETE", path),
             repeatable=True,
-            documented=lambda answer: Accepted(posted.id) if answer.status == 404 else _documented(answer),
+            documented=lambda answer: Accepted(posted.id) if answer.status == 404 else self._documented(answer),
         )
         if not isinstance(asked, Answer):
             return asked

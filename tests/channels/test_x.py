@@ -145,6 +145,21 @@ class TestX(WireContract):
     async def test_an_account_that_may_not_post_is_ours_to_mend(self, server: ScriptedServer, answer: Reply) -> None:
         assert isinstance(await self.send_once(server, None, answer), Credential)
 
+    @pytest.mark.parametrize(("signed", "remedy"), [(True, "clock of this machine"), (False, "ends after two hours")])
+    async def test_refused_keys_say_what_to_look_at(self, server: ScriptedServer, signed: bool, remedy: str) -> None:
+        names = ("consumer_key", "consumer_secret", "token_secret") if signed else ()
+        keys = {name: {"env": "KENTONGAN_TEST_SECRET"} for name in names}
+        server.usual = problem(401, "Unauthorized")
+        async with self.opened(self.configured(server.base_url, **keys)) as channel:
+            (outcome,) = await channel.send(self.message(), [self.job()], None)
+            seen = await channel.ready()
+            taken_away = await channel.delete(Posted("109"), self.job())
+        assert isinstance(outcome, Credential)
+        assert isinstance(taken_away, Credential)
+        assert not seen.ready
+        for told in (outcome.reason, seen.detail, taken_away.reason):
+            assert remedy in told
+
     async def test_a_throttle_ends_when_its_window_does(self, server: ScriptedServer) -> None:
         reset = int(datetime.now(UTC).timestamp()) + 600
         answer = problem(429, "Too Many Requests", x_rate_limit_reset=str(reset))
