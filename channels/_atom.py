@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import NAMESPACE_URL, uuid5
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from kentongan.cap.values import printable
+
 ATOM = "http://www.w3.org/2005/Atom"
 CAP_TYPE = "application/cap+xml"
-
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class Entry(BaseModel):
@@ -109,8 +108,3 @@ def _moment(moment: datetime) -> str:
 def name_of(entry: Entry, base_url: str) -> str:
     """The name by which readers know an entry again, the same in every list; an edit does not change it."""
     return uuid5(NAMESPACE_URL, f"{base_url}/{entry.stem}").urn
-
-
-def printable(text: str) -> str:
-    """Returns `text` without the characters that XML 1.0 cannot hold."""
-    return _NOT_XML.sub("", text)

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
-from channels._atom import ATOM, CAP_TYPE, Entry, name_of, printable
+from channels._atom import ATOM, CAP_TYPE, Entry, name_of
+from kentongan.cap.values import printable
 
 
 def feed(entries: Sequence[Entry], *, base_url: str, title: str, language: str, now: datetime) -> bytes:

@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from kentongan.words.codes import ALPHABET
+from kentongan.words.codes import ALPHABET, as_signs, mixed
 
 
 class Meaning(enum.StrEnum):
@@ -36,7 +36,6 @@ LONGEST = 2_000
 
 _WORDS = re.compile(r"[^\W_]+", re.UNICODE)
 _CODE = re.compile(rf"(?<![^\W_-])([{ALPHABET}IOLiol]{{4}})(?:-[A-Z]{{2,3}})?(?![^\W_-])", re.IGNORECASE)
-_MISREAD = str.maketrans({"I": "1", "L": "1", "O": "0"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +83,9 @@ def _stands_in(phrase: tuple[str, ...], said: tuple[str, ...]) -> bool:
 def codes(text: str) -> tuple[str, ...]:
     """What may be alert codes in an answer, as codes are written; the ledger knows which of them are."""
     found = (match.group(1) for match in _CODE.finditer(text))
-    return tuple(dict.fromkeys(code.upper().translate(_MISREAD) for code in found if _mixed(code)))
+    return tuple(dict.fromkeys(as_signs(code) for code in found if mixed(code)))
 
 
 def without_codes(text: str) -> str:
     """The text without what may be alert codes."""
-    return _CODE.sub(lambda match: " " if _mixed(match.group(1)) else match.group(0), text)
-
-
-def _mixed(typed: str) -> bool:
-    """Whether letters and digits are mixed, as in every code: a word such as HELP is none, though L may stand for 1."""
-    return any(sign.isdigit() for sign in typed) and any(sign.isalpha() for sign in typed)
+    return _CODE.sub(lambda match: " " if mixed(match.group(1)) else match.group(0), text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -12,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from kentongan import paging, route_faults
-from kentongan.config_model import Model
+from kentongan.config_model import NAME, Model
 from kentongan.drills import Drills
 from kentongan.errors import BadConfig
 from kentongan.paging import Paging
@@ -20,7 +19,6 @@ from kentongan.routes import Routes
 from kentongan.settings import Agency, Audience, InstanceSettings, Policy, Service, Settings
 
 _M = TypeVar("_M", bound=Model)
-_NAME = re.compile(r"\w[\w.-]{0,63}")
 
 
 def find_config(explicit: Path | None, environment: Mapping[str, str] = os.environ) -> Path | None:
@@ -84,7 +82,7 @@ def load(folder: Path, kinds: Mapping[str, type[InstanceSettings]]) -> Settings:
             return {}
         sound = {}
         for key, value in entries.items():
-            if not _NAME.fullmatch(str(key)):
+            if not NAME.fullmatch(str(key)):
                 told = "is no name; use letters, digits and . - _"
             elif not isinstance(value, dict | None):
                 told = "must hold fields with values, one a line"
@@ -142,7 +140,7 @@ def load(folder: Path, kinds: Mapping[str, type[InstanceSettings]]) -> Settings:
         faults.extend(
             f"{folder / 'drills.yaml'}: scenarios.{name}: is no name; use letters, digits and . - _"
             for name in rehearsed.scenarios
-            if not _NAME.fullmatch(name)
+            if not NAME.fullmatch(name)
         )
     service = build(Service, read("service.yaml", False), folder / "service.yaml")
 

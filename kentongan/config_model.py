@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import BaseModel, ConfigDict
+
+NAME = re.compile(r"\w[\w.-]{0,63}")
+"""What a config may name a channel, an audience, a rule or a scenario."""
 
 
 class Model(BaseModel):

@@ -20,7 +20,7 @@ from pydantic import JsonValue
 from kentongan.errors import BadInput
 from kentongan.keys import verify_signature
 from kentongan.officers import Officer, Signed, read_statement, statement
-from kentongan.words.codes import ALPHABET
+from kentongan.words.codes import ALPHABET, as_signs
 
 CODES = 20
 """Codes on a sheet."""
@@ -31,7 +31,6 @@ MOST_WRONG = 5
 _SIGNS = 8
 # 40 bits at 16 MiB and some 40 ms a guess: whoever reads the ledger cannot try them all.
 _SCRYPT_N, _SCRYPT_R = 2**14, 8
-_MISREAD = str.maketrans({"I": "1", "L": "1", "O": "0"})
 _KIND = "codes.issue"
 
 
@@ -70,7 +69,7 @@ def shown(code: str) -> str:
 
 def read_code(text: str) -> str:
     """Reads a code as it was typed: any case, I and L for 1, O for 0, gaps anywhere; raises BadInput, without it."""
-    code = "".join(character for character in text.upper() if character.isalnum()).translate(_MISREAD)
+    code = as_signs("".join(character for character in text if character.isalnum()))
     if len(code) != _SIGNS or any(sign not in ALPHABET for sign in code):
         raise BadInput(f"this is no one-time code; type its {_SIGNS} signs as they stand on the sheet")
     return code

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kentongan.addresses import FAMILIES, mask, normalise
+from kentongan.area.codes import is_code
 from kentongan.audiences import plain
 from kentongan.errors import BadInput
 from kentongan.seam import Address
@@ -23,7 +24,6 @@ COLUMNS = ("reference", "name", *FAMILIES, "language", "groups", "regions")
 
 _DELIMITERS = (",", ";", "\t")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
-_REGION = re.compile(r"[0-9a-z]+([.-][0-9a-z]+)*")
 _REFERENCE = re.compile(r"[\w.:/-]{1,64}")
 
 
@@ -184,7 +184,7 @@ def _row(number: int, cells: dict[str, str], default_region: str, identify: Call
     if language is not None and not _LANGUAGE.fullmatch(language):
         raise _Wrong("language", "is no language code; write one such as id or en")
     regions = _several(cells.get("regions", ""))
-    if not all(_REGION.fullmatch(region) for region in regions):
+    if not all(is_code(region) for region in regions):
         raise _Wrong("regions", "holds what is no region code; write codes such as 33.05 with semicolons between")
     reference = _reference(cells.get("reference", ""), addresses) or f"p-{identify(*_pair(addresses[0]))[:20]}"
     return Row(number, reference, tuple(addresses), language, _several(cells.get("groups", "")), regions)

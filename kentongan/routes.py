@@ -18,11 +18,10 @@ from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_
 
 from kentongan.alert import Kind
 from kentongan.cap.model import Scope, Severity
-from kentongan.config_model import Model
+from kentongan.config_model import NAME, Model
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s|m|h)")
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-_NAME = re.compile(r"\w[\w.-]{0,63}")
 
 
 def _seconds(value: Any) -> Any:
@@ -79,7 +78,7 @@ class Rule(Model):
     @field_validator("name")
     @classmethod
     def _short(cls, value: str) -> str:
-        if not _NAME.fullmatch(value):
+        if not NAME.fullmatch(value):
             raise ValueError("is no name; use letters, digits and . - _")
         return value
 

@@ -14,6 +14,7 @@ import click
 from console import output
 from console.command import command
 from kentongan import telling
+from kentongan.addresses import FAMILIES
 from kentongan.errors import BadInput
 
 if TYPE_CHECKING:
@@ -21,11 +22,10 @@ if TYPE_CHECKING:
     from kentongan.ledger import Read
     from kentongan.ledger.opt_outs import Named
 
-_FAMILIES = ("phone", "whatsapp", "telegram", "email")
 _MOST_FAULTS = 20
 
 _channel = click.option(
-    "--channel", "family", type=click.Choice(_FAMILIES), help="Only from messages of this kind; without: from all."
+    "--channel", "family", type=click.Choice(FAMILIES), help="Only from messages of this kind; without: from all."
 )
 _region = click.option(
     "--region", metavar="ID", default="ID", show_default=True, help="Country of numbers written without one (ISO 3166)."
@@ -113,7 +113,7 @@ def _named(read: Read, lines: list[tuple[int, str]], keys: StateKeys, region: st
 
 def _one(read: Read, line: str, keys: StateKeys, region: str) -> Named:
     """Who a line means; raises ValueError, without the line."""
-    from kentongan.addresses import FAMILIES, normalise
+    from kentongan.addresses import normalise
     from kentongan.ledger.opt_outs import REFERENCE, Named
 
     scheme, colon, rest = line.partition(":")

@@ -30,10 +30,15 @@ class Within(BaseModel):
     strays: tuple[str, ...] = ()
 
 
+def is_code(text: str) -> bool:
+    """Whether this is written as region codes are, in small letters."""
+    return _CODE.fullmatch(text) is not None
+
+
 def read_code(text: str) -> str:
     """Returns a region code as it is compared; raises ValueError saying what is wrong."""
     code = plain(text)
-    if not _CODE.fullmatch(code):
+    if not is_code(code):
         raise ValueError("is no region code; write one such as 33.05, letters and digits with dots between")
     if len(code) > 64:
         raise ValueError("is longer than 64 characters; write the region's code alone")

@@ -17,7 +17,14 @@ _POINT = re.compile(rf"\s*({_NUMBER})\s*,\s*({_NUMBER})(?=[\s,]|$)")
 _CIRCLE = re.compile(rf"\s*({_NUMBER})\s*,\s*({_NUMBER})[\s,]+({_NUMBER})\s*")
 _ITEM = re.compile(r'"([^"]*)"|(\S+)')
 
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
 Point = tuple[float, float]
+
+
+def printable(text: str) -> str:
+    """Returns `text` without the characters that XML 1.0 cannot hold."""
+    return _NOT_XML.sub("", text)
 
 
 def read_time(text: str, zone: tzinfo) -> tuple[datetime, bool, bool] | None:

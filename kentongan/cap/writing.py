@@ -12,9 +12,9 @@ from lxml import etree
 from kentongan.cap.document import Element
 from kentongan.cap.model import NAMESPACES, Alert, Area, Info, NamedValue, Resource
 from kentongan.cap.validity import faults
+from kentongan.cap.values import printable
 
 _NAMESPACE = NAMESPACES["1.2"]
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _FURTHEST_ZONE = timedelta(hours=14)
 
 
@@ -102,7 +102,7 @@ def _open(parent: Element, name: str) -> Element:
 
 def _add(parent: Element, name: str, text: str | None) -> None:
     if text is not None:
-        _open(parent, name).text = _NOT_XML.sub("", text)
+        _open(parent, name).text = printable(text)
 
 
 def _add_all(parent: Element, name: str, texts: Iterable[str]) -> None:

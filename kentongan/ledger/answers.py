@@ -17,15 +17,14 @@ from sqlalchemy import Row, insert
 from kentongan.addresses import NUMBERED, normalise
 from kentongan.answers import LONGEST, TOLD, Meaning, Vocabulary, codes, read
 from kentongan.clock import Milliseconds
-from kentongan.delivery import REACHED
 from kentongan.errors import BadInput
 from kentongan.keys import StateKeys
 from kentongan.ledger import opt_outs, receipts, schema
 from kentongan.ledger.opt_outs import Named
+from kentongan.ledger.threads import REACHED_SQL
 from kentongan.ledger.transaction import Read, Write
 from kentongan.seam import Address, Confirmed, Inbound, Receipt
 
-_REACHED = ", ".join(f"'{result}'" for result in REACHED)
 _TOLD = ", ".join(f"'{meaning}'" for meaning in TOLD)
 
 
@@ -128,7 +127,7 @@ def _meant(
     ).scalar()
     reached = (
         "SELECT d.id, d.key, d.alert_id, d.instance, d.person_id FROM delivery d WHERE d.person_id IN"
-        f" (SELECT value FROM json_each(:persons)) AND d.result IN ({_REACHED})"
+        f" (SELECT value FROM json_each(:persons)) AND d.result IN ({REACHED_SQL})"
     )
     parameters = {"persons": json.dumps(list(persons)), "family": family, "instance": instance}
     # On the channel they answer on, else on another of the same addresses; the newest.
@@ -198,7 +197,7 @@ def summary(read: Read, alert_id: str | None) -> Summary:
     for row in others:
         counts[Meaning(row.meaning)] += 1
     asked = read.sql(
-        f"SELECT count(DISTINCT person_id) FROM delivery WHERE alert_id = :alert AND result IN ({_REACHED})",
+        f"SELECT count(DISTINCT person_id) FROM delivery WHERE alert_id = :alert AND result IN ({REACHED_SQL})",
         {"alert": alert_id},
     ).scalar_one()
     return Summary(

@@ -19,8 +19,14 @@ _TYPED = re.compile(r"\s*([0-9A-Za-z]{4})(?:-[A-Za-z]{2,3})?\s*")
 _WITH_LANGUAGE = re.compile(rf"(?<![0-9A-Za-z-])([{ALPHABET}]{{{_LENGTH}}})-([A-Z]{{2,3}})(?![0-9A-Za-z-])")
 
 
-def _mixed(code: str) -> bool:
-    return any(sign.isdigit() for sign in code) and any(sign.isalpha() for sign in code)
+def as_signs(typed: str) -> str:
+    """What was typed, in the signs that codes are made of: any case, I and L for 1, O for 0."""
+    return typed.upper().translate(_MISREAD)
+
+
+def mixed(typed: str) -> bool:
+    """Whether letters and digits are mixed, as in every code: a word such as HELP is none, though L may stand for 1."""
+    return any(sign.isdigit() for sign in typed) and any(sign.isalpha() for sign in typed)
 
 
 def new_code(random: Callable[[int], int]) -> str:
@@ -34,7 +40,7 @@ def new_code(random: Callable[[int], int]) -> str:
         for _ in range(_LENGTH):
             rest, sign = divmod(rest, len(ALPHABET))
             signs = ALPHABET[sign] + signs
-        if _mixed(signs):
+        if mixed(signs):
             return signs
         number = (number + 1) % len(ALPHABET) ** _LENGTH
 
@@ -45,7 +51,7 @@ def parse_code(text: str) -> str:
     Raises BadInput.
     """
     match = _TYPED.fullmatch(text)
-    code = match.group(1).upper().translate(_MISREAD) if match else ""
+    code = as_signs(match.group(1)) if match else ""
     if not code or any(sign not in ALPHABET for sign in code):
         raise BadInput(f"{text.strip()[:40]!r} is no alert code; type its four signs, such as K7Q4")
     return code
@@ -61,4 +67,4 @@ def codes_in(text: str) -> frozenset[str]:
 
     Only what can be a code counts: letters and digits mixed, in capitals, as `new_code` and `with_language` make them.
     """
-    return frozenset(code for code, _ in _WITH_LANGUAGE.findall(text) if _mixed(code))
+    return frozenset(code for code, _ in _WITH_LANGUAGE.findall(text) if mixed(code))
