@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,10 +12,11 @@ from zoneinfo import ZoneInfo
 from pydantic import JsonValue
 from sqlalchemy.exc import OperationalError
 
+from kentongan import gates
 from kentongan.alert import Draft, Kind
 from kentongan.approval import Approval
 from kentongan.cap.model import Status
-from kentongan.desk import drafts, exercises, releases, subjects, submitting, withdrawing
+from kentongan.desk import drafts, exercises, releases, subjects, submitting, targeting, withdrawing
 from kentongan.desk.desk import Desk, new_id
 from kentongan.desk.plans import Released
 from kentongan.desk.submitting import Submitted
@@ -82,9 +83,11 @@ def faults(desk: Desk, name: str) -> list[str]:
     plan = scenario(desk, name)
     found = []
     try:
-        exercise(desk, plan, identifier="kentongan-check", start=desk.now)
+        made = [exercise(desk, plan, identifier="kentongan-check", start=desk.now)]
         if plan.public:
-            notice(desk, plan, identifier="kentongan-check", start=desk.now, now=desk.now)
+            made.append(notice(desk, plan, identifier="kentongan-check", start=desk.now, now=desk.now))
+        told = dict.fromkeys(sentence for draft in made for sentence in _refused(desk, draft))
+        found += [f"scenarios.{name}: {sentence}" for sentence in told]
     except BadInput as error:
         found += [f"scenarios.{name}: {sentence}" for sentence in str(error).splitlines()]
     modes = {Mode.EXERCISE if plan.public else Mode.DRILL}
@@ -92,6 +95,16 @@ def faults(desk: Desk, name: str) -> list[str]:
         wanted = next(iter(modes)).value
         found.append(f"scenarios.{name}: no channel of channels.yaml has mode {wanted}; add one")
     return found
+
+
+def _refused(desk: Desk, draft: Draft) -> Iterator[str]:
+    """Why a draft would be refused for what it says and where: better known now than at the hour of the drill."""
+    targeted = targeting.target(desk, draft)
+    findings = [
+        *gates.completeness(draft, action_rendered=True),
+        *(targeting.findings(desk, targeted, {}) if targeted is not None else gates.area(draft.cap)),
+    ]
+    yield from (finding.sentence for finding in findings if finding.severity is gates.Weight.BLOCK)
 
 
 # --- By hand ---

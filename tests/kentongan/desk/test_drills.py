@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from kentongan.alert import Kind
+from kentongan.area.rows import RegionRow
 from kentongan.cap.model import Status
 from kentongan.desk import approvals, drills, following, releases, subjects, withdrawing
 from kentongan.errors import BadInput, LedgerUnavailable, Refused
-from kentongan.ledger import alerts, receipts
+from kentongan.ledger import alerts, receipts, regions
 from kentongan.ledger.drills import State
 from kentongan.seam import Confirmed, Mode, Receipt
 from tests.kentongan.desk.rehearsals import SCENARIOS, begun, history, rehearsing, run_of, sent, state
@@ -198,3 +199,17 @@ def test_the_check_names_what_is_wrong_with_a_scenario(desk: Scene) -> None:
     assert drills.faults(desk.desk, "open") == [
         "scenarios.open: no channel of channels.yaml has mode exercise; add one"
     ]
+
+
+def test_the_check_names_a_scenario_that_would_be_refused_for_where_it_is(desk: Scene) -> None:
+    nowhere = {**SCENARIOS["quake"], "facts": {k: v for k, v in SCENARIOS["quake"]["facts"].items() if k != "area"}}
+    desk.reconfigure(instances=RECEIPTS, drills={"scenarios": {"quake": SCENARIOS["quake"], "nowhere": nowhere}})
+    assert drills.faults(desk.desk, "quake") == []
+    assert "--set area=NAME" in drills.faults(desk.desk, "nowhere")[0]
+    # The agency loads its regions, and the drill is in none of them.
+    ready = regions.prepared([RegionRow(1, "99", "Provinsi Contoh"), RegionRow(2, "99.01", "Kabupaten Contoh")])
+    desk.ledger.write(lambda write: regions.import_regions(write, ready, source="x", replace=False))
+    (sentence,) = drills.faults(desk.desk, "quake")
+    assert sentence.startswith("scenarios.quake: no loaded region lies in the area")
+    with pytest.raises(Refused, match="no loaded region"):
+        drills.prepare(desk.desk, "quake", login("siti"))
