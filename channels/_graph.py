@@ -12,7 +12,7 @@ import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 from pydantic import JsonValue
 
@@ -20,6 +20,9 @@ from channels._delay import usages
 from channels._reading import Answer
 from channels._secret import Secret
 from kentongan.seam import Credential, Forged, InDoubt, Outcome, Received, Rejected, Retryable, Why
+
+if TYPE_CHECKING:
+    from channels._http import Wire
 
 HOST = "https://graph.facebook.com"
 VERSION = "v26.0"
@@ -133,6 +136,11 @@ def documented(answer: Answer) -> Outcome | None:
         case None:
             # An error inside a success says nothing that could be relied on.
             return InDoubt(reason) if 200 <= answer.status <= 299 else None
+
+
+async def question(wire: Wire, token: Secret, path: str, query: Mapping[str, str]) -> Answer | Outcome:
+    """Asks Meta for something that the token may read."""
+    return await wire.ask("GET", f"/{VERSION}{path}", headers=token.bearer, query=query, documented=documented)
 
 
 def used(answer: Answer) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Mapping
 
 from pydantic import SecretStr
 
@@ -33,6 +34,11 @@ class Secret:
                 self._value = self._read()
                 self._seen = stamp
         return self._value.get_secret_value()
+
+    @property
+    def bearer(self) -> Mapping[str, str]:
+        """The header of a request that this token authorises."""
+        return {"Authorization": f"Bearer {self.get_secret_value()}"}
 
     def _read(self) -> SecretStr:
         try:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from pydantic import JsonValue
 
+from channels import _uploads
 from channels._reading import Answer, reversible, unreadable
 from kentongan.seam import Media, Outcome, Pending, Rejected, Rendered, Uploaded, Why
 
@@ -18,7 +19,6 @@ POLL = 1.0
 """Seconds between two questions where X does not say how long."""
 
 _NAME, _STEP, _ID, _SEGMENT = "name", "step", "id", "segment"
-_MEDIUM = "medium:"
 
 
 class Ask(Protocol):
@@ -67,9 +67,9 @@ class PicturesOnTheirWay:
                 return await self._describe(handle, message, media)
 
     async def _next(self, message: Rendered, handle: Mapping[str, str]) -> Uploaded | Outcome:
-        media = next((media for media in message.media if _MEDIUM + media.name not in handle), None)
+        media = _uploads.missing(message, handle)
         if media is None:
-            return _progress(message, handle)
+            return _uploads.progress(message, handle)
         fields: dict[str, JsonValue] = {
             "media_type": media.media_type,
             "media_category": "tweet_image",
@@ -136,12 +136,4 @@ def _step(handle: Mapping[str, str], step: str) -> Pending:
 
 
 def _taken(handle: Mapping[str, str], message: Rendered) -> Uploaded | Outcome:
-    done = {name: value for name, value in handle.items() if name.startswith(_MEDIUM)}
-    return _progress(message, {**done, _MEDIUM + handle[_NAME]: handle[_ID]})
-
-
-def _progress(message: Rendered, handle: Mapping[str, str]) -> Uploaded | Outcome:
-    references = {media.name: handle[_MEDIUM + media.name] for media in message.media if _MEDIUM + media.name in handle}
-    if len(references) == len({media.name for media in message.media}):
-        return Uploaded(references)
-    return Pending(handle, 0.0, irreversible_next=False)
+    return _uploads.progress(message, _uploads.taken(_uploads.alone(handle), handle[_NAME], handle[_ID]))

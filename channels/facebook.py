@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from pydantic import Field, JsonValue, model_validator
 
-from channels import _graph
+from channels import _graph, _uploads
 from channels._adapter import HttpAdapter, OnlineSettings
 from channels._graph import Meaning
 from channels._reading import Answer, Documented, readiness, reversible, unreadable
@@ -49,7 +49,6 @@ PAGE = 100
 _RIGHT = "pages_manage_posts"
 _WITHOUT = "without"
 _LINK, _PICTURE = "link", "picture"
-_MEDIUM = "medium:"
 
 
 class Settings(OnlineSettings):
@@ -88,10 +87,6 @@ class Adapter(HttpAdapter):
         self._page = settings.page
         self._token = Secret(settings.token, name, "token")
 
-    @property
-    def _bearer(self) -> Mapping[str, str]:
-        return {"Authorization": f"Bearer {self._token.get_secret_value()}"}
-
     async def _send(self, message: Rendered, job: Job, uploaded: Uploaded | None) -> Outcome:
         return await self._publish(message, tuple(uploaded.references.values()) if uploaded else (), frozenset())
 
@@ -108,7 +103,7 @@ class Adapter(HttpAdapter):
             await self.wire.ask(
                 "POST",
                 f"/{_graph.VERSION}/{self._page}/feed",
-                headers=self._bearer,
+                headers=self._token.bearer,
                 fields=fields,
                 documented=_giving_up(_LINK, Meaning.LINK, without) if "link" in fields else _graph.documented,
             )
@@ -120,7 +115,7 @@ class Adapter(HttpAdapter):
         return await self.wire.ask(
             "POST",
             f"/{_graph.VERSION}/{self._page}/photos",
-            headers=self._bearer,
+            headers=self._token.bearer,
             form={**form, **({"alt_text_custom": media.description} if media.description else {})},
             files={"source": (media.name, media.content, media.media_type)},
             documented=_giving_up(_PICTURE, Meaning.PICTURE, without),
@@ -141,18 +136,18 @@ class Adapter(HttpAdapter):
         return await self._publish(ready, (), frozenset(handle[_WITHOUT].split()))
 
     async def _upload_next(self, message: Rendered, handle: Mapping[str, str]) -> Uploaded | Outcome:
-        media = next((media for media in message.media if _MEDIUM + media.name not in handle), None)
+        media = _uploads.missing(message, handle)
         if media is None:
-            return _progress(message, handle)
+            return _uploads.progress(message, handle)
         asked = await self._photo(media, None, frozenset())
         if isinstance(asked, (Pending, Rejected)):
-            return _progress(message, {**handle, _MEDIUM + media.name: ""})
+            return _uploads.progress(message, _uploads.taken(handle, media.name, ""))
         if not isinstance(asked, Answer):
             return reversible(asked)
         identifier = asked.fields.get("id")
         if not isinstance(identifier, str) or not identifier:
             return reversible(unreadable(asked))
-        return _progress(message, {**handle, _MEDIUM + media.name: identifier})
+        return _uploads.progress(message, _uploads.taken(handle, media.name, identifier))
 
     async def find(self, message: Rendered, job: Job) -> Accepted | Absent | InDoubt:
         """Reads the page's posts since the intent; absence is proven only by an answer behind which there is none."""
@@ -169,7 +164,9 @@ class Adapter(HttpAdapter):
         """The posts of one answer, and the place behind them where there may be more."""
         fields = {"fields": "id,message,created_time,permalink_url", "limit": str(PAGE)}
         since = {"since": str(int(earliest.timestamp()))}
-        asked = await self._question(f"/{self._page}/published_posts", {**fields, **since, **place})
+        asked = await _graph.question(
+            self.wire, self._token, f"/{self._page}/published_posts", {**fields, **since, **place}
+        )
         if not isinstance(asked, Answer):
             return None, None
         paging = asked.fields.get("paging")
@@ -193,7 +190,7 @@ class Adapter(HttpAdapter):
         asked = await self.wire.ask(
             method,
             f"/{_graph.VERSION}/{quote(posted.id, safe='')}",
-            headers=self._bearer,
+            headers=self._token.bearer,
             fields=fields,
             repeatable=True,
             documented=_about_a_post,
@@ -204,19 +201,16 @@ class Adapter(HttpAdapter):
 
     async def ready(self) -> Readiness:
         """Asks whose token this is, then until when it lasts and what it may do, where Meta tells us."""
-        asked = await self._question("/me", {"fields": "id"})
+        asked = await _graph.question(self.wire, self._token, "/me", {"fields": "id"})
         if not isinstance(asked, Answer):
             return readiness(asked)
         if asked.fields.get("id") != self._page:
             return Readiness(False, "The token is not of this page; put the page's own token there.")
-        told = await self._question("/debug_token", {"input_token": self._token.get_secret_value()})
+        told = await _graph.question(
+            self.wire, self._token, "/debug_token", {"input_token": self._token.get_secret_value()}
+        )
         data = told.fields.get("data") if isinstance(told, Answer) else None
         return _standing(data if isinstance(data, dict) else {}, _graph.used(asked))
-
-    async def _question(self, path: str, query: Mapping[str, str]) -> Answer | Outcome:
-        return await self.wire.ask(
-            "GET", f"/{_graph.VERSION}{path}", headers=self._bearer, query=query, documented=_graph.documented
-        )
 
 
 def _giving_up(part: str, refused: Meaning, without: frozenset[str]) -> Documented:
@@ -247,13 +241,6 @@ def _posted(asked: Answer | Outcome) -> Outcome:
     if not isinstance(identifier, str) or not identifier:
         return unreadable(asked)
     return Accepted(identifier, f"https://www.facebook.com/{identifier}")
-
-
-def _progress(message: Rendered, handle: Mapping[str, str]) -> Uploaded | Outcome:
-    if any(_MEDIUM + media.name not in handle for media in message.media):
-        return Pending(handle, 0.0, irreversible_next=False)
-    names = (media.name for media in message.media)
-    return Uploaded({name: handle[_MEDIUM + name] for name in names if handle[_MEDIUM + name]})
 
 
 def _look(posts: JsonValue, code: str, earliest: datetime) -> Accepted | Absent | InDoubt:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, JsonValue, model_validator
 
+from channels import _uploads
 from channels._adapter import HttpAdapter, OnlineSettings
 from channels._reading import Answer, readiness, reversible, unreadable
 from channels._secret import Secret
@@ -44,7 +45,6 @@ POLL = 1.0
 """Seconds between two questions whether a medium is ready."""
 
 _WAITING = "waiting"
-_MEDIUM = "medium:"
 
 
 class Settings(OnlineSettings):
@@ -89,10 +89,6 @@ class Adapter(HttpAdapter):
         self._visibility = settings.visibility
         self._token = Secret(settings.token, name, "token")
 
-    @property
-    def _bearer(self) -> Mapping[str, str]:
-        return {"Authorization": f"Bearer {self._token.get_secret_value()}"}
-
     async def _send(self, message: Rendered, job: Job, uploaded: Uploaded | None) -> Outcome:
         media = tuple(uploaded.references.values()) if uploaded else ()
         fields: dict[str, JsonValue] = {
@@ -101,7 +97,7 @@ class Adapter(HttpAdapter):
             "language": _language(message),
             **({"media_ids": list(media)} if media else {}),
         }
-        headers = {**self._bearer, "Idempotency-Key": job.key}
+        headers = {**self._token.bearer, "Idempotency-Key": job.key}
         return _posted(await self.wire.ask("POST", "/api/v1/statuses", headers=headers, fields=fields, repeatable=True))
 
     async def upload(self, message: Rendered) -> Uploaded | Outcome:
@@ -115,22 +111,22 @@ class Adapter(HttpAdapter):
         if waiting is None:
             return await self._upload_next(message, handle)
         asked = await self.wire.ask(
-            "GET", f"/api/v1/media/{handle[_MEDIUM + waiting]}", headers=self._bearer, repeatable=True
+            "GET", f"/api/v1/media/{_uploads.reference(handle, waiting)}", headers=self._token.bearer, repeatable=True
         )
         if not isinstance(asked, Answer):
             return reversible(asked)
         if asked.status != 200:
             return Pending({**handle, _WAITING: waiting}, POLL, irreversible_next=False)
-        return _progress(message, handle)
+        return _uploads.progress(message, handle)
 
     async def _upload_next(self, message: Rendered, handle: Mapping[str, str]) -> Uploaded | Outcome:
-        media = next((media for media in message.media if _MEDIUM + media.name not in handle), None)
+        media = _uploads.missing(message, handle)
         if media is None:
-            return _progress(message, handle)
+            return _uploads.progress(message, handle)
         asked = await self.wire.ask(
             "POST",
             "/api/v2/media",
-            headers=self._bearer,
+            headers=self._token.bearer,
             form={"description": media.description},
             files={"file": (media.name, media.content, media.media_type)},
             repeatable=True,
@@ -140,19 +136,19 @@ class Adapter(HttpAdapter):
         identifier = asked.fields.get("id")
         if not isinstance(identifier, str):
             return reversible(unreadable(asked))
-        taken = {**handle, _MEDIUM + media.name: identifier}
+        taken = _uploads.taken(handle, media.name, identifier)
         if asked.status == 202:
             return Pending({**taken, _WAITING: media.name}, POLL, irreversible_next=False)
-        return _progress(message, taken)
+        return _uploads.progress(message, taken)
 
     async def find(self, message: Rendered, job: Job) -> Accepted | Absent | InDoubt:
         """Reads the newest page of our own posts; where all of it is newer than the intent, absence is not proven."""
-        asked = await self.wire.ask("GET", "/api/v1/accounts/verify_credentials", headers=self._bearer)
+        asked = await self.wire.ask("GET", "/api/v1/accounts/verify_credentials", headers=self._token.bearer)
         account = asked.fields.get("id") if isinstance(asked, Answer) else None
         if not isinstance(account, str):
             return InDoubt("our account cannot be read")
         page = await self.wire.ask(
-            "GET", f"/api/v1/accounts/{account}/statuses", headers=self._bearer, query={"limit": str(PAGE)}
+            "GET", f"/api/v1/accounts/{account}/statuses", headers=self._token.bearer, query={"limit": str(PAGE)}
         )
         posts = page.content if isinstance(page, Answer) else None
         if not isinstance(posts, list):
@@ -165,7 +161,7 @@ class Adapter(HttpAdapter):
             await self.wire.ask(
                 "PUT",
                 f"/api/v1/statuses/{posted.id}",
-                headers=self._bearer,
+                headers=self._token.bearer,
                 # No media by name: a server that keeps those which are not named would keep the map.
                 fields={"status": message.text, "language": _language(message), "media_ids": []},
                 repeatable=True,
@@ -177,7 +173,7 @@ class Adapter(HttpAdapter):
         asked = await self.wire.ask(
             "DELETE",
             f"/api/v1/statuses/{posted.id}",
-            headers=self._bearer,
+            headers=self._token.bearer,
             repeatable=True,
             documented=lambda answer: Accepted(posted.id) if answer.status == 404 else None,
         )
@@ -185,7 +181,7 @@ class Adapter(HttpAdapter):
 
     async def ready(self) -> Readiness:
         """Asks whose token this is."""
-        return readiness(await self.wire.ask("GET", "/api/v1/accounts/verify_credentials", headers=self._bearer))
+        return readiness(await self.wire.ask("GET", "/api/v1/accounts/verify_credentials", headers=self._token.bearer))
 
 
 def _language(message: Rendered) -> str:
@@ -199,13 +195,6 @@ def _posted(asked: Answer | Outcome) -> Outcome:
     if not isinstance(identifier, str):
         return unreadable(asked)
     return Accepted(identifier, url if isinstance(url, str) else "")
-
-
-def _progress(message: Rendered, handle: Mapping[str, str]) -> Uploaded | Outcome:
-    references = {media.name: handle[_MEDIUM + media.name] for media in message.media if _MEDIUM + media.name in handle}
-    if len(references) == len({media.name for media in message.media}):
-        return Uploaded(references)
-    return Pending(handle, 0.0, irreversible_next=False)
 
 
 def _look(posts: list[JsonValue], code: str, earliest: datetime) -> Accepted | Absent | InDoubt:

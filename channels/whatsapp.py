@@ -137,10 +137,6 @@ class Adapter(HttpAdapter):
         self._app_secret = Secret(secret, name, "app_secret") if secret is not None else None
         self._verify_token = Secret(verify, name, "verify_token") if verify is not None else None
 
-    @property
-    def _bearer(self) -> Mapping[str, str]:
-        return {"Authorization": f"Bearer {self._token.get_secret_value()}"}
-
     async def _send(self, message: Rendered, job: Job, uploaded: Uploaded | None) -> Outcome:
         number = NUMBER.fullmatch(job.to.value) if job.to is not None else None
         if number is None:
@@ -166,7 +162,7 @@ class Adapter(HttpAdapter):
         asked = await self.wire.ask(
             "POST",
             f"/{_graph.VERSION}/{self._phone_number}/messages",
-            headers=self._bearer,
+            headers=self._token.bearer,
             fields=fields,
             documented=lambda answer: self._not_to_be_had(template, answer) or _graph.documented(answer),
         )
@@ -201,22 +197,20 @@ class Adapter(HttpAdapter):
     async def ready(self) -> Readiness:
         """Asks how our number stands, then how the templates do. One that is paused does not stop the others."""
         fields = "id,status,quality_rating,whatsapp_business_manager_messaging_limit"
-        number = await self._question(f"/{self._phone_number}", {"fields": fields})
+        number = await _graph.question(self.wire, self._token, f"/{self._phone_number}", {"fields": fields})
         if not isinstance(number, Answer):
             return readiness(number)
         if number.fields.get("id") != self._phone_number:
             return readiness(unreadable(number))
-        listed = await self._question(
-            f"/{self._account}/message_templates", {"fields": "name,language,status", "limit": str(TEMPLATES)}
+        listed = await _graph.question(
+            self.wire,
+            self._token,
+            f"/{self._account}/message_templates",
+            {"fields": "name,language,status", "limit": str(TEMPLATES)},
         )
         if not isinstance(listed, Answer):
             return readiness(listed)
         return _standing(number.fields, _listed(listed), self._templates)
-
-    async def _question(self, path: str, query: Mapping[str, str]) -> Answer | Outcome:
-        return await self.wire.ask(
-            "GET", f"/{_graph.VERSION}{path}", headers=self._bearer, query=query, documented=_graph.documented
-        )
 
     def handshake(self, request: Received) -> str | None:
         """Meta's check of our endpoint."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
+from channels import _uploads
 from channels._adapter import HttpAdapter, OnlineSettings
 from channels._reading import Answer, readiness, reversible, unreadable
 from channels._secret import Secret
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 
 _API = "/wp-json/wp/v2"
 # What is kept of a picture: its number, a space, its public address.
-_MEDIUM = "medium:"
 _DESCRIBING = "describing"
 _FIELDS = "id,link,slug,status,date_gmt,modified_gmt,content"
 
@@ -151,14 +151,14 @@ class Adapter(HttpAdapter):
         media = next((media for media in message.media if media.name == name), None)
         if media is None:
             return await self._upload_next(message, handle)
-        number = handle[_MEDIUM + media.name].partition(" ")[0]
+        number = _uploads.reference(handle, media.name).partition(" ")[0]
         asked = await self._ask("POST", f"/media/{number}", fields={"alt_text": media.description}, repeatable=True)
-        return _progress(message, handle) if isinstance(asked, Answer) else reversible(asked)
+        return _uploads.progress(message, handle) if isinstance(asked, Answer) else reversible(asked)
 
     async def _upload_next(self, message: Rendered, handle: Mapping[str, str]) -> Uploaded | Outcome:
-        media = next((media for media in message.media if _MEDIUM + media.name not in handle), None)
+        media = _uploads.missing(message, handle)
         if media is None:
-            return _progress(message, handle)
+            return _uploads.progress(message, handle)
         asked = await self.wire.ask(
             "POST",
             f"{_API}/media",
@@ -176,10 +176,10 @@ class Adapter(HttpAdapter):
         number, address = asked.fields.get("id"), asked.fields.get("source_url")
         if not isinstance(number, int) or isinstance(number, bool) or not isinstance(address, str):
             return reversible(unreadable(asked))
-        taken = {**handle, _MEDIUM + media.name: f"{number} {address}"}
+        taken = _uploads.taken(handle, media.name, f"{number} {address}")
         if media.description:
             return Pending({**taken, _DESCRIBING: media.name}, 0.0, irreversible_next=False)
-        return _progress(message, taken)
+        return _uploads.progress(message, taken)
 
     async def find(self, message: Rendered, job: Job) -> Accepted | Absent | InDoubt:
         """Asks for the post of our slug in whatever status; the slug is ours alone, so an older one is not absence."""
@@ -283,13 +283,6 @@ def _figure(media: Media, reference: str) -> str:
 
 def _plain(name: str) -> str:
     return "".join(sign if sign.isascii() and (sign.isalnum() or sign in "._-") else "-" for sign in name)
-
-
-def _progress(message: Rendered, handle: Mapping[str, str]) -> Uploaded | Outcome:
-    references = {media.name: handle[_MEDIUM + media.name] for media in message.media if _MEDIUM + media.name in handle}
-    if len(references) == len({media.name for media in message.media}):
-        return Uploaded(references)
-    return Pending(handle, 0.0, irreversible_next=False)
 
 
 def _accepted(fields: Mapping[str, JsonValue]) -> Accepted | None:
