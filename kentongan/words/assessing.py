@@ -255,7 +255,8 @@ def _untrue(said: Said, block: str) -> Iterator[str]:
         yield "does not say that it is over"
     for level in _levels(said):
         colour, word = re.escape(level.colour), re.escape(level.word.lower())
-        beside = len(re.findall(rf"{word} \([^()]*\b{colour}\b[^()]*\)", text)) if colour else 0
+        said_beside = rf"{word} \([^()]*\b{colour}\b[^()]*\)|{re.escape(level.coloured.lower())}"
+        beside = len(re.findall(said_beside, text)) if colour else 0
         if colour and len(re.findall(rf"\b{colour}\b", text)) > beside:
             yield f"the colour {colour} does not stand in brackets behind its word {level.word}"
 

@@ -140,7 +140,7 @@ def context(
         return _place_words(title_cased(clean(str(of)), language.keep_capitals), language)
 
     def number(value: float, digits: int = 0) -> str:
-        return f"{value:.{digits}f}".replace(".", language.decimal)
+        return f"{value:,.{digits}f}".translate({ord("."): language.decimal, ord(","): language.thousands})
 
     def by_place(name: str, declared: Field, *, short: bool = True) -> Any:
         """A value that is given place by place, as a list of texts, or of levels with their places."""

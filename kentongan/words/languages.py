@@ -39,6 +39,7 @@ class Language(BaseModel):
     zones: Mapping[str, str] = Field(default_factory=dict, description="Zone names the public uses, by IANA zone.")
     clock: str = Field(default="{hour}:{minute} {zone}", description="Pattern of a time of day.")
     decimal: str = Field(default=".", max_length=1)
+    thousands: str = Field(default="", max_length=1, description="Parts the thousands of a number.")
     and_: str = Field(alias="and", description="Joins the last two of a list.")
     more_names: str = Field(description="Ends a shortened list: {count} and {link}.")
     all_names: str = Field(description="Stands for a list of which none fits: {count} and {link}.")

@@ -75,6 +75,13 @@ class SaidLevel:
         return self.word
 
     @property
+    def coloured(self) -> str:
+        """The word with its colour in brackets behind it, or in those that it has: "Awas (major warning, red)"."""
+        if not self.colour:
+            return self.word
+        return f"{self.word[:-1]}, {self.colour})" if self.word.endswith(")") else f"{self.word} ({self.colour})"
+
+    @property
     def meaning(self) -> str:
         """What the level means; raises LookupError where the scale has no such text in the language."""
         return self._said("meaning")

@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+import yaml
 from pydantic import JsonValue
 
 from kentongan import cap
 from kentongan.alert import Draft, Kind
 from kentongan.cap.model import Status
+from kentongan.data import data_path
 from kentongan.seam import fill, slots
 from kentongan.settings import Agency
 from kentongan.words import following
@@ -250,3 +252,23 @@ def test_a_relay_says_its_event_once_and_ends_each_quoted_sentence(
     brief = block(relayed, Kind.ALERT, "brief", "id", library=library, agency=agency, now=now)
     assert said.rstrip(".") in brief
     assert ".," not in brief
+
+
+@pytest.mark.parametrize(
+    ("language", "height", "level"),
+    [("id", "1.500 meter", "Awas (merah)"), ("en", "1,500 metres", "Awas (major warning, red)")],
+)
+def test_thousands_are_set_apart_and_a_colour_opens_no_second_bracket(
+    library: HazardLibrary, agency: Agency, now: datetime, language: str, height: str, level: str
+) -> None:
+    assert height in words(library, agency, now, "volcano", language, {"ash_height_m": 1500}).text("long")
+    told = words(library, agency, now, "tsunami", language, {}).text("long")
+    assert level in told
+    assert ") (" not in told
+
+
+def test_the_demo_opens_no_whatsapp_message_with_a_word_that_only_a_warning_may_bear() -> None:
+    channels = yaml.safe_load((data_path("configs") / "demo/channels.yaml").read_text("utf-8"))
+    templates = [template for channel in channels["channels"].values() for template in channel.get("templates", ())]
+    opening = {template["body"].partition("{{1}}")[0].strip() for template in templates}
+    assert opening == {"[LATIHAN] Pesan resmi.", "[EXERCISE] Official message."}
