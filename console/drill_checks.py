@@ -24,7 +24,7 @@ def faults(invocation: Invocation, settings: Settings) -> list[str]:
 def remarks(invocation: Invocation, settings: Settings) -> list[str]:
     """Which schedules let nothing run, and why: they lapsed, wait for a second officer, or are of another scenario."""
     from flows.house import House
-    from kentongan.desk import drill_schedules
+    from kentongan.desk import drill_schedules, scenarios
     from kentongan.errors import KentonganError
     from kentongan.ledger import drills as register
     from kentongan.officers import Refusal
@@ -44,7 +44,7 @@ def remarks(invocation: Invocation, settings: Settings) -> list[str]:
                 )
                 continue
             try:
-                changed = drill_schedules.rehearsal(desk, name).digest != stored.schedule.digest
+                changed = scenarios.rehearsal(desk, name).digest != stored.schedule.digest
             except KentonganError:
                 changed = True
             if changed:

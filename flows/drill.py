@@ -13,7 +13,7 @@ from prefect.states import Completed
 
 from flows.house import House
 from flows.instances import send_instances
-from kentongan.desk import Desk, drill_schedules, drills
+from kentongan.desk import Desk, drills, due_drills
 from kentongan.errors import BadConfig, Refused
 from kentongan.ledger import Ledger, alerts
 from kentongan.ledger import drills as register
@@ -43,7 +43,7 @@ async def drill(alert: str = DUE) -> State[Any]:
         if (late := _late()) > timedelta(seconds=late_after):
             minutes = late.total_seconds() / 60
             return Completed(name="Dropped", message=f"late by {minutes:.0f} min, so nothing was begun")
-        begun = await asyncio.to_thread(drill_schedules.start_due, desk)
+        begun = await asyncio.to_thread(due_drills.start_due, desk)
         runs = [await _play(desk, each.drill) if each.released is not None else each.drill for each in begun]
     return Completed(message="; ".join(_told(each) for each in runs) or "no drill is due")
 

@@ -142,11 +142,11 @@ def _begin(office: Office, code: str, break_glass: str | None, no_wait: bool) ->
 
 def _due(office: Office, no_wait: bool) -> int:
     from console import drilling
-    from kentongan.desk import drill_schedules
+    from kentongan.desk import due_drills
     from kentongan.ledger import Read
     from kentongan.ledger import drills as register
 
-    begun = drill_schedules.start_due(office.desk)
+    begun = due_drills.start_due(office.desk)
     running: list[StoredDrill] = office.desk.ledger.read(register.running)
 
     def instances(read: Read) -> set[str]:

@@ -12,7 +12,7 @@ from kentongan import telling
 
 if TYPE_CHECKING:
     from console.office import Office
-    from kentongan.desk.drill_schedules import Rehearsal
+    from kentongan.desk.scenarios import Rehearsal
     from kentongan.drill_schedules import Standing
     from kentongan.ledger.drills import StoredSchedule
     from kentongan.officers import Refusal
@@ -30,12 +30,12 @@ def schedule(name: str, every: str) -> None:
     to be signed anew. Times are local to the agency.
     """
     from console.office import Need, opened
-    from kentongan.desk import drill_schedules
+    from kentongan.desk import drill_schedules, scenarios
     from kentongan.drill_schedules import read_recurrence
 
     read_recurrence(every)
     with opened(Need.CONFIG) as office:
-        _show(drill_schedules.rehearsal(office.desk, name))
+        _show(scenarios.rehearsal(office.desk, name))
         stored = drill_schedules.schedule(office.desk, name, every, office.login())
         held = office.desk.ledger.read(lambda read: drill_schedules.standing(read, stored, office.desk.now))
         _told(office, stored, held)
@@ -46,10 +46,10 @@ def schedule(name: str, every: str) -> None:
 def approve(name: str) -> None:
     """Approve the schedule of a drill, as second officer; shows first what it renders to."""
     from console.office import Need, opened
-    from kentongan.desk import drill_schedules
+    from kentongan.desk import drill_schedules, scenarios
 
     with opened(Need.CONFIG) as office:
-        _show(drill_schedules.rehearsal(office.desk, name))
+        _show(scenarios.rehearsal(office.desk, name))
         stored, held = drill_schedules.approve(office.desk, name, office.login())
         _told(office, stored, held)
 

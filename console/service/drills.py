@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from flows.house import House
 from kentongan.clock import network_offset
-from kentongan.desk import Desk, drill_schedules, drills
+from kentongan.desk import Desk, drills, due_drills
 from kentongan.errors import KentonganError
 from kentongan.ledger import drills as register
 
@@ -68,5 +68,5 @@ class Drills:
 def move(desk: Desk) -> list[str]:
     """Moves running drills on and begins those that are due; the ids of the alerts that are to leave."""
     moved = [each.released for each in drills.advance(desk)]
-    begun = [each.released for each in drill_schedules.start_due(desk)]
+    begun = [each.released for each in due_drills.start_due(desk)]
     return [each.alert.id for each in (*moved, *begun) if each is not None]

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
@@ -19,7 +20,7 @@ from flows.house import House
 from kentongan.cap.model import Status
 from kentongan.clock import SystemClock, to_datetime, to_milliseconds
 from kentongan.desk import Desk, approvals, drafts, drill_schedules, membership, releases, submitting
-from kentongan.drill_schedules import LASTS
+from kentongan.drill_schedules import LASTS, read_recurrence
 from kentongan.ledger import alerts, views
 from kentongan.ledger import drills as register
 from kentongan.ledger.drills import State, StoredDrill
@@ -65,8 +66,8 @@ class Running:
     @property
     def slot(self) -> datetime:
         stored = drill_schedules.scheduled(self.desk, "quake")
-        recurrence = drill_schedules.read_recurrence(stored.schedule.every)
-        zone = drill_schedules.ZoneInfo(stored.schedule.zone)
+        recurrence = read_recurrence(stored.schedule.every)
+        zone = ZoneInfo(stored.schedule.zone)
         return next(recurrence.after(to_datetime(self.clock.wall()), zone))
 
     def runs(self) -> list[StoredDrill]:

@@ -9,8 +9,8 @@ from typing import Any
 
 from kentongan.cap.model import Status
 from kentongan.clock import to_milliseconds
-from kentongan.desk import approvals, drill_schedules, drills, releases
-from kentongan.desk.drill_schedules import Begun
+from kentongan.desk import approvals, drill_schedules, drills, due_drills, releases
+from kentongan.desk.due_drills import Begun
 from kentongan.desk.plans import Released
 from kentongan.drill_schedules import Standing
 from kentongan.ledger import alerts, views
@@ -55,7 +55,7 @@ def move_to(desk: Scene, moment: datetime) -> None:
 
 
 def start_due(desk: Scene) -> list[Begun]:
-    return drill_schedules.start_due(desk.desk)
+    return due_drills.start_due(desk.desk)
 
 
 def begun(desk: Scene, name: str = "quake") -> Released:

@@ -14,7 +14,7 @@ import pytest
 
 from kentongan.cap.model import Status
 from kentongan.clock import to_datetime, to_milliseconds
-from kentongan.desk import drill_schedules, drills, releases, verdicts, withdrawing
+from kentongan.desk import drill_schedules, drills, due_drills, releases, scenarios, verdicts, withdrawing
 from kentongan.drill_schedules import LASTS, Standing
 from kentongan.errors import BadInput, Refused
 from kentongan.ledger import alerts, submissions, views
@@ -106,7 +106,7 @@ def test_each_hour_runs_once_however_many_processes_look(desk: Scene) -> None:
     try:
         desks = [replace(desk.desk, ledger=ledger) for ledger in ledgers]
         with ThreadPoolExecutor(4) as pool:
-            found = [run for runs in pool.map(drill_schedules.start_due, desks) for run in runs]
+            found = [run for runs in pool.map(due_drills.start_due, desks) for run in runs]
     finally:
         for ledger in ledgers:
             ledger.close()
@@ -276,13 +276,13 @@ def test_a_schedule_taken_back_while_a_run_is_rendered_starts_nothing(
 ) -> None:
     scheduled(desk)
     move_to(desk, SLOT)
-    rehearsal = drill_schedules.rehearsal
+    rehearsal = scenarios.rehearsal
 
     def slow(*arguments: Any) -> Any:
         drill_schedules.unschedule(desk.desk, "quake", login("made"))
         return rehearsal(*arguments)
 
-    monkeypatch.setattr(drill_schedules, "rehearsal", slow)
+    monkeypatch.setattr(scenarios, "rehearsal", slow)
     (dropped,) = start_due(desk)
     assert (dropped.drill.state, dropped.drill.why) == (State.DROPPED, "its schedule was taken back")
     assert no_alert(desk)
@@ -329,10 +329,10 @@ def test_a_scenario_has_one_schedule(desk: Scene) -> None:
 
 
 def test_the_same_scenario_renders_to_the_same_digest_at_any_time(desk: Scene) -> None:
-    first = drill_schedules.rehearsal(desk.desk, "quake").digest
+    first = scenarios.rehearsal(desk.desk, "quake").digest
     desk.clock.pass_by(40 * 86_400_000 + 12_345)
-    assert drill_schedules.rehearsal(desk.desk, "quake").digest == first
-    assert drill_schedules.rehearsal(desk.desk, "short").digest != first
+    assert scenarios.rehearsal(desk.desk, "quake").digest == first
+    assert scenarios.rehearsal(desk.desk, "short").digest != first
 
 
 # --- Forged ---
