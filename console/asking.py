@@ -43,6 +43,7 @@ class Asking:
     def agency(self, said: Mapping[str, Any], usual: Mapping[str, Any], *, sandbox: bool) -> dict[str, Any]:
         """The values of agency.yaml; raises BadInput where one is missing or cannot be."""
         values: dict[str, Any] = {}
+        missing: list[str] = []
         for name, question in _QUESTIONS.items():
             if name in said:
                 values[name] = said[name]
@@ -53,7 +54,11 @@ class Asking:
             elif name in usual:
                 values[name] = usual[name]
             else:
-                raise BadInput(f"{name} is not known; add --{name.removesuffix('s')}")
+                missing.append(name)
+        if missing:
+            options = [f"--{name.removesuffix('s')}" for name in missing]
+            known = "is not known" if len(missing) == 1 else "are not known"
+            raise BadInput(f"{_together(missing)} {known}; add {_together(options)}")
         if sandbox and values["name"] == usual["name"]:
             values["names"] = usual["names"]
         return {**values, "sandbox": sandbox}
@@ -200,3 +205,8 @@ def _fault(model: type[Any], values: Mapping[str, Any], name: str) -> str | None
             if fault["loc"] == (name,) or fault["loc"][:1] == (name,):
                 return str(fault["msg"]).removeprefix("Value error, ")
     return None
+
+
+def _together(names: Sequence[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last

@@ -129,7 +129,8 @@ def test_nothing_is_ever_written_over(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (("--real", "--yes"), "name is not known; add --name"),
+        (("--real", "--yes"), "name, sender and link are not known; add --name, --sender and --link"),
+        (("--real", "--yes", "--name", "BPBD Contoh", "--sender", "a@b.example"), "link is not known; add --link"),
         ((*REAL, "--timezone", "Mars"), "no IANA zone"),
         ((*REAL, "--language", "!"), "is no language"),
         ((*REAL, "--channel", "pigeon"), "'pigeon' is no channel; known are"),
