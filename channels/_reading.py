@@ -83,9 +83,13 @@ def read(
     if 300 <= status <= 399:
         return Credential(f"{reason}: the address leads elsewhere")
     if status == 401:
-        return Credential(reason)
+        return Credential(f"{reason}: our credentials are refused; renew them")
     if status == 403:
-        return Credential(reason) if public else Rejected(reason, Why.ADDRESS)
+        return (
+            Credential(f"{reason}: our account may not do that; look at its rights")
+            if public
+            else Rejected(reason, Why.ADDRESS)
+        )
     if status == 429 or (status == 503 and repeatable):
         return Retryable(reason, asked_delay(answer.headers, answer.content, now))
     if status in (408, 409, 425) or not 400 <= status <= 499:

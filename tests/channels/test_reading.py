@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,3 +57,11 @@ def test_any_body_is_read_without_a_fault(body: bytes) -> None:
 @given(REFUSALS)
 def test_a_refusal_is_never_ready(outcome: Accepted) -> None:
     assert not readiness(outcome).ready
+
+
+@pytest.mark.parametrize(("status", "told"), [(401, "renew them"), (403, "look at its rights")])
+def test_a_refusal_of_ours_says_what_an_officer_can_do(status: int, told: str) -> None:
+    outcome = read(Answer(status, {}, b""), public=True, now=NOW)
+    assert isinstance(outcome, Credential)
+    assert outcome.reason.startswith(f"status {status}: ")
+    assert outcome.reason.endswith(told)
