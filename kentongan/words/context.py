@@ -169,6 +169,9 @@ def context(
         else:
             facts[key] = _value(draft, declared.type, key, language, agency)
     source = facts.get("source") or (clean(origin) if origin else name)
+    if source in map(clean, (agency.name, *agency.names.values())):
+        # We are nobody's source but our own, whichever of our names an officer has typed.
+        source = name
     headline = text(info.headline if info else None).replace(PARAGRAPH, " ")
     event = (clean(info.event) if info and not borrowed else "") or default_event
     return {

@@ -199,6 +199,10 @@ def test_advice_on_smoke_fits_its_level(
     }
     assert {level for level, text in found.items() if indoors in text} == {"unhealthy", "very-unhealthy"}
     assert all(text.count(indoors) <= 1 for text in found.values())
+    shut = "tutup pintu" if language == "id" else "shut doors"
+    for level in found:
+        told = words(library, agency, now, "smoke", language, {"air_quality": level}).text("long").lower()
+        assert (shut in told) == (level not in ("good", "moderate"))
 
 
 @pytest.mark.parametrize(
@@ -272,3 +276,15 @@ def test_the_demo_opens_no_whatsapp_message_with_a_word_that_only_a_warning_may_
     templates = [template for channel in channels["channels"].values() for template in channel.get("templates", ())]
     opening = {template["body"].partition("{{1}}")[0].strip() for template in templates}
     assert opening == {"[LATIHAN] Pesan resmi.", "[EXERCISE] Official message."}
+
+
+@pytest.mark.parametrize("language", ["id", "en"])
+def test_an_agency_that_is_named_as_the_source_is_not_said_to_quote_itself(
+    library: HazardLibrary, agency: Agency, now: datetime, language: str
+) -> None:
+    told = words(library, agency, now, "earthquake", language, {"source": agency.name})
+    own = agency.names.get(language, agency.name)
+    for name in ("short", "standard", "long", "spoken", "brief"):
+        quoted = rf"(\(data|menurut|berasal dari|bersama|says|come from|with) {re.escape(own)}|{re.escape(own)} data"
+        assert not re.search(quoted, told.text(name))
+        assert language == "id" or agency.name not in told.text(name)
