@@ -92,7 +92,7 @@ def test_the_instance_of_the_page_is_read_and_a_wrong_field_is_a_sentence(checko
     (tmp_path / "channels.yaml").write_text(instance)
     program = (
         "import sys, pathlib, channels\n"
-        "from kentongan.settings import load\n"
+        "from kentongan.config_folder import load\n"
         "from kentongan.errors import BadConfig\n"
         "try:\n"
         "    print(load(pathlib.Path(sys.argv[1]), channels.settings_models()).channels['board'])\n"
