@@ -9,7 +9,7 @@ from typing import Any
 from kentongan.alert import Kind
 from kentongan.clock import Milliseconds
 from kentongan.errors import DamagedRecord
-from kentongan.ledger import Read, alerts, dispatches, reviews, senders, steps, submissions, views
+from kentongan.ledger import Read, alerts, dispatches, reviews, senders, steps, submissions, threads, views
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.ledger.dispatches import Dispatch
 from kentongan.ledger.reviews import Review
@@ -67,7 +67,8 @@ class Overview:
     `approved_by`: the officers who have given their word so far, while it was not sent. `by`: the officers whose word
     it went out on; `by_code`: those of them who said a one-time code and signed nothing. `waits_until`: when the next
     channel or group is due for people not reached, None where nobody waits (wall time). `review`: that of a broken
-    glass. `reason`: why a correction withdraws, by its name.
+    glass. `reason`: why a correction withdraws, by its name. `withdrawn_by`: the code of the correction by which its
+    thread was withdrawn, "" where it was not and for that correction itself.
     """
 
     alert: StoredAlert
@@ -84,13 +85,18 @@ class Overview:
     causes: tuple[Cause, ...]
     open: bool
     waits_until: Milliseconds | None = None
+    withdrawn_by: str = ""
 
     @property
     def said(self) -> str:
         """The alert's state as officers read it, with what is left of it."""
         if self.alert.state == "dispatched":
             return "being sent" if self.open else "sent"
-        return self.alert.state + (", some requests are still open" if self.open else "")
+        said = self.alert.state
+        if self.withdrawn_by:
+            # One that was stopped or superseded before is out no less: whether it was taken back is what counts.
+            said = f"{'' if said == 'withdrawn' else f'{said}, '}withdrawn by {self.withdrawn_by}"
+        return said + (", some requests are still open" if self.open else "")
 
     @property
     def unfinished(self) -> int:
@@ -124,7 +130,13 @@ def overview(read: Read, alert_id: str) -> Overview:
         causes=_causes(read, alert_id),
         open=views.is_open(read, alert_id),
         waits_until=steps.waiting(read, alert_id) if dispatch is not None else None,
+        withdrawn_by=_withdrawn_by(read, stored) if dispatch is not None else "",
     )
+
+
+def _withdrawn_by(read: Read, stored: StoredAlert) -> str:
+    found = None if stored.kind is Kind.CORRECTION else threads.withdrawal(read, stored.id)
+    return alerts.codes(read, [found])[found] if found is not None else ""
 
 
 def overviews(read: Read) -> tuple[list[Overview], dict[str, DamagedRecord]]:

@@ -71,6 +71,17 @@ def test_stop_needs_no_officer_and_is_on_record_unsigned(run, approved) -> None:
     assert f"kentongan follow-up {code}" in again.err
 
 
+def test_what_was_stopped_and_then_withdrawn_says_both_and_by_what(run, approved, as_officer) -> None:
+    code = approved("--drill")
+    run("send", code)
+    run("stop", code)
+    assert ", stopped" in run("status", code).out
+    correction = run("follow-up", code, "--kind", "correction", "--reason", "wrong_area", "--json").json["code"]
+    assert f", stopped, withdrawn by {correction}" in run("status", code).out
+    assert "withdrawn" not in run("status", correction).out
+    assert run("status", code, "--json").json["state"] == "stopped"
+
+
 def test_stop_works_where_config_and_words_are_broken(run, approved, config: Path) -> None:
     code = approved("--drill")
     run("send", code)
