@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     import httpx
 
 _API = "/wp-json/wp/v2"
-# What is kept of a picture: its number, a space, its public address.
 _DESCRIBING = "describing"
 _FIELDS = "id,link,slug,status,date_gmt,modified_gmt,content"
 
@@ -269,6 +268,7 @@ def _words(message: Rendered, pictures: tuple[str, ...]) -> dict[str, JsonValue]
 
 def _pictures(message: Rendered, uploaded: Uploaded | None) -> tuple[int, tuple[str, ...]]:
     """The number of the first picture, which heads the post, and the markup of the others."""
+    # What is kept of a picture is its number, a space, and its public address.
     references = uploaded.references if uploaded is not None else {}
     there = [(media, references[media.name]) for media in message.media if media.name in references]
     if not there:
