@@ -222,7 +222,8 @@ class WireContract(ChannelContract):
         assert len(server.requests) == 40
 
     async def test_many_at_once_are_each_sent_once(self, server: ScriptedServer) -> None:
-        async with self.opened(self.configured(server.base_url, concurrency=16)) as channel:
+        # Nothing is late here but the machine.
+        async with self.opened(self.configured(server.base_url, concurrency=16, deadline=30.0)) as channel:
             answers = await asyncio.gather(
                 *(channel.send(self.message(), [self.job(str(number))], None) for number in range(100))
             )

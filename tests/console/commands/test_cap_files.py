@@ -20,6 +20,7 @@ def schema() -> etree.XMLSchema:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # hundreds of commands, one after the other
 def test_every_valid_alert_is_drafted_and_its_export_is_valid_cap_1_2(run, schema) -> None:
     wrong = []
     for file in VALID:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -106,7 +107,12 @@ def test_an_absent_secret_is_a_fault_of_the_config_and_the_others_are_asked(run:
 
 
 def test_a_receipt_endpoint_that_is_not_there_is_told(run: Run, config: Path) -> None:
-    told = by_name(run("check", "--channels", "--json").json)["sms-drill"]
+    # Bound and not listening: a port that refuses, and that no service of another test can take meanwhile.
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}/receipts/sms-drill"
+        changed(config, "channels.yaml", lambda content: content["channels"]["sms-drill"].update(receipt_url=url))
+        told = by_name(run("check", "--channels", "--json").json)["sms-drill"]
     assert told["passes"]
     assert "start `kentongan serve`" in told["receipts"]
 
