@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import logging.handlers
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +35,34 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
+class _File(logging.handlers.RotatingFileHandler):
+    """The file; where it cannot be written, standard error hears so once and never what should have been written.
+
+    Python's own answer writes every message there with the texts of all exceptions, and waits for whoever reads it.
+    """
+
+    _failed = False
+    _told = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes a message."""
+        self._failed = False
+        super().emit(record)
+        self._told = self._told and self._failed
+
+    def handleError(self, record: logging.LogRecord) -> None:  # logging's name
+        """Says that the file cannot be written, unless it was said of this outage."""
+        self._failed = True
+        if self._told:
+            return
+        self._told = True
+        error = sys.exc_info()[1]
+        why = (isinstance(error, OSError) and error.strerror) or type(error).__name__
+        with contextlib.suppress(OSError, ValueError):
+            told = f"kentongan: {self.baseFilename} cannot be written ({why}); messages are lost until it can\n"
+            sys.stderr.write(told)
+
+
 _LEVELS = {
     "kentongan": logging.INFO,
     "channels": logging.INFO,
@@ -46,7 +75,7 @@ _LEVELS = {
 @contextlib.contextmanager
 def log_to(path: Path) -> Iterator[None]:
     """Sends what Kentongan and its web server log to a file, five of 2 MB at most, and nowhere else, while it lasts."""
-    handler = logging.handlers.RotatingFileHandler(path, maxBytes=2_000_000, backupCount=4, encoding="utf-8")
+    handler = _File(path, maxBytes=2_000_000, backupCount=4, encoding="utf-8")
     handler.setFormatter(JsonLines())
     before = {name: (logging.getLogger(name).level, logging.getLogger(name).propagate) for name in _LEVELS}
     for name, level in _LEVELS.items():
@@ -62,4 +91,5 @@ def log_to(path: Path) -> Iterator[None]:
             logger.removeHandler(handler)
             logger.setLevel(level)
             logger.propagate = propagate
-        handler.close()
+        with contextlib.suppress(OSError):
+            handler.close()

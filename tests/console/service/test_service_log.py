@@ -6,6 +6,7 @@ import json
 import logging
 from pathlib import Path
 
+import pytest
 import sqlalchemy
 
 from console.service.log import log_to
@@ -50,3 +51,16 @@ def _refused(ledger: Ledger) -> str:
     except sqlalchemy.exc.IntegrityError as error:
         return str(error)
     raise AssertionError("the row was taken")
+
+
+def test_a_full_disk_is_told_once_and_spills_no_exception(capsys: pytest.CaptureFixture[str]) -> None:
+    logger = logging.getLogger("kentongan.ledger")
+    # A device on which there is never any room; whoever starts the service may not read what it writes here.
+    with log_to(Path("/dev/full")):
+        for _ in range(50):
+            try:
+                raise OSError(f"{ADDRESS} could not be written")
+            except OSError:
+                logger.exception("outcome not recorded")
+    told = capsys.readouterr().err
+    assert told == "kentongan: /dev/full cannot be written (No space left on device); messages are lost until it can\n"
