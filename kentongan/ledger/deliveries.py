@@ -14,7 +14,7 @@ from sqlalchemy import Row
 
 from kentongan.delivery import REACHED, Action, Closed, Evidence, Result, Stage, result_of
 from kentongan.ledger.chaining import canonical
-from kentongan.ledger.planning import follow_late
+from kentongan.ledger.following import follow_late
 from kentongan.ledger.transaction import Read, Write
 from kentongan.policy import TOO_LATE, Decision
 

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from kentongan.area.codes import Within
 from kentongan.keys import StateKeys
 from kentongan.ledger import schema
-from kentongan.ledger.planning import audience_condition
+from kentongan.ledger.audience import audience_condition
 from kentongan.ledger.reach import reach_condition
 from kentongan.ledger.transaction import Read, Write
 from kentongan.people import Row

@@ -1,28 +1,21 @@
-"""Planning deliveries: the public ones at dispatch, those to people in chunks, a follow-up's after its thread."""
+"""Planning deliveries: the public ones at dispatch, those to people and after a thread in chunks."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Row
-
-from kentongan.area.codes import Within
-from kentongan.audiences import choose_language, plain
+from kentongan.audiences import choose_language
 from kentongan.clock import Milliseconds
-from kentongan.ledger import opt_outs, threads
-from kentongan.ledger.chaining import canonical, digest
+from kentongan.ledger import opt_outs
+from kentongan.ledger.audience import audience_condition
+from kentongan.ledger.chaining import canonical
+from kentongan.ledger.following import follow_chunk
+from kentongan.ledger.planned import NEW_KEY, last_id, record_planned
 from kentongan.ledger.reach import reach_condition
-from kentongan.ledger.transaction import Read, Write
-from kentongan.ledger.within import within_condition
+from kentongan.ledger.transaction import Write
 from kentongan.plan import PUBLIC, Plan, PlannedInstance
-from kentongan.settings import Audience
-
-STATIC = ("id", "key", "language", "person_id", "address_id", "family", "unique_by", "deliver_by", "follows")
-"""Columns of a delivery that are fixed when it is planned, in the order in which their digest is made."""
-
-_HEX = "lower(hex(randomblob(16)))"
 
 
 def plan_public(write: Write, alert_id: str, plan: Plan) -> None:
@@ -44,7 +37,7 @@ def plan_public(write: Write, alert_id: str, plan: Plan) -> None:
         before = last_id(write)
         write.sql(
             "INSERT INTO delivery (key, alert_id, instance, language, family, unique_by, deliver_by, stage, action,"
-            f" due_at) VALUES ({_HEX}, :alert, :instance, :language, 'public', :unique_by, :deliver_by, 'planned',"
+            f" due_at) VALUES ({NEW_KEY}, :alert, :instance, :language, 'public', :unique_by, :deliver_by, 'planned',"
             " 'send', :now)",
             rows,
         )
@@ -65,7 +58,7 @@ def expand(write: Write, alert_id: str, plan: Plan, size: int) -> bool:
         if part == instance.name:
             reached = _people_chunk(write, alert_id, plan, instance, int(position), size)
         else:
-            reached = _follow_chunk(write, alert_id, plan, instance, int(position), size)
+            reached = follow_chunk(write, alert_id, plan, instance, int(position), size)
             record_planned(write, alert_id, instance.name, before)
         cursor[part] = "done" if reached is None else reached
         _move(write, "dispatch.advanced", alert_id, {"cursor": canonical(cursor)})
@@ -140,7 +133,7 @@ def plan_people(
     planned = write.sql(
         "INSERT INTO delivery (key, alert_id, instance, language, family, unique_by, person_id, address_id,"
         " deliver_by, stage, action, due_at)"
-        f" SELECT {_HEX}, :alert, :instance,"
+        f" SELECT {NEW_KEY}, :alert, :instance,"
         " coalesce((SELECT value FROM json_each(:chosen) WHERE key = p.language), :first),"
         f" a.family, {unique_by}, a.person_id, a.id, :deliver_by, 'planned', 'send', :now{where}"
         f" AND {belongs} AND {reachable} ORDER BY a.id LIMIT :most ON CONFLICT DO NOTHING",
@@ -182,162 +175,3 @@ def _held_back(plan: Plan, instance: PlannedInstance) -> tuple[str, dict[str, st
         conditions.append(f"({member} = :first_{number}) OR NOT {member} {waiting})")
         parameters |= {f"first_{number}": first, f"later_{number}": json.dumps(later)}
     return " AND ".join(conditions), parameters
-
-
-def audience_condition(
-    audience: Audience, suffix: str = "", *, within: Within | None = None
-) -> tuple[str, dict[str, str]]:
-    """The SQL condition on person `p` for an audience, with its parameters, whose names end in `suffix`.
-
-    `within` leaves of the audience those in an alert's area.
-    """
-    conditions = ["p.key IS NOT NULL"]
-    parameters: dict[str, str] = {}
-    if audience.groups:
-        conditions.append(
-            "EXISTS (SELECT 1 FROM person_group g WHERE g.person_id = p.id"
-            f" AND g.name IN (SELECT value FROM json_each(:groups{suffix})))"
-        )
-        parameters[f"groups{suffix}"] = json.dumps([plain(group) for group in audience.groups])
-    if audience.regions:
-        conditions.append(
-            f"EXISTS (SELECT 1 FROM person_region r JOIN json_each(:regions{suffix}) wanted"
-            " WHERE r.person_id = p.id AND (r.code = wanted.value OR substr(r.code, 1, length(wanted.value) + 1)"
-            " = wanted.value || '.'))"
-        )
-        parameters[f"regions{suffix}"] = json.dumps([plain(region) for region in audience.regions])
-    if within is not None:
-        belongs, own = within_condition(within, suffix)
-        conditions.append(belongs)
-        parameters |= own
-    return " AND ".join(conditions), parameters
-
-
-# In the language the earlier message had, where the new one speaks it; else in its first. A public one is unique by it.
-_LANGUAGE = "CASE WHEN d.language IN (SELECT value FROM json_each(:languages)) THEN d.language ELSE :first END"
-_FOLLOW = (
-    "INSERT INTO delivery (key, alert_id, instance, language, family, unique_by, person_id, address_id, deliver_by,"
-    f" stage, action, due_at, follows) SELECT {_HEX}, :alert, d.instance, {_LANGUAGE}, d.family,"
-    f" CASE WHEN d.family = 'public' THEN d.instance || ':' || {_LANGUAGE} ELSE d.unique_by END,"
-    " d.person_id, d.address_id, :deliver_by, 'planned', 'send', :now, d.id FROM delivery d WHERE "
-)
-
-
-def _follow(write: Write, alert_id: str, planned: PlannedInstance, condition: str, **parameters: Any) -> None:
-    """Plans a delivery after each of the earlier ones `d` that meet `condition`, unless it is planned already."""
-    write.sql(
-        f"{_FOLLOW}{condition} ORDER BY d.id ON CONFLICT DO NOTHING",
-        {
-            "alert": alert_id,
-            "languages": json.dumps(planned.languages),
-            "first": planned.languages[0],
-            "deliver_by": planned.deliver_by,
-            "now": write.now,
-            **parameters,
-        },
-    )
-
-
-def _follow_chunk(
-    write: Write, alert_id: str, plan: Plan, instance: PlannedInstance, cursor: int, size: int
-) -> int | None:
-    chunk: dict[str, Any] = {
-        "thread": json.dumps(threads.others(write, alert_id)),
-        "instance": instance.name,
-        "cursor": cursor,
-        "size": size,
-    }
-    upto = write.sql(
-        "SELECT max(id) AS last, count(*) AS found FROM (SELECT id FROM delivery WHERE alert_id IN"
-        " (SELECT value FROM json_each(:thread)) AND instance = :instance AND id > :cursor ORDER BY id LIMIT :size)",
-        chunk,
-    ).one()
-    if upto.last is None:
-        return None
-    wanted, reach = _still_wanted(plan)
-    _follow(
-        write,
-        alert_id,
-        instance,
-        "d.alert_id IN (SELECT value FROM json_each(:thread)) AND d.instance = :instance AND d.id > :cursor"
-        f" AND d.id <= :upto AND d.result IN ({threads.REACHED_SQL}) AND {wanted}",
-        thread=chunk["thread"],
-        instance=instance.name,
-        cursor=cursor,
-        upto=upto.last,
-        **reach,
-    )
-    return int(upto.last) if upto.found == size else None
-
-
-def _still_wanted(plan: Plan) -> tuple[str, dict[str, str]]:
-    """The SQL condition on an earlier delivery `d` that more may go there; what takes words back goes to all."""
-    if plan.kind.takes_back:
-        return "1", {}
-    reachable, parameters = reach_condition(plan.reach)
-    person = f"SELECT 1 FROM address a JOIN person p ON p.id = a.person_id WHERE a.id = d.address_id AND {reachable}"
-    return f"(d.address_id IS NULL OR EXISTS ({person}))", parameters
-
-
-def follow_late(write: Write, delivery: Row[Any]) -> None:
-    """Lets what followed an alert follow a delivery whose words turned out to have gone, late."""
-    for release in write.sql(
-        "SELECT s.alert_id, s.at, s.plan, a.expires_at FROM dispatch s JOIN alert a ON a.id = s.alert_id"
-        " WHERE a.state = 'dispatched' AND s.alert_id IN (SELECT value FROM json_each(:thread))",
-        {"thread": json.dumps(threads.others(write, delivery.alert_id))},
-    ).all():
-        plan = Plan.model_validate_json(release.plan)
-        if plan.predecessor is None:
-            continue
-        try:
-            instance = plan.instance(delivery.instance)
-        except KeyError:
-            continue
-        before = last_id(write)
-        wanted, reach = _still_wanted(plan)
-        until = from_now(write, instance.deliver_by, dispatched_at=release.at, expires_at=release.expires_at)
-        later = instance.model_copy(update={"deliver_by": until})
-        _follow(write, release.alert_id, later, f"d.id = :id AND {wanted}", id=delivery.id, **reach)
-        record_planned(write, release.alert_id, delivery.instance, before)
-
-
-def from_now(
-    read: Read, deliver_by: Milliseconds, *, dispatched_at: Milliseconds, expires_at: Milliseconds | None
-) -> Milliseconds:
-    """As long from now as `deliver_by` lay from the dispatch, and not after the alert's own end."""
-    within = read.now + deliver_by - dispatched_at
-    return within if expires_at is None else min(within, expires_at)
-
-
-def last_id(write: Write) -> int:
-    """Id of the delivery that was planned last, of whatever alert."""
-    return int(write.sql("SELECT coalesce(max(id), 0) FROM delivery").scalar_one())
-
-
-def record_planned(write: Write, alert_id: str, instance: str, before: int) -> None:
-    """Puts on record what was planned for an instance after the delivery `before`."""
-    rows = planned_rows(write, alert_id, instance, before, None)
-    if rows:
-        write.event(
-            "deliveries.planned",
-            alert=alert_id,
-            instance=instance,
-            first=rows[0][0],
-            last=rows[-1][0],
-            count=len(rows),
-            digest=static_digest(rows),
-        )
-
-
-def planned_rows(read: Read, alert_id: str, instance: str, after: int, upto: int | None) -> Sequence[Row[Any]]:
-    """The static columns of an instance's deliveries with `after` < id <= `upto`, in the order of ids."""
-    return read.sql(
-        f"SELECT {', '.join(STATIC)} FROM delivery WHERE alert_id = :alert AND instance = :instance AND id > :after"
-        " AND (:upto IS NULL OR id <= :upto) ORDER BY id",
-        {"alert": alert_id, "instance": instance, "after": after, "upto": upto},
-    ).all()
-
-
-def static_digest(rows: Sequence[Sequence[Any]]) -> str:
-    """Digest over the static columns of planned deliveries."""
-    return digest(canonical([list(row) for row in rows]))

@@ -11,7 +11,7 @@ from kentongan.area.codes import Within, above, stray_codes
 from kentongan.area.geometry import Box
 from kentongan.area.regions import Region, Regions, Rings, boundary_box
 from kentongan.area.rows import RegionRow
-from kentongan.ledger.planning import audience_condition
+from kentongan.ledger.audience import audience_condition
 from kentongan.ledger.transaction import Read, Write
 from kentongan.settings import Audience
 

@@ -14,7 +14,7 @@ from kentongan.ledger.chaining import canonical, digest
 from kentongan.ledger.code_sheets import sheet_digest
 from kentongan.ledger.deliveries import attempt_reason
 from kentongan.ledger.officers import officer_digest
-from kentongan.ledger.planning import planned_rows, static_digest
+from kentongan.ledger.planned import planned_rows, static_digest
 from kentongan.ledger.renderings import rendering_digest
 from kentongan.ledger.submissions import signed_digest
 from kentongan.ledger.transaction import Read

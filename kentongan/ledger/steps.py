@@ -15,7 +15,9 @@ from sqlalchemy import Row
 
 from kentongan.clock import Milliseconds
 from kentongan.ledger import answers
-from kentongan.ledger.planning import from_now, last_id, plan_people
+from kentongan.ledger.following import from_now
+from kentongan.ledger.planned import last_id
+from kentongan.ledger.planning import plan_people
 from kentongan.ledger.transaction import Read, Write
 from kentongan.plan import Plan, PlannedInstance
 from kentongan.routes import Escalation, Fallback

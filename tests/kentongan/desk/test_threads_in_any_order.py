@@ -25,6 +25,7 @@ from kentongan.ledger import (
     dispatches,
     opt_outs,
     outcomes,
+    planned,
     planning,
     receipts,
     senders,
@@ -207,7 +208,7 @@ class Threads(RuleBasedStateMachine):
             if how == "opts in":
                 self.opted_out.pop(person, None)
             else:
-                self.opted_out.setdefault(person, self.read(planning.last_id))
+                self.opted_out.setdefault(person, self.read(planned.last_id))
             return
         self.place.change(
             {
