@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from kentongan.login import Login
     from kentongan.overview import Overview
     from kentongan.seam import Channel
+
+_TAKEN_WITHIN = 2.0
+"""Seconds that a service which did not answer is given to take a dispatch, before it is said that nobody sends."""
 
 NO_WAIT = click.option("--no-wait", is_flag=True, help="Return as soon as the sending is on record.")
 
@@ -298,6 +302,8 @@ def hand_over(office: Office, alert_id: str) -> int:
     from kentongan.overview import overview
 
     nudged = client.nudge(office.house.state, alert_id)
+    if nudged is client.Nudged.NO_ANSWER and _is_taken(office, alert_id):
+        nudged = client.Nudged.OWNED
     seen = office.house.ledger.read(lambda read: overview(read, alert_id))
     if output.wants_json():
         output.document({**standing.to_json(office, seen), "service": nudged.value})
@@ -308,6 +314,25 @@ def hand_over(office: Office, alert_id: str) -> int:
     trouble = "no service runs" if nudged is client.Nudged.NOBODY else "the service does not answer"
     output.warn(f"{trouble}, so nothing is being sent; run `kentongan resume {seen.alert.code}` now")
     return exits.FAILED
+
+
+def _is_taken(office: Office, alert_id: str) -> bool:
+    """Whether a sender that lives has the dispatch within a moment; a service that begins to send may answer late."""
+    from kentongan.clock import Process, SystemClock
+    from kentongan.ledger import Read, dispatches, senders
+
+    def taken(read: Read) -> bool:
+        sent = dispatches.get(read, alert_id)
+        if sent is None or sent.owner is None:
+            return False
+        return not senders.gone(read, clock=SystemClock(), process=Process.current(), suspects=[sent.owner])
+
+    last_look = time.monotonic() + _TAKEN_WITHIN
+    while not office.house.ledger.read(taken):
+        if time.monotonic() > last_look:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def _detached(seen: Overview, sent_here: bool) -> int:

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from console.service import client
 from console.service.sockets import listen_locally
 from kentongan.clock import Process, SystemClock
 from kentongan.ledger import Ledger, Write, alerts, dispatches, senders
+from kentongan.state import State
 from sandbox import telegram
 from sandbox.faults import Fault, Rule
 from sandbox.server import Sandbox
@@ -275,6 +277,32 @@ def test_no_wait_without_a_service_warns_that_nobody_sends(run, approved, bots, 
     assert counts(sandbox) == {}
     assert run("resume", code).code == 0
     assert len(counts(sandbox)) == PEOPLE
+
+
+@pytest.mark.parametrize("takes_it", [True, False])
+def test_no_wait_says_that_nobody_sends_only_where_the_silent_service_has_not_taken_it(
+    run, approved, bots, surroundings: Path, monkeypatch: pytest.MonkeyPatch, takes_it: bool
+) -> None:
+    bots()
+    code = approved("--drill")
+
+    def nudge(state: State, alert_id: str) -> client.Nudged:
+        """A service that is too busy to answer in time, as one is that begins to send."""
+        if takes_it:
+            clock = SystemClock()
+            with Ledger.open(state.root / "ledger.db") as ledger:
+
+                def take(write: Write) -> bool:
+                    senders.register(write, sender="busy", role="service", process=Process.current(), clock=clock)
+                    return dispatches.own(write, alert_id, sender="busy", gone=())
+
+                assert ledger.write(take)
+        return client.Nudged.NO_ANSWER
+
+    monkeypatch.setattr(client, "nudge", nudge)
+    handed = run("send", code, "--no-wait")
+    assert handed.code == (0 if takes_it else 1), handed.err
+    assert ("nothing is being sent" in handed.err) is not takes_it
 
 
 def test_a_held_channel_goes_on_with_retry(run, approved, bots, sandbox: Sandbox, monkeypatch, start) -> None:
