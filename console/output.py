@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -40,6 +41,21 @@ def document(content: Any) -> None:
 def say(text: str = "") -> None:
     """Writes lines to standard output, free of what could steer a terminal."""
     click.echo(printable(text))
+
+
+def say_list(label: str, items: Sequence[str], between: str = ", ") -> None:
+    """Writes a label and what it lists, broken between words into lines that fit everywhere."""
+    text = between.join(items)
+    click.echo(
+        textwrap.fill(
+            printable(text).replace("\n", " "),
+            NARROW,
+            initial_indent=label,
+            subsequent_indent=" " * len(label),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    )
 
 
 def warn(text: str) -> None:

@@ -219,12 +219,12 @@ def show(office: Office, ahead: Prospect) -> None:
     if ahead.sandbox:
         output.say(output.SANDBOX)
     output.say(f"{stored.kind.capitalize()} {stored.code}: {title(stored.draft)}")
-    output.say(f"Place:    {'; '.join(ahead.places) or 'none named'}")
+    output.say_list("Place:    ", ahead.places or ["none named"], "; ")
     targets.show(
         office, stored, ahead.within, {n: s for n, s in office.settings.channels.items() if n in ahead.instances}
     )
     output.say(f"To:       {reach(ahead.people.total, len(ahead.instances), stored)}")
-    output.say(f"Channels: {', '.join(_named(ahead, name) for name in ahead.instances)}")
+    output.say_list("Channels: ", [_named(ahead, name) for name in ahead.instances])
     ends = stored.draft.expires
     output.say(f"Ends:     {words.moment(ends, office.zone) if ends else 'when it is withdrawn'}")
     _warn_of_nobody(ahead.people)

@@ -210,6 +210,9 @@ def _understood(office: Office, drafted: Drafted) -> dict[str, str]:
         "evidence": _short(draft.evidence),
         "pictures": "; ".join(f"{each.name}: {each.description}" for each in draft.pictures),
         "relays": f"{draft.origin.sender_name}, {draft.origin.identifier}" if draft.origin else "",
+        "message": f"{draft.cap.msg_type}, as its issuer has it"
+        if draft.origin and draft.cap.msg_type != "Alert"
+        else "",
         "ends": words.moment(draft.expires, office.zone) if draft.expires else "no end given",
     }
     found |= {name: _short(_plain(value)) for name, value in draft.facts.items() if name not in found}

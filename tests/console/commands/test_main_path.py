@@ -254,3 +254,23 @@ def test_an_officer_is_added_vouched_for_and_revoked(run, as_officer, surroundin
         assert run("officer", "revoke", name).code == 0
     assert run("officer", "revoke", "siti").code == 3  # the last one
     assert [each["active"] for each in run("officer", "list", "--json").json["officers"]] == [True, False, False]
+
+
+CANCEL = """\
+<alert xmlns="urn:oasis:names:tc:emergency:cap:1.2"><identifier>X-2</identifier>
+<sender>bmkg@bmkg.go.id</sender><sent>2026-11-21T22:30:00+07:00</sent><status>Actual</status>
+<msgType>Cancel</msgType><scope>Public</scope>
+<references>bmkg@bmkg.go.id,X-1,2026-11-21T20:00:00+07:00</references><info><language>id</language>
+<category>Met</category><event>Cuaca ekstrem</event><urgency>Immediate</urgency>
+<severity>Severe</severity><certainty>Observed</certainty><expires>2026-11-22T22:30:00+07:00</expires>
+<senderName>BMKG</senderName><headline>Peringatan dini hujan lebat di Manna</headline>
+<instruction>Jauhi sungai.</instruction><area><areaDesc>Manna</areaDesc></area></info></alert>
+"""
+
+
+def test_a_relayed_cancel_is_never_taken_for_a_warning(run) -> None:
+    drafted = run("draft", "--cap", "-", stdin=CANCEL)
+    assert drafted.code == 0, drafted.err
+    assert "Cancel, as its issuer has it" in drafted.out
+    alert = run("draft", "--cap", "-", stdin=CANCEL.replace("Cancel", "Alert").replace("X-2", "X-3"))
+    assert "as its issuer has it" not in alert.out

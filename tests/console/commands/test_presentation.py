@@ -104,3 +104,12 @@ def test_a_name_that_is_to_be_typed_again_is_never_folded() -> None:
     console.print(output.table(("Channel", *"abcde"), rows, whole=(0,)))
     assert isinstance(console.file, io.StringIO)
     assert long in console.file.getvalue()
+
+
+def test_a_long_list_is_broken_between_words_under_its_label(capsys: pytest.CaptureFixture[str]) -> None:
+    items = [f"channel-of-district-{number} (12 people)" for number in range(9)]
+    output.say_list("Channels: ", items)
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= output.NARROW for line in lines)
+    assert [line[:10] for line in lines[1:]] == [" " * 10] * (len(lines) - 1)
+    assert " ".join(line[10:] for line in lines) == ", ".join(items)
