@@ -110,8 +110,16 @@ def sign_schedule(write: Write, stored: StoredSchedule, signed: Signed) -> None:
 
 
 def end_schedule(write: Write, schedule_id: str, *, by: str, why: str) -> None:
-    """Takes a schedule back: no run begins from here."""
-    _change_schedule(write, "schedule.ended", schedule_id, {"ended_at": write.now, "ended_by": by}, by=by, why=why)
+    """Takes a schedule back: no run begins from here.
+
+    It ends after the runs that began by it, also where the clock was set back since: they keep their right.
+    """
+    last = write.sql(
+        "SELECT max(s.at) FROM drill d JOIN dispatch s ON s.alert_id = d.alert_id WHERE d.schedule_id = :id",
+        {"id": schedule_id},
+    ).scalar()
+    at = write.now if last is None else max(write.now, last + 1)
+    _change_schedule(write, "schedule.ended", schedule_id, {"ended_at": at, "ended_by": by}, by=by, why=why)
 
 
 def _change_schedule(write: Write, event: str, schedule_id: str, changes: Mapping[str, Any], **data: Any) -> None:

@@ -288,6 +288,19 @@ def test_a_schedule_taken_back_while_a_run_is_rendered_starts_nothing(
     assert no_alert(desk)
 
 
+def test_a_schedule_taken_back_by_a_clock_that_was_set_back_undoes_no_run(desk: Scene) -> None:
+    scheduled(desk)
+    move_to(desk, SLOT)
+    (run,) = start_due(desk)
+    assert run.drill.alert_id is not None
+    move_to(desk, SLOT - 120 * MINUTE)
+    drill_schedules.unschedule(desk.desk, "quake", login("made"))
+    assert vouched(desk, run.drill.alert_id) is None
+    # Whoever it reached must be able to hear that it is over.
+    released = withdrawing.release_correction(desk.desk, run.drill.alert_id, login("made"), reason="was_a_test")
+    assert vouched(desk, released.alert.id) is None
+
+
 def test_a_revoked_officers_schedule_starts_nothing(desk: Scene) -> None:
     scheduled(desk)
     desk.revoke("budi")
