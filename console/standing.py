@@ -141,6 +141,8 @@ def explain(office: Office, seen: Overview) -> None:
     """Writes what lies behind the table: holds, failures by cause, doubts, and what to do about each."""
     if seen.review is not None:
         output.say(review_line(seen.alert.code, seen.review, office.zone))
+    if seen.refused and seen.open:
+        output.say(f"No sender may send it: {seen.refused}")
     for channel in seen.channels:
         if channel.held is not None and seen.open:
             output.say(f"{channel.name} is held: {channel.held}")
@@ -182,6 +184,7 @@ def to_json(office: Office, seen: Overview) -> dict[str, Any]:
         "mode": seen.alert.mode.value,
         "state": seen.alert.state,
         "open": seen.open,
+        "refused": seen.refused or None,
         "waits_until": telling.iso(seen.waits_until),
         "follows": seen.predecessor,
         "sandbox": seen.sandbox,

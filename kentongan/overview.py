@@ -68,7 +68,8 @@ class Overview:
     it went out on; `by_code`: those of them who said a one-time code and signed nothing. `waits_until`: when the next
     channel or group is due for people not reached, None where nobody waits (wall time). `review`: that of a broken
     glass. `reason`: why a correction withdraws, by its name. `withdrawn_by`: the code of the correction by which its
-    thread was withdrawn, "" where it was not and for that correction itself.
+    thread was withdrawn, "" where it was not and for that correction itself. `refused`: why no sender may send it,
+    "" where one may.
     """
 
     alert: StoredAlert
@@ -86,11 +87,14 @@ class Overview:
     open: bool
     waits_until: Milliseconds | None = None
     withdrawn_by: str = ""
+    refused: str = ""
 
     @property
     def said(self) -> str:
         """The alert's state as officers read it, with what is left of it."""
         if self.alert.state == "dispatched":
+            if self.refused and self.open:
+                return "NOT BEING SENT"
             return "being sent" if self.open else "sent"
         said = self.alert.state
         if self.withdrawn_by:
@@ -131,7 +135,13 @@ def overview(read: Read, alert_id: str) -> Overview:
         open=views.is_open(read, alert_id),
         waits_until=steps.waiting(read, alert_id) if dispatch is not None else None,
         withdrawn_by=_withdrawn_by(read, stored) if dispatch is not None else "",
+        refused=_refused(read, alert_id) if dispatch is not None else "",
     )
+
+
+def _refused(read: Read, alert_id: str) -> str:
+    taken = views.events(read, alert_id=alert_id, types=("dispatch.refused", "dispatch.owned"))
+    return str(taken[-1].data["why"]) if taken and taken[-1].type == "dispatch.refused" else ""
 
 
 def _withdrawn_by(read: Read, stored: StoredAlert) -> str:

@@ -7,6 +7,7 @@ import pytest
 from kentongan.delivery import Phase
 from kentongan.errors import Refused
 from kentongan.ledger import claims, dispatches, senders, views, work
+from kentongan.overview import overview
 from kentongan.seam import (
     Accepted,
     Job,
@@ -33,6 +34,14 @@ async def test_an_alert_that_officers_have_not_approved_is_not_sent(place: Place
             await dispatcher.channel("alert-1", "sms", "prefect")
     assert channel.sent == []
     assert len(place.events("dispatch.refused")) == 1
+    # Nobody is to believe that it is on its way.
+    seen = place.ledger.read(lambda read: overview(read, "alert-1"))
+    assert (seen.said, seen.refused) == ("NOT BEING SENT", "nobody approved it")
+    async with place.sending(channel) as dispatcher:
+        assert await dispatcher.nudge("alert-1")
+        await dispatcher.finished("alert-1")
+    seen = place.ledger.read(lambda read: overview(read, "alert-1"))
+    assert (seen.said, seen.refused) == ("sent", "")
 
 
 async def test_a_nudge_that_comes_before_the_dispatch_spoils_nothing(place: Place) -> None:
