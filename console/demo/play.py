@@ -29,7 +29,7 @@ from kentongan.verdict import Approved
 from kentongan.words.counting import count
 from kentongan.words.late import at_widest
 
-_PREFECT_PATIENCE = 40.0
+_PREFECT_PATIENCE = 120.0
 _RECEIPTS_PATIENCE = 15.0
 _STOP_AFTER = 20
 
