@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+def run(name: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, FOLDER / name, *arguments], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.glob("*.py")))
+def test_a_benchmark_can_be_started(name: str) -> None:
+    assert run(name, "--help")
+
+
+def test_the_ledgers_benchmark_measures_with_the_record_and_without(tmp_path: Path) -> None:
+    told = run("ledger.py", "--folder", str(tmp_path), "--people", "700", "--sends", "16", "--chunk", "200")
+    assert "planning 700 people" in told
+    assert told.count("with the record") == 3
