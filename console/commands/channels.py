@@ -46,13 +46,14 @@ def listing() -> None:
             output.say("No channel is configured. Next: kentongan channels kinds")
             return
         rows = []
+        sandboxed = all(each.sandbox for each in instances.values())
         for name, each in instances.items():
             told = _told(name, each, held.get(name))
             rows.append(
                 (
                     name,
                     each.kind,
-                    each.mode + (", sandbox" if each.sandbox else ""),
+                    each.mode + (", sandbox" if each.sandbox and not sandboxed else ""),
                     each.audience or "everybody",
                     f"{told['length']:,} {told['counting']}",
                     f"{told['rate']:g}/s",
@@ -65,7 +66,7 @@ def listing() -> None:
         )
         for name, reason in held.items():
             output.say(f"{name} is held: {reason}")
-        if all(each.sandbox for each in instances.values()):
+        if sandboxed:
             output.say("All of them are sandboxes: whatever is sent reaches nobody.")
 
 
