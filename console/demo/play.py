@@ -21,6 +21,7 @@ from console.demo.stage import APPROVER, SUBMITTER, Stage, stage
 from kentongan import report, telling
 from kentongan.cap.model import Status
 from kentongan.desk import approvals, composing, drafts, following, releases, settling, submitting, withdrawing
+from kentongan.dispatcher.dispatcher import TOO_LONG
 from kentongan.ledger import Read, verification, views
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.overview import Overview, overview
@@ -238,12 +239,15 @@ def _through_prefect(play: Play, alert: StoredAlert, *, shown: bool) -> expectat
         return [str(e.data["through"]) for e in views.events(read, alert_id=alert.id, types=["instance.started"])]
 
     ways = play.on.house.ledger.read(began)
+    shows, late = ways.count("prefect"), ways.count(TOO_LONG)
+    # On a machine too busy for Prefect's second the alert must go out without it: that is no failure.
+    slow = f", {late} without it: the machine was too busy for it to be in time" if late else ""
     return expectations.Line(
         "the first alert is sent through Prefect",
         f"a task for each of {expectations.CHANNELS} channels",
-        f"{sum(way == 'prefect' for way in ways)} begun by Prefect",
+        f"{shows} begun by Prefect{slow}",
         "",
-        shown and ways == ["prefect"] * expectations.CHANNELS,
+        shown and len(ways) == shows + late == expectations.CHANNELS,
     )
 
 

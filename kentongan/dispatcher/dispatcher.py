@@ -31,6 +31,9 @@ _log = logging.getLogger(__name__)
 BUDGET: Milliseconds = 1_000
 """How long after the dispatch row an instance may wait for its task in Prefect before it is started without."""
 
+TOO_LONG = "direct, the orchestration took too long"
+"""What the record says of an instance that was started without, because the budget was spent."""
+
 _SWEEP = 0.25
 _ORPHAN: Milliseconds = 500
 """How long a dispatch may be without an owner before any sender takes it."""
@@ -188,10 +191,10 @@ class Dispatcher:
         if self.orchestrate is not None and not orchestrated:
             shown = owned.spawn(self._orchestrate(owned.alert_id, self.orchestrate))
             await asyncio.wait([shown], timeout=self._left(owned))
-            through = "direct, the orchestration took too long" if not shown.done() else "direct"
+            through = TOO_LONG if not shown.done() else "direct"
         elif orchestrated:
             await asyncio.sleep(self._left(owned))
-            through = "direct, the orchestration took too long"
+            through = TOO_LONG
         else:
             through = "direct, without orchestration"
         for instance in owned.plan.instances:
