@@ -17,7 +17,7 @@ from kentongan import telling
 from kentongan.clock import Milliseconds, to_datetime, to_milliseconds
 from kentongan.delivery import Closed, Result, Stage
 from kentongan.errors import BadInput
-from kentongan.ledger import Read, alerts, log, threads
+from kentongan.ledger import Read, alerts, log, officers, threads
 from kentongan.ledger.log import Filter, Place
 from kentongan.ledger.views import Event
 from kentongan.report import in_csv
@@ -81,13 +81,32 @@ def filter_of(
     return Filter(
         alerts=read(lambda read: _alerts(read, code, thread)),
         types=types,
-        channel=channel.strip(),
+        channel=_channel(office, channel.strip()),
         state=state,
         region=read(lambda read: _region(read, region)),
-        officer=officer.strip(),
+        officer=_officer(office, officer.strip()),
         since=moment(since, "--since"),
         until=moment(until, "--until"),
     )
+
+
+def _channel(office: Office, name: str) -> str:
+    """A channel of the config, or one that is on record though the config names it no more."""
+    if name and name not in office.settings.channels:
+        on_record = office.house.ledger.read(log.instances)
+        if name not in on_record:
+            raise BadInput(
+                f"--channel {name!r} is no channel of the config or on record; known are "
+                f"{', '.join(sorted({*office.settings.channels, *on_record})) or 'none'}"
+            )
+    return name
+
+
+def _officer(office: Office, name: str) -> str:
+    known = office.house.ledger.read(officers.officers)
+    if name and name not in known:
+        raise BadInput(f"--officer {name!r} is no officer, nor was one; known are {', '.join(sorted(known)) or 'none'}")
+    return name
 
 
 def _has_type(read: Read, type_: str) -> bool:

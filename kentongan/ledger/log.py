@@ -131,6 +131,15 @@ def _escaped(text: str) -> str:
     return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
 
 
+def instances(read: Read) -> set[str]:
+    """Names of the channels that any dispatch was planned for."""
+    rows = read.sql(
+        "SELECT DISTINCT json_extract(i.value, '$.name') AS name FROM dispatch s,"
+        " json_each(CASE WHEN json_valid(s.plan) THEN s.plan ELSE '{}' END, '$.instances') i"
+    )
+    return {row.name for row in rows if isinstance(row.name, str)}
+
+
 def region_codes(read: Read, text: str) -> Sequence[tuple[str, str]]:
     """The loaded regions that an officer means by a code or a whole name, as code and name."""
     rows = read.sql(
