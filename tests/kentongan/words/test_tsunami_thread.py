@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -105,6 +106,25 @@ def test_the_bulletins_make_a_thread_in_which_each_says_what_it_is(
         assert not any("telah berakhir" in earlier for earlier in (pd_1, pd_2, pd_3))
     assert "1,3 m" in text(2, "telegram", "id")
     assert "PD-3" in text(2, "telegram", "en")
+
+
+@pytest.mark.parametrize("status", [Status.ACTUAL, Status.EXERCISE])
+def test_the_shortest_update_says_the_level_that_it_is_about(
+    library: HazardLibrary, agency: Agency, rendered: Render, targets: Targets, now: datetime, status: Status
+) -> None:
+    hazard = library.get("tsunami")
+    first, second = (
+        from_facts(hazard, facts, agency=agency, status=status, identifier=facts["bulletin"], now=now)  # type: ignore[arg-type]
+        for facts in (PD_1, PD_3)
+    )
+    mode = Mode.LIVE if status is Status.ACTUAL else Mode.DRILL
+    (target,) = targets(mode, ("mastodon",), ("id", "en"))
+    post = replace(target, instance="x", kind="x", limits=replace(target.limits, counting="x", length=280))
+    made = rendered(following.update(second, first), kind=Kind.UPDATE, earlier=Earlier("M2X8", now), to=(post,))
+    for message, update in zip(made.messages, ("Pembaruan", "Update"), strict=True):
+        assert update in message.text
+        assert "Siaga" in message.text
+        assert "Kab. Pacitan" in message.text
 
 
 def test_an_update_whose_alert_is_not_out_names_no_earlier_message(
