@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from kentongan.approval import Approval
 from kentongan.cap.model import Status
 from kentongan.clock import Milliseconds
-from kentongan.ledger import Read, alerts, code_sheets, dispatches, probes, reviews, senders, submissions
+from kentongan.ledger import Read, alerts, code_sheets, dispatches, probes, reviews, senders, submissions, views, work
 from kentongan.ledger import officers as register
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.overview import sandboxed
@@ -23,6 +23,7 @@ _STALE: Milliseconds = 10_800_000
 def concerns(read: Read, *, paging: Paging, modes: Mapping[str, Mode]) -> list[Concern]:
     """Everything that officers should act on; `modes` are those of the configured instances, by name."""
     return [
+        *_refusals(read),
         *_approvals(read),
         *_reviews(read, paging),
         *_holds(read, modes),
@@ -30,6 +31,15 @@ def concerns(read: Read, *, paging: Paging, modes: Mapping[str, Mode]) -> list[C
         *_doubts(read, paging),
         *_locked(read),
     ]
+
+
+def _refusals(read: Read) -> Iterator[Concern]:
+    for each in work.open_dispatches(read):
+        why = views.refusal(read, each.alert_id) if each.state == "dispatched" else ""
+        if why:
+            stored = alerts.get(read, each.alert_id)
+            values = {**_named(read, stored), "reason": why}
+            yield Concern(f"refused:{stored.id}", Cause.REFUSED, stored.id, stored.draft.cap.status, values)
 
 
 def _approvals(read: Read) -> Iterator[Concern]:

@@ -135,13 +135,8 @@ def overview(read: Read, alert_id: str) -> Overview:
         open=views.is_open(read, alert_id),
         waits_until=steps.waiting(read, alert_id) if dispatch is not None else None,
         withdrawn_by=_withdrawn_by(read, stored) if dispatch is not None else "",
-        refused=_refused(read, alert_id) if dispatch is not None else "",
+        refused=views.refusal(read, alert_id) if dispatch is not None else "",
     )
-
-
-def _refused(read: Read, alert_id: str) -> str:
-    taken = views.events(read, alert_id=alert_id, types=("dispatch.refused", "dispatch.owned"))
-    return str(taken[-1].data["why"]) if taken and taken[-1].type == "dispatch.refused" else ""
 
 
 def _withdrawn_by(read: Read, stored: StoredAlert) -> str:

@@ -155,6 +155,12 @@ def is_open(read: Read, alert_id: str, instance: str | None = None) -> bool:
     return follows is not None and threads.in_flight(read, alert_id, instance)
 
 
+def refusal(read: Read, alert_id: str) -> str:
+    """Why no sender may send this dispatched alert, as the last that looked found; "" where one may."""
+    taken = events(read, alert_id=alert_id, types=("dispatch.refused", "dispatch.owned"))
+    return str(taken[-1].data["why"]) if taken and taken[-1].type == "dispatch.refused" else ""
+
+
 def has_kept_receipts(read: Read) -> bool:
     """Whether a receipt waits that now names a delivery."""
     return (

@@ -21,6 +21,7 @@ VALUES = {
 }
 
 SAID = {
+    Cause.REFUSED: "is NOT being sent: the token has ended: kentongan status K7Q4",
     Cause.APPROVAL: "kentongan approve K7Q4",
     Cause.BREAK_GLASS: "kentongan review K7Q4 --finding TEXT",
     Cause.REVIEW: "kentongan review K7Q4 --finding TEXT",

@@ -4,10 +4,12 @@ import asyncio
 
 import pytest
 
+from kentongan import concerns
 from kentongan.delivery import Phase
 from kentongan.errors import Refused
 from kentongan.ledger import claims, dispatches, senders, views, work
 from kentongan.overview import overview
+from kentongan.paging import Cause, Paging
 from kentongan.seam import (
     Accepted,
     Job,
@@ -37,11 +39,18 @@ async def test_an_alert_that_officers_have_not_approved_is_not_sent(place: Place
     # Nobody is to believe that it is on its way.
     seen = place.ledger.read(lambda read: overview(read, "alert-1"))
     assert (seen.said, seen.refused) == ("NOT BEING SENT", "nobody approved it")
+    (concern,) = place.ledger.read(lambda read: concerns.concerns(read, paging=Paging(), modes={}))
+    assert (concern.cause, concern.alert_id, concern.values["reason"]) == (
+        Cause.REFUSED,
+        "alert-1",
+        "nobody approved it",
+    )
     async with place.sending(channel) as dispatcher:
         assert await dispatcher.nudge("alert-1")
         await dispatcher.finished("alert-1")
     seen = place.ledger.read(lambda read: overview(read, "alert-1"))
     assert (seen.said, seen.refused) == ("sent", "")
+    assert place.ledger.read(lambda read: concerns.concerns(read, paging=Paging(), modes={})) == []
 
 
 async def test_a_nudge_that_comes_before_the_dispatch_spoils_nothing(place: Place) -> None:
