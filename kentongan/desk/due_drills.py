@@ -72,9 +72,10 @@ def start_due(desk: Desk) -> list[Begun]:
                 _lapse(desk, stored)
             continue
         due, late = _come(desk, stored, held, plan)
-        late_after = desk.settings.drills.late_after / 60
+        seconds = desk.settings.drills.late_after
+        late_after = f"{seconds:g} s" if seconds % 60 else f"{seconds / 60:g} min"
         for slot in late:
-            found += _drop(desk, stored, Part.EXERCISE, slot, plan, f"late: not begun within {late_after:g} min")
+            found += _drop(desk, stored, Part.EXERCISE, slot, plan, f"late: not begun within {late_after}")
         for each in due:
             found += _start(desk, each)
     return found
