@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -128,10 +130,27 @@ async def test_recipients_behave_as_they_are_told(client: aiosmtplib.SMTP, http:
     assert (await http.post("/_sandbox/smtp/recipients", json=[{"match": "a", "is": "odd"}])).status_code == 422
 
 
-async def test_a_port_whose_neighbour_is_taken_is_told_in_one_sentence(sandbox: Sandbox) -> None:
-    with pytest.raises(CannotListen, match=f"port {sandbox.mail_port} on 127.0.0.1 is in use by another program"):
-        async with Sandbox(port=sandbox.mail_port - 1):
-            pass
+def free_beside_taken(taken: socket.socket) -> int:
+    """Binds `taken` to a port whose lower neighbour is free, and returns that."""
+    taken.bind(("127.0.0.1", 0))
+    taken.listen()
+    beside = int(taken.getsockname()[1]) - 1
+    with socket.socket() as tried:
+        tried.bind(("127.0.0.1", beside))
+    return beside
+
+
+async def test_a_port_whose_neighbour_is_taken_is_told_in_one_sentence() -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(50):
+            try:
+                port = free_beside_taken(stack.enter_context(socket.socket()))
+                break
+            except OSError:
+                continue
+        with pytest.raises(CannotListen, match=f"port {port + 1} on 127.0.0.1 is in use by another program"):
+            async with Sandbox(port=port):
+                pass
 
 
 # --- the adapter before it --------------------------------------------------------------------------------
