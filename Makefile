@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTEST_ARGS ?= -q -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check words format venv development peers test-peers smoke-chaos serve lock clean
+.PHONY: help demo test check words format venv development peers test-peers smoke-chaos postgres serve lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -30,6 +30,10 @@ format: $(VENV)/.development ## Put the code into its one form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+postgres: $(VENV)/.base ## Add what a ledger in Postgres needs
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-postgres.lock
+	$(BIN)/python -m pip --disable-pip-version-check check
+
 venv: $(VENV)/.base ## Make the environment from the lock
 
 development: $(VENV)/.development ## The same with the tools for tests and checks
@@ -49,6 +53,7 @@ serve: $(VENV)/.base ## Run the resident service with the config in KENTONGAN_CO
 lock: ## Resolve the dependencies anew (needs uv)
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 -q pyproject.toml --group build -o requirements.lock
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 -q pyproject.toml --group build --group development -c requirements.lock -o requirements-development.lock
+	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 -q pyproject.toml --group build --extra postgres -c requirements.lock -o requirements-postgres.lock
 
 clean: ## Remove the environment and all that was built
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
