@@ -20,7 +20,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -140,9 +140,19 @@ class StateKeys:
 
         Raises BadInput where the person's key is damaged.
         """
-        nonce = random(NONCE_LENGTH)
-        content = canonical_json({"family": address.family, "value": address.value})
-        return nonce + self._unwrap(wrapped).encrypt(nonce, content, _ADDRESS_PREFIX + aad)
+        return self.encrypt_addresses(wrapped, [address], aad=aad, random=random)[0]
+
+    def encrypt_addresses(
+        self, wrapped: bytes, addresses: Sequence[Address], *, aad: bytes, random: Random = os.urandom
+    ) -> list[bytes]:
+        """Encrypts several addresses of one person, as `encrypt_address` does."""
+        cipher = self._unwrap(wrapped)
+        encrypted = []
+        for address in addresses:
+            nonce = random(NONCE_LENGTH)
+            content = canonical_json({"family": address.family, "value": address.value})
+            encrypted.append(nonce + cipher.encrypt(nonce, content, _ADDRESS_PREFIX + aad))
+        return encrypted
 
     def decrypt_address(self, wrapped: bytes, encrypted: bytes, *, aad: bytes) -> Address:
         """Returns the address; raises BadInput where key, row or installation are not those it was encrypted with."""
@@ -177,7 +187,7 @@ class StateKeys:
 
         It depends on the channel family alone, so that two audiences and two providers count one person once.
         """
-        return hmac.new(self._lookup_key, canonical_json([family, value]), hashlib.sha256).hexdigest()
+        return hmac.digest(self._lookup_key, canonical_json([family, value]), "sha256").hex()
 
     def page_check(self, officer: str, digest: str) -> str:
         """Returns the six digits by which an officer who was paged about a digest shows that they have the page."""

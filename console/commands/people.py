@@ -120,7 +120,7 @@ def _import(house: House, rows: Iterator[Row]) -> tuple[int, int]:
 
     from kentongan.ledger import Write
     from kentongan.ledger import people as register
-    from kentongan.ledger.people import Imported
+    from kentongan.ledger.filling import Imported
 
     added = updated = 0
     while chunk := list(itertools.islice(rows, _CHUNK)):

@@ -20,6 +20,7 @@ from kentongan.clock import Milliseconds
 from kentongan.errors import BadInput
 from kentongan.keys import StateKeys
 from kentongan.ledger import opt_outs, receipts, schema
+from kentongan.ledger.editions import CURRENT, listed
 from kentongan.ledger.opt_outs import Named
 from kentongan.ledger.threads import REACHED_SQL
 from kentongan.ledger.transaction import Read, Write
@@ -66,7 +67,7 @@ def _take(write: Write, instance: str, inbound: Inbound, keys: StateKeys, words:
     meaning = read(text, words)
     persons = write.sql(
         "SELECT DISTINCT p.id, p.key FROM address a JOIN person p ON p.id = a.person_id"
-        " WHERE a.hash = :hash AND a.family = :family ORDER BY p.id",
+        f" WHERE a.hash = :hash AND a.family = :family AND a.since <= {CURRENT} AND p.added <= {CURRENT} ORDER BY p.id",
         {"hash": hash, "family": address.family},
     ).all()
     alert_id, delivery = _meant(write, instance, inbound, text, address.family, [row.id for row in persons])
@@ -216,7 +217,10 @@ def answered_alerts(read: Read) -> list[str | None]:
 
 
 def _answer(read: Read, row: Row[Any]) -> Answer:
-    regions = read.sql("SELECT code FROM person_region WHERE person_id = :id ORDER BY code", {"id": row.person_id})
+    regions = read.sql(
+        f"SELECT r.code FROM person_region r WHERE r.person_id = :id AND {listed('r')} ORDER BY r.code",
+        {"id": row.person_id},
+    )
     return Answer(
         row.id, row.who, row.at, row.instance, row.family, Meaning(row.meaning), tuple(regions.scalars().all())
     )

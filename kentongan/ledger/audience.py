@@ -6,6 +6,7 @@ import json
 
 from kentongan.area.codes import Within
 from kentongan.audiences import plain
+from kentongan.ledger.editions import listed
 from kentongan.ledger.within import within_condition
 from kentongan.settings import Audience
 
@@ -21,15 +22,15 @@ def audience_condition(
     parameters: dict[str, str] = {}
     if audience.groups:
         conditions.append(
-            "EXISTS (SELECT 1 FROM person_group g WHERE g.person_id = p.id"
+            f"EXISTS (SELECT 1 FROM person_group g WHERE g.person_id = p.id AND {listed('g')}"
             f" AND g.name IN (SELECT value FROM json_each(:groups{suffix})))"
         )
         parameters[f"groups{suffix}"] = json.dumps([plain(group) for group in audience.groups])
     if audience.regions:
         conditions.append(
             f"EXISTS (SELECT 1 FROM person_region r JOIN json_each(:regions{suffix}) wanted"
-            " WHERE r.person_id = p.id AND (r.code = wanted.value OR substr(r.code, 1, length(wanted.value) + 1)"
-            " = wanted.value || '.'))"
+            f" WHERE r.person_id = p.id AND {listed('r')} AND (r.code = wanted.value"
+            " OR substr(r.code, 1, length(wanted.value) + 1) = wanted.value || '.'))"
         )
         parameters[f"regions{suffix}"] = json.dumps([plain(region) for region in audience.regions])
     if within is not None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kentongan.clock import Milliseconds
+from kentongan.ledger.editions import listed
 from kentongan.ledger.transaction import Read
 from kentongan.ledger.views import Event, event
 
@@ -53,6 +54,7 @@ _STATE = (
 # People above a region count as in it where an alert is matched; here the question is who of the record lives there.
 _REGION = (
     "(CASE WHEN e.delivery_id IS NOT NULL THEN EXISTS (SELECT 1 FROM person_region r WHERE r.person_id = d.person_id"
+    f" AND {listed('r')}"
     " AND (r.code = :region OR r.code LIKE :below ESCAPE '!')) ELSE EXISTS (SELECT 1 FROM dispatch s,"
     " json_each(CASE WHEN json_valid(s.plan) THEN s.plan ELSE '{}' END, '$.instances') i,"
     " json_each(i.value, '$.within.codes') c WHERE s.alert_id = e.alert_id AND (c.value = :region"

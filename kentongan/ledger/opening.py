@@ -22,7 +22,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from kentongan.errors import LedgerUnavailable
 from kentongan.ledger.holder import end_stopped_holder
 
-HEAD = "0007"
+HEAD = "0008"
 """The newest migration; a test compares it with the folder."""
 
 _PATIENCE = 2.0  # seconds to wait for another process's transaction

@@ -11,6 +11,7 @@ from kentongan.clock import Milliseconds
 from kentongan.ledger import opt_outs
 from kentongan.ledger.audience import audience_condition
 from kentongan.ledger.chaining import canonical
+from kentongan.ledger.editions import LANGUAGE, listed
 from kentongan.ledger.following import follow_chunk
 from kentongan.ledger.planned import NEW_KEY, last_id, record_planned
 from kentongan.ledger.reach import reach_condition
@@ -90,7 +91,7 @@ def _people_chunk(
     """Plans deliveries to the people behind `cursor`; returns the new cursor, None when there are no more."""
     upto = write.sql(
         "SELECT max(id) AS last, count(*) AS found FROM (SELECT id FROM address"
-        " WHERE family = :family AND active = 1 AND id > :cursor ORDER BY id LIMIT :size)",
+        " WHERE family = :family AND id > :cursor ORDER BY id LIMIT :size)",
         {"family": instance.family, "cursor": cursor, "size": size},
     ).one()
     if upto.last is None:
@@ -124,17 +125,18 @@ def plan_people(
     belongs, own = audience_condition(instance.audience, within=instance.within)
     reachable, named = reach_condition(plan.reach)
     where = (
-        f" FROM address a JOIN person p ON p.id = a.person_id WHERE a.family = :family AND a.active = 1 AND {condition}"
+        " FROM address a JOIN person p ON p.id = a.person_id"
+        f" WHERE a.family = :family AND {listed('a')} AND {condition}"
     )
     everything = {"family": instance.family, "alert": alert_id, "instance": instance.name, **parameters, **own, **named}
-    spoken = write.sql(f"SELECT DISTINCT p.language{where}", everything).scalars()
+    spoken = write.sql(f"SELECT DISTINCT {LANGUAGE}{where}", everything).scalars()
     chosen = {language: choose_language(language, instance.languages) for language in spoken.all() if language}
     before = last_id(write)
     planned = write.sql(
         "INSERT INTO delivery (key, alert_id, instance, language, family, unique_by, person_id, address_id,"
         " deliver_by, stage, action, due_at)"
         f" SELECT {NEW_KEY}, :alert, :instance,"
-        " coalesce((SELECT value FROM json_each(:chosen) WHERE key = p.language), :first),"
+        f" coalesce((SELECT value FROM json_each(:chosen) WHERE key = {LANGUAGE}), :first),"
         f" a.family, {unique_by}, a.person_id, a.id, :deliver_by, 'planned', 'send', :now{where}"
         f" AND {belongs} AND {reachable} ORDER BY a.id LIMIT :most ON CONFLICT DO NOTHING",
         {
@@ -169,7 +171,7 @@ def _held_back(plan: Plan, instance: PlannedInstance) -> tuple[str, dict[str, st
             " AND w.alert_id = :alert AND w.instance IN (SELECT value FROM json_each(:before)))"
         )
         parameters["before"] = json.dumps(sorted(before))
-    member = "EXISTS (SELECT 1 FROM person_group g WHERE g.person_id = p.id AND g.name"
+    member = f"EXISTS (SELECT 1 FROM person_group g WHERE g.person_id = p.id AND {listed('g')} AND g.name"
     for number, (first, later) in enumerate(plan.following.later_groups(instance.name)):
         waiting = f"IN (SELECT value FROM json_each(:later_{number})))"
         conditions.append(f"({member} = :first_{number}) OR NOT {member} {waiting})")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from kentongan.ledger.editions import listed
 from kentongan.ledger.opt_outs import NOT_OPTED_OUT
 from kentongan.reach import Reach
 
@@ -17,7 +18,7 @@ def reach_condition(reach: Reach) -> tuple[str, dict[str, str]]:
     if reach.addressees is not None:
         conditions.append(
             "(p.reference IN (SELECT value FROM json_each(:addressees)) OR EXISTS (SELECT 1 FROM address n"
-            " WHERE n.person_id = p.id AND n.active = 1 AND n.hash IN (SELECT value FROM json_each(:addressees))))"
+            f" WHERE n.person_id = p.id AND {listed('n')} AND n.hash IN (SELECT value FROM json_each(:addressees))))"
         )
         parameters["addressees"] = json.dumps(reach.addressees)
     return " AND ".join(conditions), parameters

@@ -12,6 +12,7 @@ from kentongan.area.geometry import Box
 from kentongan.area.regions import Region, Regions, Rings, boundary_box
 from kentongan.area.rows import RegionRow
 from kentongan.ledger.audience import audience_condition
+from kentongan.ledger.editions import listed
 from kentongan.ledger.transaction import Read, Write
 from kentongan.settings import Audience
 
@@ -100,7 +101,8 @@ def codes(read: Read) -> list[str]:
 def strays(read: Read, regions: Collection[str]) -> tuple[str, ...]:
     """The codes that people have and none of the loaded regions knows, highest ones (`codes.stray_codes`)."""
     used = read.sql(
-        "SELECT DISTINCT r.code FROM person_region r WHERE NOT EXISTS (SELECT 1 FROM region g WHERE g.code = r.code)"
+        f"SELECT DISTINCT r.code FROM person_region r WHERE {listed('r')}"
+        " AND NOT EXISTS (SELECT 1 FROM region g WHERE g.code = r.code)"
     ).scalars()
     return stray_codes(used.all(), regions)
 
@@ -109,7 +111,8 @@ def people_in(read: Read, code: str) -> int:
     """How many people have a region or a part of it."""
     found = read.sql(
         "SELECT count(DISTINCT r.person_id) FROM person_region r JOIN person p ON p.id = r.person_id"
-        " WHERE p.key IS NOT NULL AND (r.code = :code OR substr(r.code, 1, length(:code) + 1) = :code || '.')",
+        f" WHERE p.key IS NOT NULL AND {listed('r')}"
+        " AND (r.code = :code OR substr(r.code, 1, length(:code) + 1) = :code || '.')",
         {"code": code},
     )
     return int(found.scalar_one())
@@ -140,7 +143,8 @@ def people_by_region(read: Read, wanted: Sequence[tuple[str, Audience]], within:
         return []
     rows: Any = read.sql(
         "SELECT DISTINCT p.id, r.code FROM address a JOIN person p ON p.id = a.person_id"
-        f" LEFT JOIN person_region r ON r.person_id = p.id WHERE a.active = 1 AND ({' OR '.join(conditions)})",
+        f" LEFT JOIN person_region r ON r.person_id = p.id AND {listed('r')}"
+        f" WHERE {listed('a')} AND ({' OR '.join(conditions)})",
         parameters,
     )
     codes = set(within.codes)

@@ -201,29 +201,49 @@ hold = Table(
     Column("since", BigInteger, nullable=False),
 )
 
+# Of the list of people there are editions (kentongan.ledger.editions): one is in force, the next may be being filled.
+people_edition = Table(
+    "people_edition",
+    metadata,
+    Column("number", _Id, primary_key=True, autoincrement=True),
+    Column("began_at", BigInteger, nullable=False),
+    Column("owner", Text, nullable=False),  # the sender that fills it
+    Column("mark", BigInteger, nullable=False),  # the last address there was when it was begun
+    Column("switched_at", BigInteger),  # when it came into force
+)
 person = Table(
     "person",
     metadata,
     Column("id", Text, primary_key=True),
     Column("reference", Text, nullable=False, unique=True),  # keyed hash of the agency's own reference
     Column("language", Text),
+    Column("former_language", Text),  # until the edition `since` is in force
     Column("key", LargeBinary),  # the person's own key, wrapped; NULL once erased
+    Column("added", Integer, nullable=False, server_default=text("0")),  # the edition that first had them
+    Column("since", Integer, nullable=False, server_default=text("0")),  # the edition from which the language holds
+    Column("erased_at", BigInteger),
 )
 person_group = Table(
     "person_group",
     metadata,
     Column("person_id", Text, nullable=False),
     Column("name", Text, nullable=False),
+    Column("since", Integer, nullable=False, server_default=text("0")),
+    Column("until", Integer, nullable=False, server_default=text("2147483647")),
     PrimaryKeyConstraint("person_id", "name"),
     Index("person_group_name", "name", "person_id"),
+    Index("person_group_past", "until", sqlite_where=text("until < 2147483647")),
 )
 person_region = Table(
     "person_region",
     metadata,
     Column("person_id", Text, nullable=False),
     Column("code", Text, nullable=False),
+    Column("since", Integer, nullable=False, server_default=text("0")),
+    Column("until", Integer, nullable=False, server_default=text("2147483647")),
     PrimaryKeyConstraint("person_id", "code"),
     Index("person_region_code", "code", "person_id"),
+    Index("person_region_past", "until", sqlite_where=text("until < 2147483647")),
 )
 address = Table(
     "address",
@@ -233,9 +253,10 @@ address = Table(
     Column("family", Text, nullable=False),
     Column("hash", Text, nullable=False),
     Column("ciphertext", LargeBinary, nullable=False),
-    Column("active", Integer, nullable=False, server_default=text("1")),
+    Column("since", Integer, nullable=False, server_default=text("0")),
+    Column("until", Integer, nullable=False, server_default=text("2147483647")),
     UniqueConstraint("person_id", "family", "hash"),
-    Index("address_family", "family", "active", "id"),
+    Index("address_family", "family", "id"),
     Index("address_hash", "hash"),
 )
 

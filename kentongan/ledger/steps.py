@@ -15,6 +15,7 @@ from sqlalchemy import Row
 
 from kentongan.clock import Milliseconds
 from kentongan.ledger import answers
+from kentongan.ledger.editions import listed
 from kentongan.ledger.following import from_now
 from kentongan.ledger.planned import last_id
 from kentongan.ledger.planning import plan_people
@@ -183,7 +184,7 @@ def _fall_back(write: Write, row: Row[Any], plan: Plan, fallback: Fallback, size
 # --- Escalations: the next group ---------------------------------------------------------------------------
 
 _GROUPS = "SELECT value FROM json_each(:groups)"
-_MEMBER = f"EXISTS (SELECT 1 FROM person_group g WHERE g.person_id = p.id AND g.name IN ({_GROUPS}))"
+_MEMBER = f"EXISTS (SELECT 1 FROM person_group g WHERE g.person_id = p.id AND {listed('g')} AND g.name IN ({_GROUPS}))"
 
 
 def _escalate(write: Write, row: Row[Any], plan: Plan, escalation: Escalation, size: int) -> None:

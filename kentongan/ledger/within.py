@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 
 from kentongan.area.codes import Within, above
+from kentongan.ledger.editions import listed
 
 
 def within_condition(within: Within, suffix: str = "") -> tuple[str, dict[str, str]]:
@@ -17,14 +18,14 @@ def within_condition(within: Within, suffix: str = "") -> tuple[str, dict[str, s
     upper = sorted({over for code in within.codes for over in above(code)})
     parameters = {f"within{suffix}": json.dumps(within.codes), f"upper{suffix}": json.dumps(upper)}
     belongs = f"{_below(within.codes, f'within{suffix}')} OR {_among('r.code', f'upper{suffix}')}"
-    condition = f"EXISTS (SELECT 1 FROM person_region r WHERE r.person_id = p.id AND ({belongs}))"
+    condition = f"EXISTS (SELECT 1 FROM person_region r WHERE r.person_id = p.id AND {listed('r')} AND ({belongs}))"
     if not within.unplaced:
         return condition, parameters
     known = ""
     if within.strays:
         known = f" AND NOT ({_below(within.strays, f'strays{suffix}')})"
         parameters[f"strays{suffix}"] = json.dumps(within.strays)
-    nowhere = f"NOT EXISTS (SELECT 1 FROM person_region r WHERE r.person_id = p.id{known})"
+    nowhere = f"NOT EXISTS (SELECT 1 FROM person_region r WHERE r.person_id = p.id AND {listed('r')}{known})"
     return f"({condition} OR {nowhere})", parameters
 
 

@@ -47,7 +47,7 @@ def settle(desk: Scene) -> None:
 @pytest.fixture
 def placed(desk: Scene) -> Scene:
     """A desk with regions, and people in them alone."""
-    desk.change("UPDATE address SET active = 0")
+    desk.change("UPDATE address SET until = 0")
     load(desk)
     settle(desk)
     return desk
