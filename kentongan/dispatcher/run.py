@@ -12,7 +12,7 @@ from kentongan.dispatcher.pace import Pace
 from kentongan.dispatcher.part import Part
 from kentongan.dispatcher.requests import Ready, Requests
 from kentongan.dispatcher.uploads import Uploads
-from kentongan.ledger import Write, claims, outcomes, senders, work
+from kentongan.ledger import claims, outcomes, senders, work
 from kentongan.ledger.claims import Claimed, Intent
 from kentongan.policy import Decision, before_repeat, covered
 from kentongan.seam import Address
@@ -148,11 +148,9 @@ class Run:
         if not others:
             return list(sends)
 
-        def replan(write: Write) -> None:
-            for item, decision in others:
-                outcomes.reconsider(write, sender=self._sender.name, claimed=item, decision=decision)
-
-        await self._sender.ledger.write_soon(replan)
+        await self._sender.ledger.write_soon(
+            lambda write: outcomes.reconsider(write, sender=self._sender.name, instead=others)
+        )
         for item, _ in others:
             del left[item.id]
         return [item for item in sends if item.id in left]

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from sqlalchemy import Row
 
 from kentongan.clock import Milliseconds
 from kentongan.delivery import Evidence
 from kentongan.ledger import Ledger, Read, dispatches, outcomes, receipts, steps, views
+from kentongan.ledger.deliveries import Standing
 from kentongan.plan import PUBLIC
 from kentongan.policy import Decision, Reason, Situation, after_doubt
 from kentongan.seam import Channel
@@ -67,7 +65,7 @@ class Upkeep:
         while self.ledger.read(steps.is_due) and await self.ledger.write_soon(steps.advance):
             self.wake(None)
 
-    def _after_doubt(self, read: Read, row: Row[Any]) -> Decision:
+    def _after_doubt(self, read: Read, row: Standing) -> Decision:
         """Decides for a row whose sender ended in mid-request."""
         found = dispatches.get(read, row.alert_id)
         channel = self.channels.get(row.instance)

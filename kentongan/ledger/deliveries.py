@@ -1,38 +1,222 @@
-"""Deliveries as outcomes change them: the row, and the same change on record.
+"""Deliveries as outcomes change them: the rows, and the same changes on record.
 
-Every change of a tracked column goes through `change` or `close`, which write the same values to the row and to the
-record, so that verification can replay one from the other.
+Every change of a tracked column goes through `Deliveries.change` or `close`, which write the same values to the row
+and to the record, so that verification can replay one from the other. What outcomes change is worked out in memory for
+a whole batch and written together: a statement a row and step would cost more than the sending.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from sqlalchemy import Row
-
+from kentongan.clock import Milliseconds
 from kentongan.delivery import REACHED, Action, Closed, Evidence, Result, Stage, result_of
 from kentongan.ledger.chaining import canonical
 from kentongan.ledger.following import follow_late
-from kentongan.ledger.transaction import Read, Write
+from kentongan.ledger.transaction import Write
 from kentongan.policy import TOO_LATE, Decision
 
 
-def get(read: Read, delivery: int) -> Row[Any]:
-    """A delivery with the state of its alert."""
-    return read.sql(
-        "SELECT d.*, a.state FROM delivery d JOIN alert a ON a.id = d.alert_id WHERE d.id = :id", {"id": delivery}
-    ).one()
+@dataclass(slots=True)
+class Standing:
+    """One delivery as it stands in a transaction, what was changed in it so far included.
+
+    `state` is its alert's; `attempts` is the evidence of its attempts by their numbers.
+    """
+
+    id: int
+    alert_id: str
+    instance: str
+    language: str
+    family: str
+    person_id: str | None
+    address_id: int | None
+    deliver_by: Milliseconds
+    follows: int | None
+    stage: str
+    action: str
+    due_at: Milliseconds
+    sender: str | None
+    attempt: int
+    phase: str | None
+    result: str
+    closed: str | None
+    doubted: int
+    first_intent_at: Milliseconds | None
+    accepted_at: Milliseconds | None
+    provider_id: str | None
+    url: str | None
+    handle: str | None
+    state: str
+    attempts: dict[int, Evidence] = field(default_factory=dict)
+
+    @property
+    def doubtful(self) -> list[int]:
+        """The numbers of its attempts in doubt, oldest first."""
+        return [number for number, evidence in self.attempts.items() if evidence is Evidence.IN_DOUBT]
+
+    @property
+    def forgotten(self) -> bool:
+        """Whether late evidence has taken away what it waited for.
+
+        It is done although nothing of it has gone and nobody gave it up, or to be looked for although nothing is in
+        doubt.
+        """
+        waits = self.stage in (Stage.PLANNED, Stage.CLAIMED) and self.action == Action.FIND
+        return self.result == Result.NONE and self.closed is None and (self.stage == Stage.DONE or waits)
 
 
-def change(write: Write, event: str, row: Row[Any], changes: Mapping[str, Any], **data: Any) -> None:
-    """Changes one delivery and records the same values, with what else `data` says of why."""
-    if changes:
-        columns = ", ".join(f"{column} = :{column}" for column in changes)
-        free = ", sender = NULL" if changes.get("stage") in (Stage.PLANNED, Stage.DONE) else ""
-        write.sql(f"UPDATE delivery SET {columns}{free} WHERE id = :id", {**changes, "id": row.id})
-    write.event(event, alert=row.alert_id, delivery=row.id, set=dict(changes), **data)
+_COLUMNS = [column.name for column in fields(Standing) if column.name not in ("state", "attempts")]
+_SELECT = (
+    f"SELECT {', '.join(f'd.{name}' for name in _COLUMNS)}, a.state FROM delivery d JOIN alert a ON a.id = d.alert_id"
+    " WHERE d.id IN (SELECT value FROM json_each(:ids))"
+)
+_ATTEMPTS = (
+    "SELECT delivery_id, number, evidence FROM attempt WHERE delivery_id IN (SELECT value FROM json_each(:ids))"
+    " ORDER BY delivery_id, number"
+)
+
+
+class Deliveries:
+    """The deliveries that one piece of work changes; used as a context, whose end writes all changes down."""
+
+    def __init__(self, write: Write, ids: Iterable[int]) -> None:
+        self._write = write
+        parameters = {"ids": json.dumps(sorted(set(ids)))}
+        self._standing = {row.id: Standing(*list(row)) for row in write.sql(_SELECT, parameters)}
+        for row in write.sql(_ATTEMPTS, parameters):
+            self._standing[row.delivery_id].attempts[row.number] = Evidence(row.evidence)
+        self._changed: dict[int, dict[str, Any]] = {}
+        self._tried: dict[tuple[int, int], dict[str, Any]] = {}
+        self._reached: dict[tuple[str, str], list[int]] = {}
+
+    def __enter__(self) -> Deliveries:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._write_down()
+
+    def __getitem__(self, delivery: int) -> Standing:
+        return self._standing[delivery]
+
+    def __iter__(self) -> Iterator[Standing]:
+        return iter(self._standing.values())
+
+    def change(self, event: str, standing: Standing, changes: Mapping[str, Any], **data: Any) -> None:
+        """Changes one delivery and records the same values, with what else `data` says of why."""
+        self._set(standing, changes)
+        self._write.event(event, alert=standing.alert_id, delivery=standing.id, set=dict(changes), **data)
+
+    def raise_evidence(
+        self,
+        event: str,
+        standing: Standing,
+        number: int,
+        evidence: Evidence,
+        *,
+        reason: str,
+        detail: str = "",
+        provider_id: str = "",
+        url: str = "",
+        by: str = "",
+    ) -> None:
+        """Raises one attempt's evidence and with it the delivery's result."""
+        now = self._write.now
+        tried: dict[str, Any] = {}
+        if evidence.rank >= standing.attempts[number].rank:
+            standing.attempts[number] = evidence
+            tried = {"evidence": evidence.value, "outcome_at": now}
+        if provider_id:
+            tried["provider_id"] = provider_id
+        if tried:
+            known = self._tried.setdefault((standing.id, number), {})
+            known.update(tried)
+            if "evidence" in tried:
+                # Made of the event's own `reason` and `detail`, and therefore not in what it was `tried`.
+                known["reason"] = attempt_reason(str(reason), detail)
+        result = result_of(standing.attempts.values())
+        changes: dict[str, Any] = {}
+        if result != standing.result:
+            changes["result"] = result.value
+        if result is not Result.NONE and standing.closed is not None:
+            changes["closed"] = None
+        if standing.attempts[number] is Evidence.IN_DOUBT and not standing.doubted:
+            changes["doubted"] = 1
+        if provider_id and provider_id != standing.provider_id:
+            changes["provider_id"] = provider_id
+        if url and url != standing.url:
+            changes["url"] = url
+        taken = result.final and result not in (Result.REJECTED, Result.UNREACHABLE)
+        if taken and standing.accepted_at is None:
+            changes["accepted_at"] = now
+        if result.final and standing.stage in (Stage.PLANNED, Stage.CLAIMED) and standing.action != Action.EDIT:
+            # A repeat that was planned, or claimed but not yet intended, is no longer wanted.
+            changes["stage"] = Stage.DONE.value
+        if "result" in changes and result in REACHED:
+            self._reached.setdefault((standing.alert_id, standing.instance), []).append(standing.id)
+        more = {"by": by} if by else {}
+        self.change(
+            event,
+            standing,
+            changes,
+            attempt=number,
+            evidence=evidence,
+            reason=str(reason),
+            detail=detail,
+            tried=tried,
+            **more,
+        )
+
+    def move_on(self, standing: Standing, decision: Decision, handle: Mapping[str, str] | None = None) -> None:
+        """Moves a delivery on after an attempt of ours: planned again, or done."""
+        changes: dict[str, Any] = {"stage": Stage.DONE.value}
+        stopped = standing.state != "dispatched" and decision.action is not Action.FIND
+        undecided = not Result(standing.result).final
+        if decision.due_at is not None and (undecided or decision.action is Action.EDIT) and not stopped:
+            changes = {"stage": Stage.PLANNED.value, "action": decision.action.value, "due_at": decision.due_at}
+            if handle is not None:
+                changes["handle"] = canonical(dict(handle))
+        elif standing.result == Result.NONE:
+            late = standing.deliver_by <= self._write.now or decision.reason in TOO_LATE
+            closed = Closed.EXPIRED if late else Closed.CANCELLED
+            changes["closed"] = closed.value
+        self.change("delivery.next", standing, changes)
+
+    def release(self, standing: Standing) -> None:
+        """Plans again what was claimed and not intended; the record never spoke of the claim."""
+        self._set(standing, {"stage": Stage.PLANNED.value})
+
+    def _set(self, standing: Standing, changes: Mapping[str, Any]) -> None:
+        if not changes:
+            return
+        for name, value in changes.items():
+            setattr(standing, name, value)
+        row = self._changed.setdefault(standing.id, {})
+        row.update(changes)
+        if changes.get("stage") in (Stage.PLANNED, Stage.DONE):
+            standing.sender = row["sender"] = None
+
+    def _write_down(self) -> None:
+        rows = [{**changes, "id": id} for id, changes in self._changed.items()]
+        _update(self._write, "delivery", rows, ("id",))
+        attempts = [{**tried, "delivery_id": id, "number": number} for (id, number), tried in self._tried.items()]
+        _update(self._write, "attempt", attempts, ("delivery_id", "number"))
+        for (alert_id, instance), ids in self._reached.items():
+            follow_late(self._write, alert_id, instance, ids)
+
+
+def _update(write: Write, table: str, rows: Iterable[dict[str, Any]], key: tuple[str, ...]) -> None:
+    """Updates rows by their key: one statement for all that have the same columns changed."""
+    alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        alike.setdefault(tuple(sorted(row.keys() - key)), []).append(row)
+    condition = " AND ".join(f"{name} = :{name}" for name in key)
+    for columns, group in alike.items():
+        write.sql(f"UPDATE {table} SET {', '.join(f'{name} = :{name}' for name in columns)} WHERE {condition}", group)
 
 
 def close(write: Write, closed: Closed, select: str, parameters: Mapping[str, Any]) -> int:
@@ -55,95 +239,6 @@ def close(write: Write, closed: Closed, select: str, parameters: Mapping[str, An
     return len(rows)
 
 
-def raise_evidence(
-    write: Write,
-    event: str,
-    delivery: int,
-    number: int,
-    evidence: Evidence,
-    *,
-    reason: str,
-    detail: str = "",
-    provider_id: str = "",
-    url: str = "",
-    by: str = "",
-) -> Row[Any]:
-    """Raises one attempt's evidence and with it the delivery's result; returns the row as it then is."""
-    row = get(write, delivery)
-    known = write.sql("SELECT number, evidence FROM attempt WHERE delivery_id = :id", {"id": delivery}).all()
-    by_number = {r.number: Evidence(r.evidence) for r in known}
-    tried: dict[str, Any] = {}
-    if evidence.rank >= by_number[number].rank:
-        by_number[number] = evidence
-        tried = {"evidence": evidence.value, "outcome_at": write.now, "reason": attempt_reason(str(reason), detail)}
-    if provider_id:
-        tried["provider_id"] = provider_id
-    if tried:
-        columns = ", ".join(f"{column} = :{column}" for column in tried)
-        write.sql(
-            f"UPDATE attempt SET {columns} WHERE delivery_id = :id AND number = :number",
-            {**tried, "id": delivery, "number": number},
-        )
-    tried.pop("reason", None)  # made of the event's own `reason` and `detail`
-    result = result_of(by_number.values())
-    changes: dict[str, Any] = {}
-    if result != row.result:
-        changes["result"] = result.value
-    if result is not Result.NONE and row.closed is not None:
-        changes["closed"] = None
-    if by_number[number] is Evidence.IN_DOUBT and not row.doubted:
-        changes["doubted"] = 1
-    if provider_id and provider_id != row.provider_id:
-        changes["provider_id"] = provider_id
-    if url and url != row.url:
-        changes["url"] = url
-    if result.final and result is not Result.REJECTED and row.accepted_at is None and result is not Result.UNREACHABLE:
-        changes["accepted_at"] = write.now
-    if result.final and row.stage in (Stage.PLANNED, Stage.CLAIMED) and row.action != Action.EDIT:
-        # A repeat that was planned, or claimed but not yet intended, is no longer wanted.
-        changes["stage"] = Stage.DONE.value
-    change(
-        write,
-        event,
-        row,
-        changes,
-        attempt=number,
-        evidence=evidence,
-        reason=str(reason),
-        detail=detail,
-        tried=tried,
-        **({"by": by} if by else {}),
-    )
-    if "result" in changes and result in REACHED:
-        follow_late(write, row)
-    return get(write, delivery)
-
-
 def attempt_reason(reason: str, detail: str) -> str:
     """What stands on an attempt: the named reason, and the detail where there is one."""
     return f"{reason}: {detail}" if detail else reason
-
-
-def forgotten(row: Row[Any]) -> bool:
-    """Whether late evidence has taken away what a delivery waited for.
-
-    It is done although nothing of it has gone and nobody gave it up, or to be looked for although nothing is in doubt.
-    """
-    waits = row.stage in (Stage.PLANNED, Stage.CLAIMED) and row.action == Action.FIND
-    return row.result == Result.NONE and row.closed is None and (row.stage == Stage.DONE or waits)
-
-
-def move_on(write: Write, row: Row[Any], decision: Decision, handle: Mapping[str, str] | None) -> None:
-    """Moves a delivery on after an attempt of ours: planned again, or done."""
-    changes: dict[str, Any] = {"stage": Stage.DONE.value}
-    stopped = row.state != "dispatched" and decision.action is not Action.FIND
-    undecided = not Result(row.result).final
-    if decision.due_at is not None and (undecided or decision.action is Action.EDIT) and not stopped:
-        changes = {"stage": Stage.PLANNED.value, "action": decision.action.value, "due_at": decision.due_at}
-        if handle is not None:
-            changes["handle"] = canonical(dict(handle))
-    elif row.result == Result.NONE:
-        late = row.deliver_by <= write.now or decision.reason in TOO_LATE
-        closed = Closed.EXPIRED if late else Closed.CANCELLED
-        changes["closed"] = closed.value
-    change(write, "delivery.next", row, changes)

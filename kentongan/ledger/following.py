@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
-
-from sqlalchemy import Row
 
 from kentongan.clock import Milliseconds
 from kentongan.ledger import threads
@@ -82,26 +81,27 @@ def _still_wanted(plan: Plan) -> tuple[str, dict[str, str]]:
     return f"(d.address_id IS NULL OR EXISTS ({person}))", parameters
 
 
-def follow_late(write: Write, delivery: Row[Any]) -> None:
-    """Lets what followed an alert follow a delivery whose words turned out to have gone, late."""
+def follow_late(write: Write, alert_id: str, instance: str, ids: Sequence[int]) -> None:
+    """Lets what followed an alert follow those of its deliveries whose words turned out to have gone, late."""
     for release in write.sql(
         "SELECT s.alert_id, s.at, s.plan, a.expires_at FROM dispatch s JOIN alert a ON a.id = s.alert_id"
         " WHERE a.state = 'dispatched' AND s.alert_id IN (SELECT value FROM json_each(:thread))",
-        {"thread": json.dumps(threads.others(write, delivery.alert_id))},
+        {"thread": json.dumps(threads.others(write, alert_id))},
     ).all():
         plan = Plan.model_validate_json(release.plan)
         if plan.predecessor is None:
             continue
         try:
-            instance = plan.instance(delivery.instance)
+            planned = plan.instance(instance)
         except KeyError:
             continue
         before = last_id(write)
         wanted, reach = _still_wanted(plan)
-        until = from_now(write, instance.deliver_by, dispatched_at=release.at, expires_at=release.expires_at)
-        later = instance.model_copy(update={"deliver_by": until})
-        _follow(write, release.alert_id, later, f"d.id = :id AND {wanted}", id=delivery.id, **reach)
-        record_planned(write, release.alert_id, delivery.instance, before)
+        until = from_now(write, planned.deliver_by, dispatched_at=release.at, expires_at=release.expires_at)
+        later = planned.model_copy(update={"deliver_by": until})
+        these = f"d.id IN (SELECT value FROM json_each(:ids)) AND {wanted}"
+        _follow(write, release.alert_id, later, these, ids=json.dumps(list(ids)), **reach)
+        record_planned(write, release.alert_id, instance, before)
 
 
 def from_now(

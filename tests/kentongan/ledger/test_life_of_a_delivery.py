@@ -336,7 +336,7 @@ class Deliveries(RuleBasedStateMachine):
         before = Intent(claimed.id, claimed.attempt, claimed.last_intent_at or now, claimed.first_intent_at or now)
         instead = before_repeat(self.situation(claimed, before, claimed.doubts), POLICY)
         if instead is not None:
-            self.write(lambda w: outcomes.reconsider(w, sender=name, claimed=claimed, decision=instead))
+            self.write(lambda w: outcomes.reconsider(w, sender=name, instead=[(claimed, instead)]))
             return
         first_at = claimed.first_intent_at
         is_covered = first_at is not None and covered(TRAITS[claimed.instance], first_at, now + round(DEADLINE * 1000))
