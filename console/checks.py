@@ -43,6 +43,7 @@ def checks(invocation: Invocation) -> Iterator[Found]:
         yield from _each("drills", lambda: _drills(invocation, configured))
     yield from _each("words", lambda: _words(chosen))
     yield from _each("state", lambda: _state(invocation))
+    yield from _each("keys", lambda: _keys(invocation, chosen))
     yield from _each("officers", lambda: _officers(invocation))
     yield from _each("clock", _clock)
 
@@ -273,6 +274,21 @@ def _state(invocation: Invocation) -> Iterator[Found]:
             yield Found("state", "fault", f"only {free // 1_000_000} MB are free below {place.root}; make room")
         for name, reason in ledger.read(senders.holds).items():
             yield Found("state", "note", f"{name} is held: {reason}")
+
+
+def _keys(invocation: Invocation, settings: Settings | None) -> Iterator[Found]:
+    """Whether the addresses could still be read if this machine was lost."""
+    from kentongan.clock import SystemClock
+    from kentongan.safekeeping import escrow
+    from kentongan.settings import Service
+    from kentongan.state import State
+
+    within = (settings.service if settings is not None else Service()).keys_confirmed_within
+    remark = escrow.remark(State.find(invocation.state), now=SystemClock().wall(), within=within)
+    if remark is not None:
+        yield Found("keys", "note", remark)
+    else:
+        yield Found("keys", "ok", "a copy of them is kept apart, and was compared with them")
 
 
 def _officers(invocation: Invocation) -> Iterator[Found]:

@@ -43,6 +43,8 @@ COMMANDS = {
     "channels": Lazy("console.commands.channels:channels", "Show the configured channels and the known kinds."),
     "hazards": Lazy("console.commands.hazards:hazards", "Show the hazards, their fields, levels and languages."),
     "check": Lazy("console.commands.check:check", "Find every fault of the installation before a crisis does."),
+    "backup": Lazy("console.commands.backup:backup", "Copy ledger and config while alerts go on being sent."),
+    "keys": Lazy("console.commands.backup:keys", "Keep a copy of the keys apart, and see that it is good."),
     "login": Lazy("console.commands.officers:login", "Log an officer in for twelve hours."),
     "logout": Lazy("console.commands.officers:logout", "Log the officer out."),
     "officer": Lazy("console.commands.officers:officer", "Officers: add, revoke, list, page, codes, export."),

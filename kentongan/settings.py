@@ -125,6 +125,9 @@ class InstanceSettings(Model):
     concurrency: int | None = Field(default=None, ge=1, le=64, description="Requests at once; absent: the kind's own.")
     deadline: float = Field(default=10.0, gt=0, le=120, description="Seconds for one request in all.")
     deliver_within: float | None = Field(default=None, gt=0, description="Seconds after which it is too late.")
+    daily: int | None = Field(
+        default=None, ge=1, description="Most messages in 24 hours by contract; forecasts count with it."
+    )
 
     def confirmed(self) -> bool:
         """Whether this instance has receipts asked for, on a kind of channel that gives them."""
@@ -179,6 +182,9 @@ class Service(Model):
     )
     warn_before: float = Field(
         default=1_209_600.0, ge=0, description="Seconds before a credential ends from which officers are told."
+    )
+    keys_confirmed_within: float = Field(
+        default=15_552_000.0, gt=0, description="Seconds after which the copy of the keys is to be looked at again."
     )
 
 

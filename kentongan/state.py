@@ -56,6 +56,11 @@ class State:
         return self.root / "ledger.db"
 
     @property
+    def keys(self) -> Path:
+        """The folder of keys."""
+        return self.root / "keys"
+
+    @property
     def heads(self) -> Path:
         """The folder of signed heads."""
         return self._private("heads")

@@ -1,0 +1,1 @@
+"""Keeping an installation through the loss of its machine: backups, their restoring, and the escrow of its keys."""

@@ -1,0 +1,56 @@
+"""`kentongan backup`, `keys` and `restore` as an officer types them."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+
+def test_a_backup_is_made_told_and_on_record(run, approved, surroundings: Path) -> None:
+    approved("--drill")
+    kept, medium = surroundings / "kept", surroundings / "medium"
+    ran = run("backup", kept, "--with-keys", medium, "--json")
+    assert ran.code == 0, ran.err
+    place = Path(ran.json["backup"])
+    assert place.parent == kept
+    assert ran.json["counts"]["alerts"] == 2
+    assert sorted(path.name for path in place.iterdir()) == ["config", "ledger.db", "manifest.json"]
+    assert {path.name for path in Path(ran.json["keys"]).iterdir()} >= {"ledger.key", "people.key"}
+    told = run("log").out
+    assert f"ledger copied to {place} by budi" in told
+    assert f"keys copied to {ran.json['keys']} by budi" in told
+    assert stat.S_IMODE(place.stat().st_mode) == 0o700
+    assert run("log", "verify").code == 0
+
+
+@pytest.mark.parametrize("keys", ["kept", "kept/inside", ".", "state/copy"])
+def test_keys_and_backup_are_kept_apart(run, approved, surroundings: Path, keys: str) -> None:
+    approved("--drill")
+    ran = run("backup", surroundings / "kept", "--with-keys", surroundings / keys)
+    assert ran.code == 2
+    assert "apart" in ran.err or "elsewhere" in ran.err
+    assert not (surroundings / "kept").exists()
+
+
+def test_check_tells_of_keys_that_nobody_has_a_good_copy_of(run, surroundings: Path, config: Path) -> None:
+    run("status")
+    assert "no copy of the keys was ever confirmed" in run("check").out
+    ran = run("keys", "copy", surroundings / "medium", "--json")
+    place = Path(ran.json["keys"])
+    assert "OK    keys: a copy of them is kept apart" in run("check").out
+    assert run("keys", "confirm", place).code == 0
+    (place / "people.key").unlink()
+    ran = run("keys", "confirm", place)
+    assert ran.code == 2
+    assert "lacks people.key" in ran.err
+    (config / "service.yaml").write_text("keys_confirmed_within: 0.001\n")
+    assert "was last confirmed 0 days ago" in run("check").out
+
+
+def test_an_empty_state_directory_has_nothing_to_back_up(run, surroundings: Path) -> None:
+    ran = run("backup", surroundings / "kept")
+    assert ran.code == 2
+    assert len(ran.sentences) == 1
+    assert not (surroundings / "kept").exists()
