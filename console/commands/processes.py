@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,9 @@ from console import exits, output
 from console.command import command
 from console.invocation import current
 from kentongan.errors import BadConfig
+
+if TYPE_CHECKING:
+    from console.service.log import Form
 
 
 @command("serve")
@@ -25,8 +29,28 @@ from kentongan.errors import BadConfig
 @click.option("--tls-certificate", type=click.Path(path_type=Path), metavar="FILE", help="Certificate of that address.")
 @click.option("--tls-key", type=click.Path(path_type=Path), metavar="FILE", help="Private key of that certificate.")
 @click.option("--prefect/--no-prefect", default=True, show_default=True, help="Show what is sent in Prefect.")
+@click.option(
+    "--log",
+    type=click.Choice(("json", "text")),
+    envvar="KENTONGAN_LOG",
+    help="Log to standard error too, a line a message; absent: to log/service.log in the state folder alone.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(("debug", "info", "warning", "error")),
+    envvar="KENTONGAN_LOG_LEVEL",
+    default="info",
+    show_default=True,
+    help="The least grave of its own messages that is logged.",
+)
 def serve(
-    receipts: str, officers_listen: str | None, tls_certificate: Path | None, tls_key: Path | None, prefect: bool
+    receipts: str,
+    officers_listen: str | None,
+    tls_certificate: Path | None,
+    tls_key: Path | None,
+    prefect: bool,
+    log: Form | None,
+    log_level: str,
 ) -> int:
     """Run the resident service: it sends, shows it in Prefect, takes receipts and pages officers.
 
@@ -43,6 +67,8 @@ def serve(
         as_json=invocation.json,
         prefect=prefect,
         officers=OfficersAt(officers_listen, tls_certificate, tls_key),
+        log=log,
+        log_level=log_level,
     )
 
 

@@ -114,7 +114,7 @@ class PrefectServer:
             if self._stopping.is_set():
                 return
             wait = _WAITS[0] if time.monotonic() - began > _LIVED else min(wait * 2, _WAITS[1])
-            _log.warning("Prefect server ended", extra={"code": process.returncode, "again_in": wait})
+            _log.warning("Prefect server ended", extra={"status": process.returncode, "again_in": wait})
             await self._pause(wait)
 
     async def _spawn(self) -> asyncio.subprocess.Process:

@@ -21,7 +21,7 @@ from console.service import officers_api, receipts_endpoint, remote_api
 from console.service.drills import Drills
 from console.service.heads import Heads
 from console.service.listening import Listening
-from console.service.log import log_to
+from console.service.log import Form, log_to, take_over
 from console.service.officers_tls import Tls
 from console.service.pager import Paging
 from console.service.prefect_server import PrefectServer
@@ -198,6 +198,7 @@ class Service:
     async def _server_ready(self) -> None:
         assert self._orchestration is not None
         warm = await self._orchestration.warm_up()
+        take_over()
         _log.info("Prefect server answers", extra={"warm": warm})
 
     async def _sign_for_ever(self) -> None:
@@ -225,11 +226,13 @@ def serve(
     prefect: bool = True,
     say: Callable[[str], None] | None = None,
     officers: OfficersAt | None = None,
+    log: Form | None = None,
+    log_level: str = "info",
 ) -> int:
     """Runs the service until SIGTERM or SIGINT; the command `kentongan serve`. Returns its exit code.
 
-    A second signal ends it at once: what was in flight is then in doubt. Raises BadConfig, BadInput,
-    LedgerUnavailable before anything was started.
+    `log`: in which form to log to standard error too, None for not. A second signal ends it at once: what was in flight
+    is then in doubt. Raises BadConfig, BadInput, LedgerUnavailable before anything was started.
     """
     place = State.find(state)
     with (
@@ -237,7 +240,7 @@ def serve(
         contextlib.closing(listen_for_receipts(receipts)) as listener,
         House.open(config, state, role="service") as house,
         _remote(house, officers or OfficersAt()) as remote,
-        log_to(place.log / "service.log"),
+        log_to(place.log / "service.log", on_stderr=log, level=log_level),
     ):
         asyncio.run(_serve(house, listener, remote, prefect=prefect, say=say or _say, as_json=as_json))
     if "prefect" in sys.modules:

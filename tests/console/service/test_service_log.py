@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import io
 import json
 import logging
+import logging.config
+import threading
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 import sqlalchemy
 
-from console.service.log import log_to
+from console.service.log import FORMS, WITHHELD, Form, log_to, take_over
 from kentongan.ledger import Ledger
 from tests.kentongan.sending import Place
 
@@ -33,6 +39,96 @@ def test_an_error_is_logged_with_its_place_and_causes_and_without_their_texts(tm
     assert "ValueError" in line["exception"]
     assert Path(__file__).name in line["exception"]
     assert ADDRESS not in path.read_text("utf-8")
+
+
+def test_the_same_line_goes_to_standard_error_for_whoever_wants_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with log_to(tmp_path / "service.log", on_stderr="json", level="debug"):
+        logging.getLogger("kentongan.dispatcher").debug("run waits", extra={"instance": "sms"})
+    told = capsys.readouterr().err
+    assert told == (tmp_path / "service.log").read_text("utf-8")
+    line = json.loads(told)
+    assert list(line) == ["time", "level", "logger", "message", "instance"]
+    assert line["time"].endswith("Z")
+    assert datetime.fromisoformat(line["time"]).tzinfo is not None
+
+
+def test_in_text_every_message_stays_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with log_to(tmp_path / "service.log", on_stderr="text"):
+        logging.getLogger("channels").warning("channel held", extra={"why": "one\nERROR kentongan: two"})
+        logging.getLogger("channels").debug("nobody asked")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(r'WARNING channels: channel held why="one\nERROR kentongan: two"')
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_the_words_of_libraries_are_withheld_and_their_place_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], form: Form
+) -> None:
+    with log_to(tmp_path / "service.log", on_stderr=form):
+        # So asyncio tells of an error that nobody awaited, with the error's text in its message.
+        error = ValueError(f"no row for {ADDRESS}")
+        asyncio.get_running_loop().call_exception_handler({"message": "lost", "exception": error, "task": error})
+        logging.getLogger("httpx").info("HTTP Request: POST https://provider.example/%s", ADDRESS)
+        logging.getLogger("prefect.flow_runs").error("Flow run failed with %s", ADDRESS)
+        logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
+    for told in (capsys.readouterr().err, (tmp_path / "service.log").read_text("utf-8")):
+        assert ADDRESS not in told
+        assert "HTTP Request" not in told
+        assert told.count(WITHHELD) == 2
+        assert "base_events:" in told
+        assert told.count("ValueError") == 1
+        assert told.count("Invalid HTTP request received.") == 1
+
+
+def test_a_library_that_sets_up_logging_on_its_own_neither_closes_ours_nor_writes_beside_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    web = logging.getLogger("uvicorn.error")
+    with log_to(tmp_path / "service.log", on_stderr="json"):
+        console = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
+        # As Prefect does, which thereby closes every handler there is.
+        logging.config.dictConfig(
+            {
+                "version": 1,
+                "disable_existing_loggers": False,
+                "handlers": {"console": console},
+                "loggers": {"uvicorn": {"handlers": ["console"], "propagate": False}},
+            }
+        )
+        take_over()
+        web.warning("Exceeded concurrency limit.")
+    for told in (capsys.readouterr().err, (tmp_path / "service.log").read_text("utf-8")):
+        assert [json.loads(line)["message"] for line in told.splitlines()] == ["Exceeded concurrency limit."]
+
+
+class Stuck(io.StringIO):
+    """What is written to it waits until somebody reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read_again = threading.Event()
+
+    def write(self, text: str) -> int:
+        self.read_again.wait()
+        return super().write(text)
+
+
+def test_whoever_stops_reading_standard_error_holds_up_nobody_and_hears_what_was_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("console.service.log._MOST_WAITING", 10)
+    stuck = Stuck()
+    with contextlib.redirect_stderr(stuck), log_to(tmp_path / "service.log", on_stderr="json"):
+        for number in range(50):
+            logging.getLogger("kentongan").warning("sweep waits", extra={"number": number})
+        stuck.read_again.set()
+    assert len((tmp_path / "service.log").read_text("utf-8").splitlines()) == 50
+    lines = [json.loads(line) for line in stuck.getvalue().splitlines()]
+    lost = [line["count"] for line in lines if line["message"] == "lines dropped"]
+    assert sum(lost) == 50 - (len(lines) - len(lost))
+    assert lost
 
 
 def test_a_row_that_cannot_be_written_does_not_stand_in_the_error(tmp_path: Path) -> None:
