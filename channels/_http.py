@@ -7,7 +7,8 @@ read or write timeout, reset, hang-up, garbled, unknown  InDoubt
 an answer                                                what `channels._reading` says
 
 Requests go through an httpx transport and not its client: the client would log every address, token and all,
-keep cookies, and look for proxies in the environment.
+keep cookies, and look for proxies in the environment. Direct messages go through `channels._bulk`, which is many
+times cheaper a request and keeps to the same table; it is imported when the first of them leaves.
 """
 
 from __future__ import annotations
@@ -66,8 +67,12 @@ class Wire:
         self._deadline = deadline
         self._now = now
         self._own = transport is None
-        plain = transport or _plain(public, concurrency)
-        self._transport = guard(plain) if guard is not None else plain
+        self._concurrency = concurrency
+        self._guard = guard
+        self._opening = asyncio.Lock()
+        self._transport: httpx.AsyncBaseTransport | None = None
+        if transport is not None or public:
+            self._transport = self._guarded(transport or _plain())
 
     async def ask(
         self,
@@ -110,8 +115,9 @@ class Wire:
             logger.warning("request cannot be built", extra={"fault": type(error).__name__})
             return Rejected("the request cannot be built from this message", Why.PAYLOAD)
         try:
+            transport = self._transport or await self._opened()
             async with asyncio.timeout(self._deadline):
-                answer = await self._exchange(request)
+                answer = await self._exchange(transport, request)
             return read(answer, public=self._public, now=self._now(), repeatable=repeatable, documented=documented)
         except Exception as error:
             outcome = _read_exception(error)
@@ -121,11 +127,26 @@ class Wire:
 
     async def close(self) -> None:
         """Closes the connections of a transport of its own."""
-        if self._own:
+        if self._own and self._transport is not None:
             await self._transport.aclose()
 
-    async def _exchange(self, request: httpx.Request) -> Answer:
-        response = await self._transport.handle_async_request(request)
+    async def prepare(self) -> None:
+        """Does beforehand what the first request would wait for; nothing is sent and nobody is asked."""
+        if self._transport is None:
+            await self._opened()
+
+    async def _opened(self) -> httpx.AsyncBaseTransport:
+        """The transport of direct messages; the import of its library leaves the event loop to others meanwhile."""
+        async with self._opening:
+            if self._transport is None:
+                self._transport = self._guarded(await asyncio.to_thread(_bulk, self._concurrency))
+            return self._transport
+
+    def _guarded(self, transport: httpx.AsyncBaseTransport) -> httpx.AsyncBaseTransport:
+        return transport if self._guard is None else self._guard(transport)
+
+    async def _exchange(self, transport: httpx.AsyncBaseTransport, request: httpx.Request) -> Answer:
+        response = await transport.handle_async_request(request)
         try:
             body = bytearray()
             async for part in response.aiter_raw():
@@ -141,18 +162,22 @@ class Wire:
         return {"pool": whole * _POOL_PART, "connect": whole * _CONNECT_PART, "read": whole, "write": whole}
 
 
-def _plain(public: bool, concurrency: int) -> httpx.AsyncHTTPTransport:
+def _plain() -> httpx.AsyncHTTPTransport:
+    """The transport of public posts: few of them, and for each a connection of its own."""
     return httpx.AsyncHTTPTransport(
         verify=_certificates(),
         trust_env=False,
         http2=False,
         retries=0,
-        limits=httpx.Limits(
-            max_connections=None if public else concurrency,
-            max_keepalive_connections=0 if public else concurrency,
-            keepalive_expiry=IDLE,
-        ),
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
     )
+
+
+def _bulk(concurrency: int) -> httpx.AsyncBaseTransport:
+    # Here and not above: who sends nothing to people must not pay for a second network library.
+    from channels._bulk import BulkTransport
+
+    return BulkTransport(concurrency=concurrency, verify=_certificates(), idle=IDLE)
 
 
 @functools.cache
