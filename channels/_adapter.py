@@ -91,6 +91,7 @@ class ChannelSettings(InstanceSettings, ABC):
             deliver_within=self.deliver_within or deliver_within,
             cost=cost,
             pictures=pictures,
+            daily=self.daily,
         )
 
 

@@ -251,8 +251,8 @@ class Absent:
 class Readiness:
     """Whether an instance would pass if we sent now; `detail` says what was seen, in one sentence.
 
-    `expires_at`: when the credential ends (UTC); `quota_left`: most people or messages that the provider still takes
-    in 24 hours. None where the provider does not say.
+    `expires_at`: when the credential ends (UTC); `quota_left`: most people or messages that the provider takes in 24
+    hours, those of the last 24 included. None where the provider does not say.
     """
 
     ready: bool
@@ -376,7 +376,8 @@ class Limits:
     `counting` names the rule in `kentongan.words.counting` by which `length` is measured; `length` is in that rule's
     units. `rate`: requests a second; `concurrency`: requests at once; `deadline`: seconds for one request in all;
     `deliver_within`: seconds from dispatch after which it is too late to be of use on this channel. `cost`: None where
-    a message costs nothing or nobody has said what. `pictures`: None where it carries none.
+    a message costs nothing or nobody has said what. `pictures`: None where it carries none. `daily`: most messages in
+    24 hours by its provider's contract, None where none is known.
     """
 
     counting: str
@@ -387,6 +388,7 @@ class Limits:
     deliver_within: float
     cost: Cost | None = None
     pictures: Pictures | None = None
+    daily: int | None = None
 
 
 class Channel(Protocol):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console import output, routes, targets, words
+from console import forecasts, output, routes, targets, words
 from console.command import HANDLE, command
 from kentongan import telling
 from kentongan.errors import BadInput
@@ -35,7 +35,10 @@ UNITS = {
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """What a preview shows. `fixed`: these are the messages on record, not freshly made ones."""
+    """What a preview shows. `fixed`: these are the messages on record, not freshly made ones.
+
+    `ahead`: the alert can still be sent, and these are its messages, so that its sending can be foreseen.
+    """
 
     stored: StoredAlert
     messages: Sequence[Rendered]
@@ -46,6 +49,7 @@ class _Page:
     within: Within | None
     rules: Mapping[str, str]
     following: Following
+    ahead: bool
 
 
 @command("preview")
@@ -99,6 +103,7 @@ def _page(office: Office, code: str, correction: bool, without: Collection[str])
         within,
         composed.choice.rules,
         composed.following,
+        not correction,
     )
 
 
@@ -119,7 +124,8 @@ def _on_record(office: Office, stored: StoredAlert, correction: bool) -> _Page:
     counted = composing.people if shown.kind.widens else None
     people = counted(desk, shown, instances, within) if counted else composing.count_people(desk, instances, within)
     rules, following = desk.ledger.read(lambda read: subjects.routed(read, shown.id))
-    return _Page(shown, messages, (), (), people, True, within, rules, following)
+    ahead = shown is stored and stored.state in ("submitted", "approved")
+    return _Page(shown, messages, (), (), people, True, within, rules, following, ahead)
 
 
 def _only(page: _Page, channels: Collection[str]) -> _Page:
@@ -139,6 +145,7 @@ def _only(page: _Page, channels: Collection[str]) -> _Page:
         page.within,
         page.rules,
         page.following,
+        page.ahead,
     )
 
 
@@ -177,6 +184,19 @@ def _values(office: Office, stored: StoredAlert) -> Mapping[str, Mapping[str, st
     return found.plan.values if found is not None else {}
 
 
+def _foreseen(office: Office, page: _Page) -> forecasts.Seen:
+    if not page.ahead:
+        return forecasts.NOTHING
+    return forecasts.look(
+        office,
+        page.stored,
+        people=page.people,
+        messages=page.messages,
+        within=page.within,
+        following=page.following,
+    )
+
+
 # --- What is written ---
 
 
@@ -207,6 +227,10 @@ def _show(office: Office, page: _Page) -> None:
     output.say()
     for sentence in routes.lines(page.following):
         output.say(sentence)
+    foreseen = _foreseen(office, page)
+    forecasts.show(office, foreseen)
+    for sentence in foreseen.warnings.values():
+        output.say(f"WARNING (late): {sentence}")
     for problem in page.problems:
         if problem.other_language:
             output.say(f"NOTE {problem.instance}: {problem.sentence}")
@@ -283,6 +307,7 @@ def _show_json(office: Office, page: _Page) -> None:
             "area": targets.described(office, stored, page.within, _instances(office, page)) if page.within else None,
             "messages": [told(message) for message in page.messages],
             "following": routes.to_json(page.following),
+            "forecast": forecasts.to_json(_foreseen(office, page)) if page.ahead else None,
             "problems": [
                 {
                     "channel": each.instance,

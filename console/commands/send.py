@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from console import exits, output
+from console import exits, forecasts, output
 from console.command import HANDLE, command
 from console.commands.approval import WITHOUT, reach, show
 from kentongan import telling
@@ -57,6 +57,7 @@ def send(
 
     with opened(Need.CONFIG, role="send") as office:
         from kentongan.desk import exercises, releases
+        from kentongan.seam import Mode
 
         login = office.login()
         office.desk.acting(login)
@@ -68,6 +69,12 @@ def send(
         _refuse_unapproved(ahead, reason)
         if not output.wants_json():
             show(office, ahead)
+        # Whoever gives the place is not asked, so nothing is counted that could keep the alert waiting.
+        asked = place is None and ahead.alert.mode is Mode.LIVE
+        foreseen = forecasts.before_sending(office, ahead, without, overlaps=asked)
+        if not output.wants_json():
+            forecasts.show(office, foreseen)
+        forecasts.warn(foreseen)
         channels = open_channels(office, ahead.instances)
         _confirm(ahead, place)
         released: list[Released] = []
@@ -76,7 +83,7 @@ def send(
             released.append(releases.dispatch(office.desk, code, login, break_glass=reason, without=without))
 
         # Press: from here the alert leaves.
-        ended_as = _follow(office, ahead.alert.id, channels, no_wait=no_wait, begin=begin)
+        ended_as = _follow(office, ahead.alert.id, channels, no_wait=no_wait, begin=begin, foreseen=foreseen)
         if ended_as != exits.DETACHED and not no_wait:
             _tell_ends(office, [end for each in released for end in each.ends])
         return ended_as
@@ -250,6 +257,7 @@ def _follow(
     *,
     no_wait: bool,
     begin: Callable[[], object] | None,
+    foreseen: forecasts.Seen | None = None,
 ) -> int:
     from console import following
     from console.progress import LiveTable, progress
@@ -257,7 +265,7 @@ def _follow(
     if no_wait:
         assert begin is not None
         begin()
-        return hand_over(office, alert_id)
+        return hand_over(office, alert_id, foreseen)
     shown = progress()
     follower = following.Follower(office.house, alert_id, channels, shown)
     try:
@@ -266,7 +274,7 @@ def _follow(
         shown.close()
     if not ended:
         return _detached(seen, follower.sent_here)
-    _page(office, seen, drawn=isinstance(shown, LiveTable))
+    _page(office, seen, drawn=isinstance(shown, LiveTable), foreseen=foreseen)
     return _exit_code(office, seen)
 
 
@@ -276,13 +284,14 @@ def _exit_code(office: Office, seen: Overview) -> int:
     return standing.exit_code(seen, office.settings.policy.tolerated_share)
 
 
-def _page(office: Office, seen: Overview, *, drawn: bool) -> None:
+def _page(office: Office, seen: Overview, *, drawn: bool, foreseen: forecasts.Seen | None) -> None:
     """Writes how it ended; `drawn`: the table stands on the terminal already."""
     from console import standing
 
     try:
         if output.wants_json():
-            output.document({**standing.to_json(office, seen), "exit_code": _exit_code(office, seen)})
+            document = {**standing.to_json(office, seen), "exit_code": _exit_code(office, seen)}
+            output.document({**document, **_forecast(foreseen)})
             return
         for line in (*standing.banners(seen), standing.heading(seen)):
             output.say(line)
@@ -295,7 +304,11 @@ def _page(office: Office, seen: Overview, *, drawn: bool) -> None:
         return
 
 
-def hand_over(office: Office, alert_id: str) -> int:
+def _forecast(foreseen: forecasts.Seen | None) -> Mapping[str, object]:
+    return {"forecast": forecasts.to_json(foreseen)} if foreseen is not None else {}
+
+
+def hand_over(office: Office, alert_id: str, foreseen: forecasts.Seen | None = None) -> int:
     """Leaves a dispatch to the service, and says where there is none; returns the exit code."""
     from console import standing
     from console.service import client
@@ -306,7 +319,7 @@ def hand_over(office: Office, alert_id: str) -> int:
         nudged = client.Nudged.OWNED
     seen = office.house.ledger.read(lambda read: overview(read, alert_id))
     if output.wants_json():
-        output.document({**standing.to_json(office, seen), "service": nudged.value})
+        output.document({**standing.to_json(office, seen), "service": nudged.value, **_forecast(foreseen)})
     else:
         output.say(standing.heading(seen))
     if nudged is client.Nudged.OWNED:

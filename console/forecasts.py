@@ -1,0 +1,130 @@
+"""Forecasts in words: by when each channel would have reached everybody, and for whom that would be too late."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from console import output, words
+from kentongan import telling
+
+if TYPE_CHECKING:
+    from console.office import Office
+    from kentongan.area.codes import Within
+    from kentongan.desk.composing import People
+    from kentongan.desk.forecasting import Foreseen
+    from kentongan.desk.releases import Prospect
+    from kentongan.ledger.alerts import StoredAlert
+    from kentongan.routes import Following
+    from kentongan.seam import Rendered
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was foreseen at `at`, with the warnings by channel."""
+
+    at: int
+    channels: Sequence[Foreseen]
+    warnings: Mapping[str, str]
+
+
+NOTHING = Seen(0, (), {})
+
+
+def look(
+    office: Office,
+    stored: StoredAlert,
+    *,
+    people: People,
+    messages: Collection[Rendered],
+    within: Within | None,
+    following: Following,
+    overlaps: bool = True,
+) -> Seen:
+    """Foresees an alert that would be sent now with these messages."""
+    from kentongan.desk import forecasting
+    from kentongan.forecast import warning
+
+    names = {message.instance for message in messages}
+    instances = {name: each for name, each in office.settings.channels.items() if name in names}
+    now = office.desk.clock.wall()
+    seen = forecasting.foresee(
+        office.desk,
+        stored,
+        instances,
+        people=people,
+        messages=messages,
+        within=within,
+        following=following,
+        overlaps=overlaps,
+    )
+    told = {each.forecast.instance: warning(each.forecast, now=now, zone=office.zone, also=each.also) for each in seen}
+    return Seen(now, seen, {name: sentence for name, sentence in told.items() if sentence is not None})
+
+
+def before_sending(office: Office, ahead: Prospect, without: Collection[str], *, overlaps: bool) -> Seen:
+    """Foresees an alert as `send` would send it; `overlaps`: see `forecasting.foresee`."""
+    from kentongan.desk import subjects
+    from kentongan.ledger import renderings
+
+    _, following = office.desk.ledger.read(lambda read: subjects.routed(read, ahead.alert.id))
+    messages = [
+        message
+        for message in office.desk.ledger.read(lambda read: renderings.of(read, ahead.alert.id))
+        if message.instance not in without and f"{message.instance}:{message.language}" not in without
+    ]
+    return look(
+        office,
+        ahead.alert,
+        people=ahead.people,
+        messages=messages,
+        within=ahead.within,
+        following=following,
+        overlaps=overlaps,
+    )
+
+
+def show(office: Office, seen: Seen) -> None:
+    """Writes the table; nothing where no channel was foreseen."""
+    from kentongan.forecast import everyone_by
+
+    rows = [
+        (
+            each.forecast.instance,
+            "everybody" if each.forecast.people is None else words.number(each.forecast.people),
+            everyone_by(each.forecast, now=seen.at, zone=office.zone),
+            words.number(each.forecast.too_late) if each.forecast.too_late else "-",
+        )
+        for each in seen.channels
+    ]
+    if rows:
+        output.print_table(("Channel", "People", "Everyone by", "Too late"), rows, right=(1, 3))
+
+
+def warn(seen: Seen) -> None:
+    """Writes the warnings to standard error, a sentence each."""
+    for sentence in seen.warnings.values():
+        output.warn(f"warning: {sentence}")
+
+
+def to_json(seen: Seen) -> list[dict[str, Any]]:
+    """The same with stable keys."""
+    return [
+        {
+            "channel": each.forecast.instance,
+            "people": each.forecast.people,
+            "begins_at": telling.iso(each.forecast.begins_at),
+            "everyone_at": telling.iso(each.forecast.everyone_at),
+            "seconds": telling.seconds(
+                each.forecast.everyone_at - seen.at if each.forecast.everyone_at is not None else None
+            ),
+            "deliver_by": telling.iso(each.forecast.deliver_by),
+            "bound_by": each.forecast.bound.name.lower(),
+            "too_late": each.forecast.too_late,
+            "beyond_daily_limit": each.forecast.refused,
+            "too_late_have_also": dict(each.also) if each.also is not None else None,
+            "warning": seen.warnings.get(each.forecast.instance),
+        }
+        for each in seen.channels
+    ]

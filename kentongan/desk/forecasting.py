@@ -1,0 +1,125 @@
+"""Forecasting: when an alert that is sent now would have reached everybody, channel by channel. It stores nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from kentongan.area.codes import Within
+from kentongan.desk import targeting
+from kentongan.desk.composing import People
+from kentongan.desk.desk import Desk
+from kentongan.forecast import ASSUMED_LATENCY, Forecast, Way, forecast
+from kentongan.ledger import Read, foreseen, probes, senders
+from kentongan.ledger.alerts import StoredAlert
+from kentongan.reach import Reach, reach_of
+from kentongan.readiness import Standing
+from kentongan.routes import Following
+from kentongan.seam import Rendered
+from kentongan.settings import InstanceSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """One channel's forecast. `also`: how many of those it is too late for another channel reaches too, by its name.
+
+    None where that was not counted: nobody is too late, or the alert goes to those whom its thread has reached.
+    """
+
+    forecast: Forecast
+    also: Mapping[str, int] | None = None
+
+
+def foresee(
+    desk: Desk,
+    stored: StoredAlert,
+    instances: Mapping[str, InstanceSettings],
+    *,
+    people: People,
+    messages: Collection[Rendered],
+    within: Within | None,
+    following: Following,
+    overlaps: bool = True,
+) -> list[Foreseen]:
+    """Foresees every instance that is written to at once; those that a fallback comes to are left out.
+
+    `overlaps` counts who has several channels, which takes as long as counting whom a channel writes to.
+    """
+    at_once = {name: each for name, each in instances.items() if name not in _later(following)}
+
+    def look(read: Read) -> list[Foreseen]:
+        ways = _ways(desk, read, stored, at_once, people, messages)
+        seen = [forecast(way, now=read.now, expires_at=stored.expires_at) for way in ways]
+        counted = overlaps and stored.kind.widens
+        reach = reach_of(stored.draft.cap, desk.settings.policy, desk.identify)
+        return [
+            Foreseen(each, _also(desk, read, each, at_once, seen, within, reach) if counted else None) for each in seen
+        ]
+
+    return desk.ledger.read(look)
+
+
+def _later(following: Following) -> frozenset[str]:
+    """The instances on which somebody waits for another one: what they will have to do is not known before."""
+    waiting = {name for each in following.fallbacks for name in each.to}
+    return frozenset(waiting | set(following.spare))
+
+
+def _ways(
+    desk: Desk,
+    read: Read,
+    stored: StoredAlert,
+    instances: Mapping[str, InstanceSettings],
+    people: People,
+    messages: Collection[Rendered],
+) -> list[Way]:
+    held, waiting = senders.holds(read), foreseen.waiting(read, besides=stored.id)
+    asked = probes.standings(read)
+    ways = []
+    for name, settings in instances.items():
+        posts = sum(1 for message in messages if message.instance == name)
+        limits = desk.kinds.limits(settings)
+        standing = asked.get(name)
+        if not posts:
+            continue
+        quotas = [limits.daily, standing.last.seen.quota_left if standing is not None else None]
+        allowed = [quota for quota in quotas if quota is not None]
+        ways.append(
+            Way(
+                instance=name,
+                limits=limits,
+                people=people.by_instance.get(name),
+                posts=posts,
+                batch=desk.kinds.traits(settings.kind).batch,
+                ahead=waiting.get(name, 0),
+                latency=_latency(standing),
+                takes=max(0, min(allowed) - foreseen.taken_lately(read, name)) if allowed else None,
+                held=held.get(name) or held.get("*"),
+            )
+        )
+    return ways
+
+
+def _latency(standing: Standing | None) -> float:
+    """Seconds in which the provider answered the last look at it."""
+    if standing is None or not standing.last.seen.ready:
+        return ASSUMED_LATENCY
+    return max(0.001, standing.last.took / 1000)
+
+
+def _also(
+    desk: Desk,
+    read: Read,
+    late: Forecast,
+    instances: Mapping[str, InstanceSettings],
+    all_: Sequence[Forecast],
+    within: Within | None,
+    reach: Reach,
+) -> Mapping[str, int] | None:
+    if not late.too_late or late.people is None:
+        return None
+    wanted = targeting.audiences(desk, instances)
+    # A channel that is itself too late for somebody is no way out.
+    in_time = {each.instance for each in all_ if not each.too_late}
+    others = {name: each for name, each in wanted.items() if name in in_time and name != late.instance}
+    return foreseen.also_reached(read, late.too_late, wanted[late.instance], others, within=within, reach=reach)

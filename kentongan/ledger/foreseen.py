@@ -1,0 +1,74 @@
+"""What a forecast reads from the ledger: what is still to be sent, what was taken lately, who has several channels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kentongan.area.codes import Within
+from kentongan.clock import Milliseconds
+from kentongan.ledger.audience import audience_condition
+from kentongan.ledger.editions import listed
+from kentongan.ledger.people import EVERYBODY
+from kentongan.ledger.reach import reach_condition
+from kentongan.ledger.transaction import Read
+from kentongan.reach import Reach
+from kentongan.settings import Audience
+
+_DAY: Milliseconds = 86_400_000
+
+
+def waiting(read: Read, *, besides: str) -> dict[str, int]:
+    """How many deliveries of other alerts than `besides` are not done, by instance; those without any are left out."""
+    rows = read.sql(
+        "SELECT instance, count(*) AS n FROM delivery WHERE stage <> 'done' AND alert_id <> :alert GROUP BY instance",
+        {"alert": besides},
+    ).all()
+    return {row.instance: row.n for row in rows}
+
+
+def taken_lately(read: Read, instance: str) -> int:
+    """How many messages the provider of an instance has accepted in the last 24 hours, of alerts of two days."""
+    return int(
+        read.sql(
+            "SELECT count(*) FROM delivery WHERE alert_id IN (SELECT alert_id FROM dispatch WHERE at > :begun)"
+            " AND instance = :instance AND accepted_at > :since",
+            {"instance": instance, "since": read.now - _DAY, "begun": read.now - 2 * _DAY},
+        ).scalar_one()
+    )
+
+
+def also_reached(
+    read: Read,
+    late: int,
+    instance: tuple[str, Audience],
+    others: Mapping[str, tuple[str, Audience]],
+    *,
+    within: Within | None = None,
+    reach: Reach = EVERYBODY,
+) -> dict[str, int]:
+    """How many of the last `late` people of an instance each of the `others` writes to too, by its name.
+
+    Each is given by its family and its audience. The last are those who are planned last (`planning`).
+    """
+    if not others or not late:
+        return dict.fromkeys(others, 0)
+    family, audience = instance
+    belongs, parameters = audience_condition(audience, "_late", within=within)
+    reachable, named = reach_condition(reach)
+    everything: dict[str, object] = {**parameters, **named, "family_late": family, "late": late}
+    counts = []
+    for number, (other_family, other_audience) in enumerate(others.values()):
+        condition, own = audience_condition(other_audience, f"_{number}", within=within)
+        everything |= {**own, f"family_{number}": other_family}
+        counts.append(
+            f"sum(CASE WHEN {condition} AND EXISTS (SELECT 1 FROM address a WHERE a.person_id = p.id"
+            f" AND a.family = :family_{number} AND {listed('a')} AND {reachable}) THEN 1 ELSE 0 END)"
+        )
+    row = read.sql(
+        "WITH late AS (SELECT a.person_id FROM address a JOIN person p ON p.id = a.person_id"
+        f" WHERE a.family = :family_late AND {listed('a')} AND {belongs} AND {reachable}"
+        " GROUP BY a.person_id ORDER BY min(a.id) DESC LIMIT :late)"
+        f" SELECT {', '.join(counts)} FROM person p WHERE p.id IN (SELECT person_id FROM late)",
+        everything,
+    ).one()
+    return {name: int(count or 0) for name, count in zip(others, row, strict=True)}
