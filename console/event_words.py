@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from kentongan.ledger.senders import LEDGER
 from kentongan.ledger.views import Event
 
 _Data = Mapping[str, Any]
@@ -89,6 +90,10 @@ def _on_channels(data: _Data) -> str:
     return ", ".join(f"{count:,} on {name}" for name, count in planned.items() if count) or "nobody can be"
 
 
+def _held(data: _Data) -> str:
+    return "the whole ledger" if data.get("instance") == LEDGER else str(data.get("instance"))
+
+
 def _many(what: str) -> Callable[[_Data], str]:
     return lambda data: f"{len(data.get('ids', ())):,} {what}"
 
@@ -127,8 +132,8 @@ WORDS: Mapping[str, Callable[[_Data], str]] = {
         f"{data.get('instance')} goes without pictures in {data.get('language')}: {data.get('reason')}"
     ),
     "instance.started": lambda data: f"{data.get('instance')} begun ({data.get('through')})",
-    "instance.held": lambda data: f"{data.get('instance')} held{_because(data)}",
-    "instance.released": lambda data: f"{data.get('instance')} goes on{_by(data)}",
+    "instance.held": lambda data: f"{_held(data)} held{_because(data)}",
+    "instance.released": lambda data: f"{_held(data)} goes on{_by(data)}",
     "instance.unready": lambda data: f"{data.get('instance')} would fail{_because(data)}",
     "instance.ready": lambda data: f"{data.get('instance')} would pass again{_because(data)}",
     "officer.added": lambda data: (
@@ -140,14 +145,18 @@ WORDS: Mapping[str, Callable[[_Data], str]] = {
     "officer.exported": lambda data: f"sealed key of {data.get('officer')} written for another machine{_by(data)}",
     "picture.stored": lambda data: f"a picture of {data.get('size', 0):,} bytes is kept",
     "sheet.issued": lambda data: f"{data.get('officer')} has a new sheet of one-time codes",
-    "sheet.replaced": lambda data: f"an earlier sheet of {data.get('officer')} ended",
+    "sheet.replaced": lambda data: f"an earlier sheet of {data.get('officer')} ended{_because(data)}",
     "sheet.spent": lambda data: f"{data.get('officer')} said a one-time code, taken down{_by(data)}",
     "sheet.missed": lambda data: f"wrong answer for a one-time code of {data.get('officer')}, typed{_by(data)}",
     "sheet.locked": lambda data: f"the sheet of {data.get('officer')} is locked after too many wrong answers",
     "page.sent": _paged,
     "page.acknowledged": lambda data: f"noted{_by(data)}: no more pages on {str(data.get('about')).partition(':')[0]}",
     "officer.logged_in": lambda data: f"{data.get('officer')} logged in",
-    "people.imported": lambda data: f"people imported: {data.get('added', 0):,} new, {data.get('updated', 0):,} known",
+    "people.imported": lambda data: (
+        f"people imported: {data.get('added', 0):,} new, {data.get('updated', 0):,} known"
+        + (f", {data['removed']:,} no longer listed" if data.get("removed") else "")
+    ),
+    "people.import_withdrawn": lambda data: "an import of people that was cut was taken back",
     "regions.imported": _regions,
     "people.opted_out": lambda data: _opted("opted out", data),
     "people.opted_in": lambda data: _opted("opted in again", data),
@@ -178,6 +187,8 @@ WORDS: Mapping[str, Callable[[_Data], str]] = {
     "drill.stopped": lambda data: f"the drill was stopped{_because(data.get('set') or {})}",
     "drill.dropped": lambda data: f"the drill was dropped{_because(data.get('set') or {})}",
     "drill.not_announced": lambda data: f"the end of the drill could not be announced{_because(data)}",
+    "delivery.restored": _attempt,
+    "ledger.restored": lambda data: f"the ledger was restored from a backup{_by(data)}; nothing goes on by itself",
     "ledger.backed_up": lambda data: f"ledger copied to {data.get('place')}{_by(data)}",
     "keys.copied": lambda data: f"keys copied to {data.get('place')}{_by(data)}",
     "keys.confirmed": lambda data: f"the copy of the keys in {data.get('place')} was compared{_by(data)}: it is good",

@@ -9,9 +9,10 @@ import contextlib
 import csv
 import io
 import re
+import sqlite3
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from kentongan.addresses import FAMILIES, mask, normalise
@@ -79,6 +80,15 @@ def read_people(
             raise BadInput(f"{place} is not UTF-8; save it from the spreadsheet as `CSV UTF-8`") from None
         except OSError as error:
             raise BadInput(f"{place} cannot be read: {error.strerror}") from None
+        except sqlite3.OperationalError as error:
+            raise no_room(error) from None
+
+
+def no_room(error: sqlite3.OperationalError) -> BadInput:
+    """What an officer is told where a temporary file cannot be written."""
+    return BadInput(
+        f"the folder for temporary files cannot be used ({error}); make room there, or let TMPDIR name another"
+    )
 
 
 def _opened(path: Path) -> io.TextIOWrapper:
@@ -96,7 +106,18 @@ def _read(
     if "name" in columns:
         yield Remark("column name is not kept: no names are stored")
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    seen = _Seen()
+    with contextlib.closing(_Seen(identify)) as seen:
+        yield from _rows(reader, columns, seen, place, default_region, identify)
+
+
+def _rows(
+    reader: Iterator[list[str]],
+    columns: Sequence[str],
+    seen: _Seen,
+    place: str,
+    default_region: str,
+    identify: Callable[[str, str], str],
+) -> Iterator[Row | Fault | Remark]:
     number = 1
     while True:
         number += 1
@@ -164,7 +185,8 @@ class _Wrong(Exception):
 def _row(number: int, cells: dict[str, str], default_region: str, identify: Callable[[str, str], str]) -> Row:
     for column, cell in cells.items():
         # Private-use characters are our slots (`kentongan.seam`); controls never belong in a list.
-        if any(unicodedata.category(character) in ("Cc", "Co", "Cs") for character in cell):
+        # What is printable has none of them, and nearly every cell is.
+        if not cell.isprintable() and any(unicodedata.category(each) in ("Cc", "Co", "Cs") for each in cell):
             raise _Wrong(column, "holds characters that cannot be shown; type the cell anew")
     addresses = []
     for family in FAMILIES:
@@ -190,6 +212,10 @@ def _row(number: int, cells: dict[str, str], default_region: str, identify: Call
     return Row(number, reference, tuple(addresses), language, _several(cells.get("groups", "")), regions)
 
 
+REFERENCE = "reference"
+"""The family under which a person's reference is hashed."""
+
+
 def _pair(address: Address) -> tuple[str, str]:
     return address.family, address.value
 
@@ -210,34 +236,56 @@ def _several(cell: str) -> tuple[str, ...]:
     return tuple(sorted({plain(part) for part in cell.split(";") if part.strip()}))
 
 
-@dataclass(slots=True)
 class _Seen:
-    """What the rows so far hold, to find repeats and codes that a spreadsheet has cut."""
+    """What the rows so far hold, to find repeats and codes that a spreadsheet has cut.
 
-    addresses: dict[Address, int] = field(default_factory=dict)
-    references: dict[str, int] = field(default_factory=dict)
-    # By depth and length of the last part of a region code: one example and its row.
-    forms: dict[int, dict[int, tuple[str, int]]] = field(default_factory=dict)
+    Addresses and references are kept by their keyed hashes, in a file without a name: a list may have millions.
+    """
+
+    def __init__(self, identify: Callable[[str, str], str]) -> None:
+        self._identify = identify
+        self._file = sqlite3.connect("", isolation_level=None)
+        for statement in (
+            "PRAGMA journal_mode = OFF",
+            "PRAGMA synchronous = OFF",
+            "PRAGMA cache_size = -32768",
+            "CREATE TABLE seen (hash BLOB PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID",
+            "BEGIN",
+        ):
+            self._file.execute(statement)
+        self._cursor = self._file.cursor()
+        # By depth and length of the last part of a region code: one example and its row.
+        self._forms: dict[int, dict[int, tuple[str, int]]] = {}
+
+    def close(self) -> None:
+        """Ends the file."""
+        self._file.close()
+
+    def _hash(self, family: str, value: str) -> bytes:
+        # Half of a hash tells two of a hundred million apart.
+        return f"{family} {self._identify(family, value)[:32]}".encode()
 
     def add(self, row: Row) -> None:
         """Takes a row in; raises _Wrong where an earlier one has its reference or an address of it."""
-        for address in row.addresses:
-            if address in self.addresses:
-                other = self.addresses[address]
-                raise _Wrong(address.family, f"{mask(address)} stands in row {other} already; keep one of the two rows")
-        if row.reference in self.references:
-            other = self.references[row.reference]
-            raise _Wrong("reference", f"{row.reference} stands in row {other} already; give each person their own")
-        self.addresses.update((address, row.number) for address in row.addresses)
-        self.references[row.reference] = row.number
+        hashes = [self._hash(*_pair(address)) for address in row.addresses]
+        hashes.append(self._hash(REFERENCE, row.reference))
+        for position, hash in enumerate(hashes):
+            if self._cursor.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (hash, row.number)).rowcount:
+                continue
+            (other,) = self._file.execute("SELECT number FROM seen WHERE hash = ?", (hash,)).fetchone()
+            self._file.executemany("DELETE FROM seen WHERE hash = ?", [(each,) for each in hashes[:position]])
+            if position == len(row.addresses):
+                raise _Wrong("reference", f"{row.reference} stands in row {other} already; give each person their own")
+            address = row.addresses[position]
+            raise _Wrong(address.family, f"{mask(address)} stands in row {other} already; keep one of the two rows")
         for region in row.regions:
             *_, last = parts = region.split(".")
             if len(parts) > 1 and last.isdigit():
-                self.forms.setdefault(len(parts), {}).setdefault(len(last), (region, row.number))
+                self._forms.setdefault(len(parts), {}).setdefault(len(last), (region, row.number))
 
     def remarks(self) -> Iterator[Remark]:
         """Says where region codes of one depth differ in length: a spreadsheet turns 33.10 into 33.1."""
-        for forms in self.forms.values():
+        for forms in self._forms.values():
             if len(forms) > 1:
                 (short, short_row), (long, _) = forms[min(forms)], forms[max(forms)]
                 yield Remark(

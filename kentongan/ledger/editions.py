@@ -71,6 +71,13 @@ def being_planned(read: Read) -> str | None:
     ).scalar()
 
 
+def is_sending(read: Read) -> bool:
+    """Whether an alert is on its way to somebody."""
+    return read.sql("SELECT 1 FROM delivery WHERE stage <> 'done' LIMIT 1").first() is not None or (
+        being_planned(read) is not None
+    )
+
+
 def switch(write: Write, number: int) -> None:
     """Puts an edition in force."""
     write.sql(

@@ -72,6 +72,11 @@ def gone(read: Read, *, clock: Clock, process: Process, suspects: Sequence[str] 
     return result
 
 
+def is_known(read: Read, sender: str) -> bool:
+    """Whether a sender was ever put on record."""
+    return read.execute(select(schema.sender.c.id).where(schema.sender.c.id == sender)).first() is not None
+
+
 def running(read: Read, *, clock: Clock, process: Process, role: str) -> list[str]:
     """Senders of one role that are there now."""
     ids = [row.id for row in read.execute(select(schema.sender.c.id).where(schema.sender.c.role == role))]
@@ -79,6 +84,9 @@ def running(read: Read, *, clock: Clock, process: Process, role: str) -> list[st
 
 
 # --- Holds ---
+
+LEDGER = "*"
+"""The name by which all instances are held at once."""
 
 
 def hold(write: Write, *, instance: str, reason: str) -> bool:

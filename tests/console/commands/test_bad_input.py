@@ -143,6 +143,30 @@ def test_the_other_rows_are_imported_when_that_is_wanted(run, surroundings: Path
     assert (ran.json["added"], [each["row"] for each in ran.json["skipped"]]) == (1, [3])
 
 
+def test_every_bad_row_is_in_a_file_where_one_is_named_and_the_first_on_the_screen(run, surroundings: Path) -> None:
+    file, faults = surroundings / "people.csv", surroundings / "faults.txt"
+    file.write_text("phone\n" + "".join(f"0{n}\n" for n in range(10, 40)))
+    ran = run("people", "import", file, "--faults", faults)
+    assert ran.code == 2
+    assert len([line for line in ran.err.splitlines() if "row " in line and ", phone: " in line]) == 20
+    assert "and 10 more rows; all are in" in ran.err
+    assert [line.split(",")[0] for line in faults.read_text().splitlines()] == [f"row {n}" for n in range(2, 32)]
+    assert faults.stat().st_mode & 0o077 == 0
+    assert "is there already" in run("people", "import", file, "--faults", faults).err
+    file.write_text("phone\n+628123456789\n")
+    assert run("people", "import", file, "--faults", surroundings / "none.txt").code == 0
+    assert not (surroundings / "none.txt").exists()
+
+
+def test_a_complete_list_takes_off_whoever_is_not_on_it(run, surroundings: Path) -> None:
+    file = surroundings / "people.csv"
+    file.write_text("reference,phone\na,+628123456701\nb,+628123456702\n")
+    run("people", "import", file)
+    file.write_text("reference,phone\nb,+628123456702\nc,+628123456703\n")
+    told = run("people", "import", file, "--replace", "--json").json
+    assert (told["added"], told["updated"], told["removed"]) == (1, 1, 1)
+
+
 # --- Config ---
 
 

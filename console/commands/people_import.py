@@ -1,0 +1,176 @@
+"""`kentongan people import`: the people who are written to, from a list of any length."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from console import output
+from console.command import command
+from kentongan import telling
+from kentongan.errors import BadInput
+
+if TYPE_CHECKING:
+    from kentongan.ledger.filling import Imported
+    from kentongan.people import Fault
+
+_MOST_FAULTS = 20
+"""How many faulty rows are told; the file that `--faults` names has all."""
+
+_EVERY = 250
+"""After so many rows the progress is drawn anew: a divisor of what an import writes at once."""
+
+
+@command("import")
+@click.argument("file", metavar="FILE.csv")
+@click.option(
+    "--region", metavar="ID", default="ID", show_default=True, help="Country of numbers written without one (ISO 3166)."
+)
+@click.option("--skip-faulty", is_flag=True, help="Import the other rows where some cannot be read.")
+@click.option("--faults", metavar="FILE", type=Path, help="Write every row that cannot be read into a new file.")
+@click.option("--replace", is_flag=True, help="The list is complete: take off whoever is not on it.")
+def import_(file: str, region: str, skip_faulty: bool, faults: Path | None, replace: bool) -> None:
+    """Import a list of people, one a row; a known reference is brought up to date. Names are never kept.
+
+    Columns: phone, whatsapp, telegram, email, at least one of them; reference, language, groups and regions where
+    there are any.
+    Where a row cannot be read, nothing is imported, unless --skip-faulty is given. - reads standard input.
+    Alerts go by the former list until the whole new one is in; an import that is cut changes nothing.
+    """
+    from console.office import Need, opened
+    from kentongan.clock import Process
+    from kentongan.importing import Importing
+    from kentongan.ledger.filling import reference_of
+    from kentongan.people import Fault, Remark, read_people
+    from kentongan.staging import Staging
+
+    with opened(Need.NOTHING, warn=False) as office, Staging() as staged, _Faults(faults) as wrong:
+        keys = office.house.keys
+        source: Path | Iterable[str] = sys.stdin if file == "-" else Path(file)
+        rows = read_people(source, default_region=region.upper(), identify=keys.address_hash)
+        remarks = []
+        with _progress("Reading") as told:
+            for item in rows:
+                if isinstance(item, Fault):
+                    wrong.add(item)
+                elif isinstance(item, Remark):
+                    remarks.append(item.sentence)
+                elif skip_faulty or not wrong.count:
+                    staged.add(reference_of(item, keys), item)
+                    told(staged.count)
+        if wrong.count and not skip_faulty:
+            name = "standard input" if file == "-" else file
+            remedy = f"nothing was imported from {name}; mend these rows, or give --skip-faulty"
+            raise BadInput("\n".join([*wrong.told(), remedy]))
+        importing = Importing(office.house.ledger, keys, f"import-{secrets.token_hex(6)}", Process.current())
+        with _progress("Writing", staged.count) as told:
+            done = importing.run(staged, replace=replace, told=told)
+        _tell(staged.count, done, wrong, remarks, replace=replace)
+
+
+def _tell(rows: int, done: Imported, wrong: _Faults, remarks: Sequence[str], *, replace: bool) -> None:
+    for remark in remarks:
+        output.warn(f"note: {remark}")
+    if output.wants_json():
+        output.document(
+            {
+                "rows": rows,
+                "added": done.added,
+                "updated": done.updated,
+                "removed": done.removed,
+                "faulty": wrong.count,
+                "skipped": [{"row": fault.number, "sentence": fault.sentence} for fault in wrong.first],
+                "notes": list(remarks),
+            }
+        )
+        return
+    for sentence in wrong.told():
+        output.warn(f"skipped: {sentence}")
+    left = f", {done.removed:,} no longer on the list" if replace else ""
+    output.say(
+        f"Imported {telling.people(rows)}: {done.added:,} new, {done.updated:,} known before{left};"
+        f" {wrong.count:,} skipped."
+    )
+
+
+class _Faults:
+    """The rows that cannot be read: the first are told, all are written into the file `path`."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.count = 0
+        self.first: list[Fault] = []
+        self._path = path
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> _Faults:
+        if self._path is not None:
+            try:
+                descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            except FileExistsError:
+                raise BadInput(f"{self._path} is there already; name a new file for the faulty rows") from None
+            except OSError as error:
+                raise BadInput(f"{self._path} cannot be written: {error.strerror}; name another file") from None
+            self._file = os.fdopen(descriptor, "w", encoding="utf-8")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None and self._path is not None:
+            self._file.close()
+            if not self.count:
+                self._path.unlink(missing_ok=True)
+
+    def add(self, fault: Fault) -> None:
+        """Takes one in."""
+        self.count += 1
+        if self.count <= _MOST_FAULTS:
+            self.first.append(fault)
+        if self._file is not None:
+            try:
+                self._file.write(f"{fault.sentence}\n")
+            except OSError as error:
+                raise BadInput(f"{self._path} cannot be written: {error.strerror}; name another file") from None
+
+    def told(self) -> Iterator[str]:
+        """What is said of them, one sentence a line."""
+        for fault in self.first:
+            yield fault.sentence
+        more = self.count - len(self.first)
+        if more:
+            where = f"all are in {self._path}" if self._path is not None else "give --faults FILE to have all of them"
+            yield f"and {more:,} more {'row' if more == 1 else 'rows'}; {where}"
+
+
+@contextlib.contextmanager
+def _progress(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """Gives what is to be told how many rows are done; shown on a terminal alone."""
+    if output.wants_json() or not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} rows"),
+        TextColumn("{task.fields[pace]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=output.terminal(error=True), transient=True) as progress:
+        task = progress.add_task(label, total=total, pace="")
+        began = time.monotonic()
+
+        def tell(done: int) -> None:
+            if done % _EVERY == 0 or done == total:
+                pace = done / max(time.monotonic() - began, 0.001)
+                progress.update(task, completed=done, pace=f"{pace:,.0f} a second")
+
+        yield tell
