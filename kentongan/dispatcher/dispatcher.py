@@ -39,6 +39,14 @@ _ORPHAN: Milliseconds = 500
 """How long a dispatch may be without an owner before any sender takes it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """How long ago this sender last beat, and last went round its sweep, in seconds; None: never yet."""
+
+    beat: float | None
+    sweep: float | None
+
+
 @dataclass(slots=True)
 class Dispatcher:
     """Sends what the ledger holds as dispatched. Start it with `start`, end it with `close`.
@@ -70,6 +78,8 @@ class Dispatcher:
     _upkeep: Upkeep = field(init=False)
     _probes: Probes = field(init=False)
     _closing: asyncio.Event = field(default_factory=asyncio.Event)
+    _beat_at: Milliseconds | None = None
+    _swept_at: Milliseconds | None = None
 
     async def start(self) -> None:
         """Registers this sender and begins to sweep; raises LedgerUnavailable."""
@@ -110,6 +120,13 @@ class Dispatcher:
         await self.ledger.write_soon(lambda write: senders.end(write, sender=self.sender))
 
     # --- What others ask of it ---
+
+    @property
+    def pulse(self) -> Pulse:
+        """Whether it is alive, for whoever watches it; a beat counts once it is on disk."""
+        now = self.clock.boot()
+        beat, sweep = (None if at is None else (now - at) / 1000 for at in (self._beat_at, self._swept_at))
+        return Pulse(beat, sweep)
 
     async def nudge(self, alert_id: str) -> bool:
         """Takes a dispatch over now, if it is free; True where it is ours."""
@@ -265,18 +282,23 @@ class Dispatcher:
                 self._sender.gate.beat_at = await self.ledger.write_soon(
                     lambda write: senders.beat(write, sender=self.sender, clock=self.clock)
                 )
+                self._beat_at = self.clock.boot()
             except KentonganError:
                 _log.warning("beat waits for the ledger")
             await asyncio.sleep(senders.BEAT / 1000)
 
     async def _sweep_for_ever(self) -> None:
         while True:
+            whole = True
             try:
                 await self.sweep()
             except KentonganError:
                 _log.warning("sweep waits for the ledger")
             except Exception:
                 _log.exception("sweep failed")
+                whole = False
+            if whole:
+                self._swept_at = self.clock.boot()
             await asyncio.sleep(_SWEEP)
 
     async def sweep(self) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from sqlalchemy import Engine
 
 from kentongan.clock import Clock, SystemClock
 from kentongan.errors import LedgerUnavailable
+from kentongan.ledger.commit_times import CommitTimes
 from kentongan.ledger.opening import MISTAKES, open_engines, unavailable
 from kentongan.ledger.transaction import Read, Write
 
@@ -54,6 +56,7 @@ class Ledger:
         self.path = path
         self.clock = clock
         self.chain = chain
+        self.commit_times = CommitTimes()
         self._engine = engine
         self._reader = reader
         self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
@@ -98,6 +101,11 @@ class Ledger:
             raise unavailable(self.path, error) from None
 
     # --- Writing ---
+
+    @property
+    def waiting(self) -> int:
+        """How many pieces of work wait for the writer."""
+        return self._queue.qsize()
 
     def write(self, act: Callable[[Write], T]) -> T:
         """Runs `act` in a transaction and returns once it is on disk; raises LedgerUnavailable or what `act` raised."""
@@ -147,11 +155,14 @@ class Ledger:
 
     def _commit(self, group: list[_Work]) -> list[_Work]:
         """Commits a group at once; where one sinks it, each piece by itself. Returns what must be tried again."""
+        began = time.perf_counter()
         try:
             results = self._transact(group)
         except _NotBegun as failure:
+            self.commit_times.failed += 1
             return self._postpone(group, failure.error)
         except sqlalchemy.exc.DBAPIError as error:
+            self.commit_times.failed += 1
             if len(group) > 1:
                 return [again for work in group for again in self._commit([work])]
             return self._postpone(group, error)
@@ -159,6 +170,8 @@ class Ledger:
             for work in group:
                 work.future.set_exception(error)
             return []
+        if group:
+            self.commit_times.took(time.perf_counter() - began)
         for work, (value, fault) in zip(group, results, strict=True):
             if fault is not None:
                 work.future.set_exception(fault)
