@@ -179,7 +179,8 @@ class _Body(httpx.AsyncByteStream):
         try:
             while part := await self._payload.readany():
                 yield part
-        except Exception as error:
+        except BaseException as error:
+            await self.aclose()
             raise _fault_behind(error) from None
 
     async def aclose(self) -> None:

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+import aiohttp
 import httpx
 import pytest
 from hypothesis import given, settings
@@ -239,6 +240,32 @@ async def test_a_request_that_waits_too_long_for_a_connection_never_left(make: M
     assert len(server.requests) == 1
 
 
+async def test_a_connection_is_late_before_the_whole_deadline_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """aiohttp rounds long times up to whole seconds, by which a request that never left would be in doubt."""
+    given: list[aiohttp.ClientTimeout] = []
+
+    async def connect(self: object, origin: object, traces: object, timeout: aiohttp.ClientTimeout) -> None:
+        given.append(timeout)
+        raise TimeoutError
+
+    monkeypatch.setattr(aiohttp.TCPConnector, "connect", connect)
+    async with bulk() as transport:
+        outcome = await direct("http://provider.invalid", transport, 10.0).ask("POST", "/")
+    assert outcome == Retryable("no connection in time")
+    (timeout,) = given
+    assert timeout.connect is not None
+    assert timeout.connect + 2.0 < 10.0
+    assert timeout.ceil_threshold > timeout.connect
+
+
+@pytest.mark.parametrize("act", [hang, half_an_answer_and_silence])
+async def test_a_silence_in_the_answer_has_a_limit_of_its_own(act: Act) -> None:
+    async with RawServer(act).listening() as base_url, bulk() as transport:
+        request = httpx.Request("POST", base_url, extensions={"timeout": {"read": 0.1}})
+        with pytest.raises(httpx.ReadTimeout):
+            await (await transport.handle_async_request(request)).aread()
+
+
 @both
 @pytest.mark.parametrize("method", METHODS)
 async def test_a_connection_closed_while_idle_makes_no_doubt(make: Make, method: str) -> None:
@@ -276,17 +303,20 @@ async def test_an_answer_that_nobody_asked_for_answers_nothing() -> None:
     async def later(exchange: Exchange) -> None:
         await exchange.request()
         await exchange.say(GOOD)
-        await asyncio.sleep(0)
+        await idle.wait()
         await exchange.say(GOOD)
         said.set()
         await exchange.request()
 
-    for act in (twice, later):
-        said, server = asyncio.Event(), RawServer(act, hang)
+    for act, turns in ((twice, 0), (later, 0), (later, 9)):
+        idle, said, server = asyncio.Event(), asyncio.Event(), RawServer(act, hang)
         async with server.listening() as base_url, bulk() as transport:
             assert isinstance(await direct(base_url, transport).ask("POST", "/"), Answer)
+            idle.set()
             if act is later:
                 await said.wait()
+            for _ in range(turns):  # in which the loop takes it off the socket
+                await asyncio.sleep(0)
             assert isinstance(await direct(base_url, transport, 0.5).ask("POST", "/"), InDoubt)
         assert (len(server.requests), server.connections) == (2, 2)
 
