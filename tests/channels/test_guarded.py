@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channels import _guarded
+from channels._bulk import BulkTransport
 from channels._guarded import GuardedTransport, is_open
 from channels._http import Misconfigured, Wire
 from channels._reading import Answer
@@ -201,17 +202,21 @@ async def test_a_resolver_that_hangs_never_left() -> None:
     assert isinstance(outcome, Retryable)
 
 
+@pytest.mark.parametrize("bulk", [False, True], ids=["plain", "bulk"])
 async def test_the_certificate_is_checked_against_the_name_and_not_the_address(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bulk: bool
 ) -> None:
     """The server's certificate is good for 127.0.0.1 alone, so a name that leads there must not pass."""
     monkeypatch.setattr(_guarded, "is_open", lambda address: address == "127.0.0.1")
     context, authority = trusted(tmp_path)
     verify = ssl.create_default_context(cafile=str(authority))
     resolve, _ = resolving("127.0.0.1")
-    async with ScriptedServer(context) as server, httpx.AsyncHTTPTransport(verify=verify, trust_env=False) as plain:
+    inner: httpx.AsyncBaseTransport = httpx.AsyncHTTPTransport(verify=verify, trust_env=False)
+    if bulk:
+        inner = BulkTransport(concurrency=1, verify=verify, idle=1.0)
+    async with ScriptedServer(context) as server, inner:
         server.usual = Reply(204)
-        guarded = GuardedTransport(plain, resolve=resolve)
+        guarded = GuardedTransport(inner, resolve=resolve)
         named = await wire(guarded, f"https://partner.example:{server.port}").ask("POST", "/")
         assert named == Credential("the certificate does not pass")
         assert server.requests == []
