@@ -156,6 +156,7 @@ WORDS: Mapping[str, Callable[[_Data], str]] = {
         f"people imported: {data.get('added', 0):,} new, {data.get('updated', 0):,} known"
         + (f", {data['removed']:,} no longer listed" if data.get("removed") else "")
     ),
+    "people.erased": lambda data: f"{len(data.get('persons', ())):,} people erased{_by(data)}",
     "people.import_withdrawn": lambda data: "an import of people that was cut was taken back",
     "regions.imported": _regions,
     "people.opted_out": lambda data: _opted("opted out", data),

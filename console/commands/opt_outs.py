@@ -27,7 +27,7 @@ _MOST_FAULTS = 20
 _channel = click.option(
     "--channel", "family", type=click.Choice(FAMILIES), help="Only from messages of this kind; without: from all."
 )
-_region = click.option(
+region_option = click.option(
     "--region", metavar="ID", default="ID", show_default=True, help="Country of numbers written without one (ISO 3166)."
 )
 
@@ -35,7 +35,7 @@ _region = click.option(
 @command("opt-out")
 @click.argument("file", metavar="FILE")
 @_channel
-@_region
+@region_option
 def opt_out(file: str, family: str | None, region: str) -> None:
     """Note that people do not want our messages: a reference or an address a line, in FILE; - reads standard input.
 
@@ -49,7 +49,7 @@ def opt_out(file: str, family: str | None, region: str) -> None:
 @command("opt-in")
 @click.argument("file", metavar="FILE")
 @_channel
-@_region
+@region_option
 def opt_in(file: str, family: str | None, region: str) -> None:
     """Take opt-outs back, named as for opt-out."""
     _change(file, family, region.upper(), out=False)
@@ -59,9 +59,9 @@ def _change(file: str, family: str | None, region: str, *, out: bool) -> None:
     from console.office import Need, at_keyboard, opened
     from kentongan.ledger import opt_outs
 
-    lines = _lines(file)
+    lines = lines_of(file)
     with opened(Need.NOTHING, warn=False) as office:
-        named = office.house.ledger.read(lambda read: _named(read, lines, office.house.keys, region))
+        named = office.house.ledger.read(lambda read: named_in(read, lines, office.house.keys, region))
         by, _ = at_keyboard(office.house.state)
         change = opt_outs.opt_out if out else opt_outs.opt_in
         done = office.house.ledger.write(lambda write: change(write, named, family=family, by=by))
@@ -78,7 +78,8 @@ def _change(file: str, family: str | None, region: str, *, out: bool) -> None:
             output.say(f"{done.unknown:,} of {len(named):,} named are on no list{remembered}.")
 
 
-def _lines(file: str) -> list[tuple[int, str]]:
+def lines_of(file: str) -> list[tuple[int, str]]:
+    """The lines of a file that name somebody, with their numbers; - is standard input. Raises BadInput."""
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8-sig")
     except FileNotFoundError:
@@ -97,7 +98,8 @@ def _lines(file: str) -> list[tuple[int, str]]:
     return named
 
 
-def _named(read: Read, lines: list[tuple[int, str]], keys: StateKeys, region: str) -> list[Named]:
+def named_in(read: Read, lines: list[tuple[int, str]], keys: StateKeys, region: str) -> list[Named]:
+    """Who is named, each once; raises BadInput with every line that cannot be read."""
     faults = []
     found = []
     for number, line in lines:
@@ -107,7 +109,7 @@ def _named(read: Read, lines: list[tuple[int, str]], keys: StateKeys, region: st
             faults.append(f"line {number} {error}")
     if faults:
         more = [f"and {len(faults) - _MOST_FAULTS:,} more lines"] if len(faults) > _MOST_FAULTS else []
-        raise BadInput("\n".join([*faults[:_MOST_FAULTS], *more, "nothing was noted; mend these lines"]))
+        raise BadInput("\n".join([*faults[:_MOST_FAULTS], *more, "nothing was done; mend these lines"]))
     return list(dict.fromkeys(found))
 
 

@@ -6,9 +6,10 @@ from console.command import Lazy, LazyGroup
 
 people = LazyGroup(
     name="people",
-    help="Import the people who are written to, and note who does not want to be.",
+    help="Import the people who are written to, erase them, and note who does not want to be.",
     lazy={
         "import": Lazy("console.commands.people_import:import_", "Import a list of people; names are never kept."),
+        "erase": Lazy("console.commands.people_erase:erase", "Erase people for good who ask for it."),
         "opt-out": Lazy("console.commands.opt_outs:opt_out", "Note that people do not want our messages."),
         "opt-in": Lazy("console.commands.opt_outs:opt_in", "Take opt-outs back."),
     },

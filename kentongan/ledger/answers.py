@@ -253,7 +253,7 @@ def words(read: Read, ids: Sequence[str], keys: StateKeys) -> dict[str, Words]:
 def _words(read: Read, ids: Sequence[str], keys: StateKeys) -> Iterator[tuple[str, Words]]:
     rows = read.sql(
         "SELECT w.id, w.ciphertext, coalesce(w.key, p.key) AS key FROM answer w LEFT JOIN person p"
-        " ON p.id = w.person_id WHERE w.id IN (SELECT value FROM json_each(:ids))",
+        " ON p.id = w.person_id WHERE w.id IN (SELECT value FROM json_each(:ids)) AND length(w.ciphertext) > 0",
         {"ids": json.dumps(list(ids))},
     ).all()
     for row in rows:

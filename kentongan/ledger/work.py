@@ -95,10 +95,10 @@ def epochs(read: Read, alerts: Sequence[str]) -> dict[str, tuple[str, int]]:
 
 
 def sealed_addresses(read: Read, ids: Sequence[int]) -> dict[int, SealedAddress]:
-    """The stored addresses with these ids."""
+    """The stored addresses with these ids, without those that were erased."""
     rows = read.sql(
         "SELECT a.id, a.person_id, a.ciphertext, p.key FROM address a JOIN person p ON p.id = a.person_id"
-        " WHERE a.id IN (SELECT value FROM json_each(:ids))",
+        " WHERE a.id IN (SELECT value FROM json_each(:ids)) AND length(a.ciphertext) > 0",
         {"ids": json.dumps(list(ids))},
     ).all()
     return {row.id: SealedAddress(row.person_id, row.ciphertext, row.key) for row in rows}
