@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from kentongan.errors import BadConfig
@@ -95,3 +95,15 @@ def open(  # the word of the design: `channels.open(settings)`
     if faults:
         raise BadConfig("\n".join(faults))
     return opened
+
+
+async def prepare(opened: Iterable[Channel]) -> None:
+    """Does beforehand what the first message of these instances would wait for, above all to import a library.
+
+    For a process that waits for alerts; nothing is sent and nobody is asked.
+    """
+    from channels._adapter import Adapter
+
+    for channel in opened:
+        if isinstance(channel, Adapter):
+            await channel.prepare()

@@ -4,6 +4,7 @@ a kind of channel cannot do.
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -35,10 +36,13 @@ from kentongan.seam import (
     Uploaded,
     Why,
 )
-from kentongan.settings import InstanceSettings
+from kentongan.settings import InstanceSettings, SecretSource
 
 if TYPE_CHECKING:
     import httpx
+
+_ACCOUNT = ("phone_number", "page", "username")
+"""Fields by which a provider counts, where a kind has them."""
 
 MOST_CONNECTIONS = 16
 """Connections of one instance; a pool of more is slower with plain httpx."""
@@ -80,6 +84,7 @@ class ChannelSettings(InstanceSettings, ABC):
         deliver_within: float,
         cost: Cost | None = None,
         pictures: Pictures | None = None,
+        parts: float | None = None,
     ) -> Limits:
         """Limits of these settings over the kind's own `rate`, `concurrency` and `deliver_within`."""
         return Limits(
@@ -92,7 +97,24 @@ class ChannelSettings(InstanceSettings, ABC):
             cost=cost,
             pictures=pictures,
             daily=self.daily,
+            credential=self._credential(),
+            parts=parts,
         )
+
+    def _credential(self) -> str:
+        """Names the account at the provider without its secret, of which only the place is looked at.
+
+        So it is the same in every process, and while a secret is replaced. "" where nothing tells.
+        """
+        if self.credential is not None:
+            return self.credential
+        account = [str(name) for field in _ACCOUNT if (name := getattr(self, field, None)) is not None]
+        if not account and isinstance(token := getattr(self, "token", None), SecretSource):
+            account = [str(token.env or token.file)]
+        if not account:
+            return ""
+        told = "\n".join([self.kind, self.base_url, *account])
+        return f"{self.kind}:{hashlib.sha256(told.encode()).hexdigest()[:16]}"
 
 
 class OnlineSettings(ChannelSettings, ABC):
@@ -196,6 +218,10 @@ class Adapter(ABC):
         """No provider of this kind checks our endpoint."""
         return None
 
+    async def prepare(self) -> None:
+        """Nothing on this kind is done before the first message."""
+        return
+
     async def close(self) -> None:
         """Closes connections."""
         return
@@ -240,6 +266,10 @@ class HttpAdapter(Adapter):
             concurrency=self._limits.concurrency,
             transport=transport,
         )
+
+    async def prepare(self) -> None:
+        """Opens the transport."""
+        await self.wire.prepare()
 
     async def close(self) -> None:
         """Closes connections."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+import channels
 from console.service import officers_api, receipts_endpoint, remote_api
 from console.service.drills import Drills
 from console.service.heads import Heads
@@ -150,6 +151,7 @@ class Service:
             self._listening.append(Listening(remote, listener, tls=tls.context, most_of_one=_MOST_OF_ONE))
         for each in self._listening:
             await each.start()
+        await channels.prepare(self._channels.values())
         await self._paging.start()
         await self._drills.start()
         await self._probing.start()

@@ -116,8 +116,42 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded: list[str] = json.loads(done.stdout)
-    assert {"httpx", "httpcore", "anyio", "lxml", "prefect", "ssl"} & set(loaded) <= {"ssl"}
+    assert {"httpx", "httpcore", "anyio", "aiohttp", "lxml", "prefect", "ssl"} & set(loaded) <= {"ssl"}
     assert "channels" in loaded
+
+
+def test_the_library_of_direct_messages_is_imported_by_the_first_of_them_or_beforehand(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    program = """
+import asyncio, sys
+import channels
+from channels._http import Wire
+
+async def loaded(ask):
+    await ask
+    return "aiohttp" in sys.modules
+
+async def main():
+    settings = {"kind": "telegram", "mode": "live", "base_url": "http://127.0.0.1:1", "token": {"env": "TOKEN"}}
+    opened = [
+        channels.adapter("telegram")("name", channels.settings_model("telegram").model_validate(settings | to))
+        for to in ({"chat": "@agency"}, {"audience": "all"})
+    ]
+    public, direct = (channel.wire.ask("POST", "/") for channel in opened)
+    print(await loaded(public), end=" ")
+    await channels.prepare(opened[:1]), print(await loaded(asyncio.sleep(0)), end=" ")
+    if sys.argv[1] == "prepare":
+        await channels.prepare(opened), print(await loaded(asyncio.sleep(0)), end=" ")
+    print(await loaded(direct))
+
+asyncio.run(main())
+"""
+    monkeypatch.setenv("TOKEN", "1:x")
+    for argument, told in (("send", "False False True"), ("prepare", "False False True True")):
+        command = [sys.executable, "-c", program, argument]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == told
 
 
 @pytest.mark.parametrize("kind", channels.kinds())

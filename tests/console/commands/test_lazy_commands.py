@@ -15,7 +15,19 @@ from console.invocation import Invocation
 from console.main import COMMANDS, root
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-HEAVY = ("rich", "sqlalchemy", "pydantic", "httpx", "prefect", "lxml", "jinja2", "yaml", "cryptography", "alembic")
+HEAVY = (
+    "rich",
+    "sqlalchemy",
+    "pydantic",
+    "httpx",
+    "aiohttp",
+    "prefect",
+    "lxml",
+    "jinja2",
+    "yaml",
+    "cryptography",
+    "alembic",
+)
 
 
 def _loaded(line: str) -> set[str]:
