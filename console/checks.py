@@ -254,6 +254,7 @@ def _words(settings: Settings | None) -> Iterator[Found]:
 
 
 def _state(invocation: Invocation) -> Iterator[Found]:
+    from console import standing
     from kentongan.keys import StateKeys
     from kentongan.ledger import Ledger, senders
     from kentongan.state import State
@@ -273,7 +274,7 @@ def _state(invocation: Invocation) -> Iterator[Found]:
         if free < _SPARE:
             yield Found("state", "fault", f"only {free // 1_000_000} MB are free below {place.root}; make room")
         for name, reason in ledger.read(senders.holds).items():
-            yield Found("state", "note", f"{name} is held: {reason}")
+            yield Found("state", "fault" if name == senders.LEDGER else "note", standing.held(name, reason))
 
 
 def _keys(invocation: Invocation, settings: Settings | None) -> Iterator[Found]:

@@ -110,12 +110,12 @@ class Follower:
 
     def _tell_holds(self, seen: Overview) -> None:
         """Says once of each channel that is held what keeps this command waiting, and the remedy."""
-        held = {channel.name: channel.held for channel in seen.channels if channel.held and channel.unfinished}
+        held = {channel.name: channel for channel in seen.channels if channel.held and channel.unfinished}
         for name in held.keys() - self._told_held:
-            self.progress.say(
-                f"{name} is held: {held[name]}; it goes on by itself when that is mended, or with "
-                f"`kentongan retry {seen.alert.code}`"
-            )
+            how = f"it goes on by itself when that is mended, or with `kentongan retry {seen.alert.code}`"
+            if held[name].held_with_all:
+                how = "it goes on when an officer runs `kentongan resume --restored`"
+            self.progress.say(f"{name} is held: {held[name].held}; {how}")
         self._told_held = set(held)
 
     def _tell_waits(self, seen: Overview) -> None:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from console import exits, output, words
 from kentongan import telling
+from kentongan.ledger.senders import LEDGER
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -66,6 +67,20 @@ def _row(seen: Overview, channel: ChannelView) -> tuple[str, str, str, str, str]
         state += f"; HELD: {channel.held}"
     people = "everybody" if channel.public else words.number(channel.total)
     return channel.name, people, state, first, words.number(channel.retries)
+
+
+def held(name: str, reason: str) -> str:
+    """A hold in one sentence, for lists of all that is held."""
+    if name == LEDGER:
+        return f"NOTHING GOES OUT: {reason}; `kentongan resume --restored` lets it go on"
+    return f"{name} is held: {reason}"
+
+
+def remedy(seen: Overview, channel: ChannelView) -> str:
+    """What lets a held channel go on."""
+    if channel.held_with_all:
+        return "Nothing goes out before: kentongan resume --restored"
+    return f"When it is mended it goes on by itself, or: kentongan retry {seen.alert.code}"
 
 
 def channel_state(seen: Overview, channel: ChannelView) -> str:
@@ -146,7 +161,7 @@ def explain(office: Office, seen: Overview) -> None:
     for channel in seen.channels:
         if channel.held is not None and seen.open:
             output.say(f"{channel.name} is held: {channel.held}")
-            output.say(f"  When it is mended it goes on by itself, or: kentongan retry {seen.alert.code}")
+            output.say(f"  {remedy(seen, channel)}")
         if channel.duplicates:
             output.say(f"{channel.name}: {telling.several(channel.duplicates, 'possible duplicate')}, marked as such")
     if seen.waits_until is not None:

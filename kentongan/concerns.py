@@ -83,6 +83,10 @@ def _reviews(read: Read, paging: Paging) -> Iterator[Concern]:
 def _holds(read: Read, modes: Mapping[str, Mode]) -> Iterator[Concern]:
     since = senders.held_since(read)
     for instance, reason in senders.holds(read).items():
+        if instance == senders.LEDGER:
+            about = f"restored:{since[instance]}"
+            yield Concern(about, Cause.RESTORED, None, Status.ACTUAL, {"reason": reason})
+            continue
         drill = modes.get(instance) in (Mode.DRILL, Mode.EXERCISE)
         yield Concern(
             about=f"held:{instance}:{since[instance]}",

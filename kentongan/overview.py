@@ -24,7 +24,7 @@ class ChannelView:
     """One channel's part of an alert.
 
     `words`: deliveries by the word officers see. `first_accepted` and `last_accepted` are wall times. `held` is the
-    reason of a hold, None where there is none.
+    reason of a hold, None where there is none; `held_with_all`: the whole ledger is held.
     """
 
     name: str
@@ -38,6 +38,7 @@ class ChannelView:
     retries: int
     duplicates: int
     held: str | None
+    held_with_all: bool = False
 
     @property
     def unfinished(self) -> int:
@@ -206,7 +207,8 @@ def _channels(read: Read, alert_id: str, dispatch: Dispatch | None) -> tuple[Cha
                 last_accepted=found.last_accepted if found else None,
                 retries=found.retries if found else 0,
                 duplicates=found.duplicates if found else 0,
-                held=held.get(planned.name) or held.get("*"),
+                held=held.get(senders.LEDGER) or held.get(planned.name),
+                held_with_all=senders.LEDGER in held,
             )
         )
     return tuple(result)

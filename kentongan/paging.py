@@ -21,6 +21,7 @@ from kentongan.seam import Mode
 class Cause(enum.StrEnum):
     """Why officers are paged, the most urgent first."""
 
+    RESTORED = "restored"
     REFUSED = "refused"
     BREAK_GLASS = "break-glass"
     APPROVAL = "approval"
@@ -33,7 +34,7 @@ class Cause(enum.StrEnum):
 
 
 _ALL = tuple(cause for cause in Cause if cause is not Cause.TEST)
-_PRESSING = frozenset((Cause.REFUSED.value, Cause.BREAK_GLASS.value, Cause.APPROVAL.value))
+_PRESSING = frozenset((Cause.RESTORED.value, Cause.REFUSED.value, Cause.BREAK_GLASS.value, Cause.APPROVAL.value))
 """Pages on which an alert hangs. They are bounded by themselves: a channel that is held again and again all night must
 not use up the pages that an approval needs."""
 _URGENCY = {cause: place for place, cause in enumerate(Cause)}

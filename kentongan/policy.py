@@ -52,6 +52,7 @@ class Reason(enum.StrEnum):
     NOT_SENT = "not sent: stopped, too late or its sender slept; planned again if it still may go"
     SENDER_GONE = "its sender ended in the middle of it"
     BY_OFFICER = "settled by an officer"
+    RESTORED = "the ledger was restored from a backup; it may have been sent since that was made"
     LOOK_AGAIN = "the look-up gave no clear answer, looked up again"
 
 

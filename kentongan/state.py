@@ -10,6 +10,9 @@ from pathlib import Path
 
 from kentongan.errors import BadConfig
 
+LATEST_HEAD = "latest.json"
+"""The name of the newest signed head, in the folder of heads."""
+
 
 @dataclass(frozen=True, slots=True)
 class State:

@@ -11,26 +11,48 @@ from kentongan.errors import BadInput
 
 
 @command("resolve")
-@click.argument("delivery", type=int)
+@click.argument("delivery", type=int, required=False)
+@click.option("--alert", "code", type=HANDLE, metavar="CODE", help="All messages of this alert that are in doubt.")
+@click.option("--channel", metavar="NAME", help="With --alert: only those on this channel.")
+@click.option("--restored", is_flag=True, help="With --alert: only those in doubt since the ledger was restored.")
 @click.option("--sent/--not-sent", default=None, help="What the officer knows of it.")
 @click.option("--again", is_flag=True, help="With --not-sent: send it once more, marked as a possible duplicate.")
-def resolve(delivery: int, sent: bool | None, again: bool) -> None:
-    """Settle by an officer's word whether a message was sent; `kentongan status CODE` lists those in doubt."""
+def resolve(
+    delivery: int | None, code: str | None, channel: str | None, restored: bool, sent: bool | None, again: bool
+) -> None:
+    """Settle by an officer's word whether a message was sent; `kentongan status CODE` lists those in doubt.
+
+    DELIVERY is one message by its number; --alert takes all of an alert.
+    """
     from console.office import Need, opened
     from console.service import client
     from kentongan.desk import settling
 
+    if (delivery is None) == (code is None):
+        raise BadInput("say which: the number of one message, or --alert CODE for all of an alert")
+    if delivery is not None and (channel is not None or restored):
+        raise BadInput("--channel and --restored choose among the messages of an alert; give --alert CODE")
     if sent is None:
         raise BadInput("say what you know of it: --sent or --not-sent")
     if again and sent:
         raise BadInput("--again sends what was not sent; give it with --not-sent")
     with opened(Need.NOTHING, warn=False) as office:
-        word = settling.resolve(office.desk, delivery, office.login(), sent=sent, again=again)
+        if code is not None:
+            count = settling.resolve_all(
+                office.desk, code, office.login(), channel=channel, by_restoring=restored, sent=sent, again=again
+            )
+            content: dict[str, object] = {"settled": count}
+            told = f"{telling.several(count, 'message')} settled."
+        else:
+            assert delivery is not None
+            word = settling.resolve(office.desk, delivery, office.login(), sent=sent, again=again)
+            content = {"delivery": delivery, "word": word}
+            told = f"Delivery {delivery} is now {telling.word(word)}."
         client.wake(office.house.state)
         if output.wants_json():
-            output.document({"delivery": delivery, "word": word})
+            output.document(content)
         else:
-            output.say(f"Delivery {delivery} is now {telling.word(word)}.")
+            output.say(told)
 
 
 @command("retry")

@@ -100,7 +100,11 @@ def verify(file: str | None) -> int:
         else:
             output.say(f"{telling.several(found.behind_head, 'link')} behind the head {path}")
         if found.differences:
-            output.say(f"{telling.several(len(found.differences), 'difference')}: the record was changed.")
+            told = telling.several(len(found.differences), "difference")
+            if found.lost == len(found.differences):
+                output.say(f"{told}: what is missing was lost with a former ledger. All else is as it was recorded.")
+            else:
+                output.say(f"{told}: the record was changed.")
             return exits.FAILED
         output.say("All is as it was recorded.")
         return exits.WELL

@@ -120,12 +120,24 @@ def follow_up(code: str, kind: str, reason: str | None, no_wait: bool) -> int:
 
 
 @command("resume")
-@click.argument("code", type=HANDLE)
-def resume(code: str) -> int:
-    """Finish an alert whose sending ended before its time; nothing to type and no new approval."""
+@click.argument("code", type=HANDLE, required=False)
+@click.option("--restored", is_flag=True, help="Let a ledger that was restored from a backup go on.")
+def resume(code: str | None, restored: bool) -> int:
+    """Finish an alert whose sending ended before its time; nothing to type and no new approval.
+
+    With --restored and no CODE: let a restored ledger go on. What is in doubt there is not sent again by that.
+    """
     from console.office import Need, opened
     from kentongan.ledger import alerts, dispatches
 
+    if restored == (code is not None):
+        raise BadInput("name the alert to finish, or give --restored alone to let a restored ledger go on")
+    if code is None:
+        from console.commands import restore
+
+        with opened(Need.NOTHING, warn=False) as office:
+            restore.resume(office)
+        return exits.WELL
     with opened(Need.CONFIG, role="send") as office:
         stored = office.house.ledger.read(lambda read: alerts.by_handle(read, code))
         sent = office.house.ledger.read(lambda read: dispatches.get(read, stored.id))

@@ -83,6 +83,7 @@ def _list(office: Office) -> int:
         )
         return exits.WELL
     if not seen and not damaged:
+        _tell_held(held)
         _warn_of(office, unready)
         output.say("There is no alert yet. Next: kentongan draft --help")
         return exits.WELL
@@ -91,8 +92,7 @@ def _list(office: Office) -> int:
     output.print_table(("Code", "What", "State", "When", "Says"), lines, clipped=(4,), widest={2: 20})
     for damage in damaged.values():
         output.say(f"{damage}.")
-    for name, reason in held.items():
-        output.say(f"{name} is held: {reason}")
+    _tell_held(held)
     _warn_of(office, unready)
     for each in seen:
         if each.review is not None and not each.review.is_done:
@@ -109,6 +109,13 @@ def _unready(office: Office, held: Collection[str]) -> dict[str, tuple[int, str]
         for name, standing in office.house.ledger.read(probes.standings).items()
         if standing.failing and name in office.settings.channels and name not in held
     }
+
+
+def _tell_held(held: Mapping[str, str]) -> None:
+    from console import standing
+
+    for name, reason in held.items():
+        output.say(standing.held(name, reason))
 
 
 def _warn_of(office: Office, unready: Mapping[str, tuple[int, str]]) -> None:

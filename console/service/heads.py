@@ -16,10 +16,11 @@ from flows.house import House
 from kentongan.keys import write_private
 from kentongan.ledger.verification import signed_head
 from kentongan.seam import Accepted, Channel
+from kentongan.state import LATEST_HEAD
 
 _log = logging.getLogger(__name__)
 
-LATEST = "latest.json"
+LATEST = LATEST_HEAD
 
 
 class Heads:

@@ -31,7 +31,7 @@ from kentongan.desk.plans import Released
 from kentongan.drill_schedules import Standing, come, read_recurrence, witnessed
 from kentongan.drills import Scenario
 from kentongan.errors import BadInput, LedgerUnavailable, Refused
-from kentongan.ledger import Read, Write, alerts, dispatches
+from kentongan.ledger import Read, Write, alerts, dispatches, senders
 from kentongan.ledger import drills as register
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.ledger.drills import Part, State, StoredDrill, StoredSchedule
@@ -64,6 +64,9 @@ def start_due(desk: Desk) -> list[Begun]:
     Any number of processes may ask: each hour of a schedule is taken once.
     """
     found: list[Begun] = []
+    if senders.LEDGER in desk.ledger.read(senders.holds):
+        # Restored from a backup: which hours were begun since, nobody knows until an officer looks.
+        return found
     for stored in desk.ledger.read(register.schedules):
         plan = desk.settings.drills.scenarios.get(stored.schedule.scenario)
         held = desk.ledger.read(lambda read, stored=stored: drill_schedules.standing(read, stored, desk.now))  # type: ignore[misc]

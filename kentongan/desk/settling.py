@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from kentongan.desk.desk import Desk
 from kentongan.errors import BadInput, Refused
-from kentongan.ledger import Write, alerts, dispatches, outcomes, senders, views
+from kentongan.ledger import Write, alerts, dispatches, outcomes, restored, senders, views
 from kentongan.login import Login
+
+_AT_ONCE = 200
+"""Doubts settled in one transaction, so that no sender waits for it."""
 
 
 def resolve(desk: Desk, delivery: int, login: Login | None, *, sent: bool, again: bool) -> str:
@@ -25,6 +28,17 @@ def resolve(desk: Desk, delivery: int, login: Login | None, *, sent: bool, again
 
 def retry(desk: Desk, handle: str, *, channel: str | None, by: str) -> tuple[list[str], int]:
     """Lets held channels of an alert go on and makes what waits due now; returns the channels and the number."""
+    alert_id, wanted = _sent(desk, handle, channel)
+
+    def put(write: Write) -> tuple[list[str], int]:
+        released = [name for name in wanted if senders.release_hold(write, instance=name, by=by)]
+        return released, outcomes.hasten(write, alert_id=alert_id, instances=wanted, by=by)
+
+    return desk.ledger.write(put)
+
+
+def _sent(desk: Desk, handle: str, channel: str | None) -> tuple[str, list[str]]:
+    """The id of an alert that was sent, and its channels, or the one that was named; raises Refused, BadInput."""
     stored = desk.ledger.read(lambda read: alerts.by_handle(read, handle))
     dispatched = desk.ledger.read(lambda read: dispatches.get(read, stored.id))
     if dispatched is None:
@@ -32,10 +46,42 @@ def retry(desk: Desk, handle: str, *, channel: str | None, by: str) -> tuple[lis
     names = [instance.name for instance in dispatched.plan.instances]
     if channel is not None and channel not in names:
         raise BadInput(f"{channel!r} is no channel of alert {stored.code}; its channels are {', '.join(names)}")
-    wanted = [channel] if channel is not None else names
+    return stored.id, [channel] if channel is not None else names
 
-    def put(write: Write) -> tuple[list[str], int]:
-        released = [name for name in wanted if senders.release_hold(write, instance=name, by=by)]
-        return released, outcomes.hasten(write, alert_id=stored.id, instances=wanted, by=by)
+
+def resolve_all(
+    desk: Desk, handle: str, login: Login | None, *, channel: str | None, by_restoring: bool, sent: bool, again: bool
+) -> int:
+    """Settles every doubt of an alert, or of one channel of it, by one officer's word; returns how many there were.
+
+    `by_restoring`: those alone that came with a restored ledger. Raises Refused, BadInput; what was settled before that
+    stays so.
+    """
+    acting = desk.acting(login)
+    alert_id, names = _sent(desk, handle, channel)
+    settled = after = 0
+    while True:
+
+        def put(write: Write, after: int = after) -> list[int]:
+            ids = restored.in_doubt(write, alert_id, instances=names, restored=by_restoring, after=after, most=_AT_ONCE)
+            for id in ids:
+                outcomes.resolve(write, delivery=id, sent=sent, again=again, by=acting.officer)
+            return ids
+
+        ids = desk.ledger.write(put)
+        if not ids:
+            return settled
+        settled += len(ids)
+        after = ids[-1]
+
+
+def resume_restored(desk: Desk, login: Login | None) -> restored.Unknown:
+    """Lets a restored ledger go on, by an officer's word; returns what is still unknown of it. Raises Refused."""
+    acting = desk.acting(login)
+
+    def put(write: Write) -> restored.Unknown:
+        if not senders.release_hold(write, instance=senders.LEDGER, by=acting.officer):
+            raise Refused("the ledger is not held, so there is nothing to let go on", rule="state")
+        return restored.standing(write)
 
     return desk.ledger.write(put)

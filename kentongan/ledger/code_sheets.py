@@ -69,6 +69,17 @@ def miss(write: Write, sheet: Sheet, *, alert_id: str, by: str, said: bool) -> i
     return int(max(0, MOST_WRONG - changes["wrong"]))
 
 
+def end_all(write: Write, *, why: str) -> list[str]:
+    """Ends every sheet that is still good, where nobody knows which codes were said; returns the officers' names."""
+    table = schema.code_sheet
+    rows = write.execute(
+        select(table.c.id, table.c.officer).where(table.c.replaced_at.is_(None)).order_by(table.c.officer)
+    ).all()
+    for row in rows:
+        _move(write, "sheet.replaced", row.id, {"replaced_at": write.now}, officer=row.officer, why=why)
+    return [row.officer for row in rows]
+
+
 def _move(
     write: Write, event: str, id: str, changes: Mapping[str, Any], *, alert: str | None = None, **data: Any
 ) -> None:

@@ -25,6 +25,9 @@ from kentongan.ledger.holder import end_stopped_holder
 HEAD = "0008"
 """The newest migration; a test compares it with the folder."""
 
+UNFINISHED = "restoring"
+"""A file that lies beside the ledger while another is put in its place (`kentongan.safekeeping.restoring`)."""
+
 _PATIENCE = 2.0  # seconds to wait for another process's transaction
 
 # What a statement of ours did wrong, as against a ledger that cannot be used now.
@@ -42,6 +45,7 @@ def open_engines(path: Path) -> tuple[Engine, Engine]:
 
     Raises LedgerUnavailable.
     """
+    refuse_unfinished(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # Its journals take over the rights that the file has when they come into being.
@@ -56,6 +60,15 @@ def open_engines(path: Path) -> tuple[Engine, Engine]:
     except (OSError, sqlalchemy.exc.DBAPIError) as error:
         raise unavailable(path, error) from None
     return engine, reader
+
+
+def refuse_unfinished(path: Path) -> None:
+    """Raises LedgerUnavailable where a restoring was cut in the moment in which files change their names."""
+    if path.with_name(UNFINISHED).exists():
+        raise LedgerUnavailable(
+            f"the ledger in {path.parent} was being restored when that was cut off; run the same `kentongan restore`"
+            " again, with --over"
+        )
 
 
 def unavailable(path: Path, error: Exception) -> LedgerUnavailable:

@@ -110,6 +110,14 @@ def _deliver_by(read: Read, row: Row[Any], instance: PlannedInstance) -> Millise
     return from_now(read, instance.deliver_by, dispatched_at=row.dispatched_at, expires_at=row.expires_at)
 
 
+def end_all(write: Write, *, why: str) -> int:
+    """Gives up every step that waits; returns how many. Nobody may know what they have already led to."""
+    rows = write.sql("SELECT * FROM step ORDER BY alert_id, kind, number").all()
+    for row in rows:
+        _end(write, row, why)
+    return len(rows)
+
+
 # --- Fallbacks: the next channel ---------------------------------------------------------------------------
 
 

@@ -8,11 +8,13 @@ of their commits (`kentongan.ledger.replay`). What cannot be found: docs/ledger.
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from kentongan.clock import to_datetime
+from kentongan.clock import to_datetime, to_milliseconds
 from kentongan.keys import StateKeys, verify_head
 from kentongan.ledger.chaining import canonical, event_digest, link_digest
 from kentongan.ledger.replay import Difference, check_deliveries, check_rows, plain
@@ -21,12 +23,16 @@ from kentongan.ledger.transaction import Read
 
 @dataclass(slots=True)
 class Verdict:
-    """What verification found; nothing in `differences` means that all is as it was recorded."""
+    """What verification found; nothing in `differences` means that all is as it was recorded.
+
+    `lost`: how many of them are chains that were longer before the ledger was restored from a backup.
+    """
 
     events: int = 0
     chains: int = 0
     behind_head: int = 0
     deliveries: int = 0
+    lost: int = 0
     differences: list[Difference] = field(default_factory=list)
 
 
@@ -57,7 +63,7 @@ def verify(read: Read, *, head: Mapping[str, Any] | None, public_key: bytes) -> 
         ("deliveries", deliveries),
     ]
     if head is not None:
-        checks.insert(1, ("head", lambda: _check_head(read, head, public_key, verdict)))
+        checks.insert(1, ("head", lambda: check_head(read, head, public_key, verdict)))
     with _every_byte(read):
         for name, check in checks:
             try:
@@ -122,7 +128,8 @@ def _check_chains(read: Read, verdict: Verdict) -> None:
         verdict.differences.append(Difference(f"commit {missing[0]}", "is missing, though later ones are there"))
 
 
-def _check_head(read: Read, head: Mapping[str, Any], public_key: bytes, verdict: Verdict) -> None:
+def check_head(read: Read, head: Mapping[str, Any], public_key: bytes, verdict: Verdict) -> None:
+    """Whether all chains reach as far as when `head` was signed, to the very links."""
     body = {name: value for name, value in head.items() if name != "signature"}
     try:
         signature = bytes.fromhex(str(head.get("signature", "")))
@@ -131,11 +138,15 @@ def _check_head(read: Read, head: Mapping[str, Any], public_key: bytes, verdict:
     if not verify_head(public_key, canonical(body).encode(), signature):
         verdict.differences.append(Difference("head", "its signature is not by this ledger's key"))
         return
+    restored = _restored(read, str(body["at"]))
     for chain, (seq, wanted) in body["chains"].items():
         found = read.sql(
             "SELECT digest FROM link WHERE chain = :chain AND seq = :seq", {"chain": chain, "seq": seq}
         ).scalar()
-        if found is None:
+        if found != wanted and restored is not None and seq > restored.ends.get(chain, 0):
+            verdict.lost += 1
+            verdict.differences.append(Difference(f"chain {chain}", restored.sentence(chain, seq)))
+        elif found is None:
             ends = read.sql("SELECT coalesce(max(seq), 0) FROM link WHERE chain = :chain", {"chain": chain}).scalar()
             sentence = f"ends at {ends} and had {seq} links when the head was signed"
             verdict.differences.append(Difference(f"chain {chain}", sentence))
@@ -143,3 +154,38 @@ def _check_head(read: Read, head: Mapping[str, Any], public_key: bytes, verdict:
             verdict.differences.append(Difference(f"link {chain}/{seq}", "is not the one that was signed"))
         else:
             verdict.behind_head += int(seq)
+
+
+@dataclass(frozen=True, slots=True)
+class _Restored:
+    """That the ledger was restored, after the head was signed, from a backup that did not reach as far.
+
+    `at`: when, and `taken`: when the backup was made (wall time). `ends`: the last link of each chain that it held.
+    """
+
+    at: int
+    taken: int
+    ends: Mapping[str, int]
+
+    def sentence(self, chain: str, signed: int) -> str:
+        kept = self.ends.get(chain, 0)
+        links = f"links {kept + 1} to {signed}" if signed > kept + 1 else f"link {signed}"
+        return (
+            f"{links} were signed, and are not here since the ledger was restored at {_minute(self.at)} from a backup"
+            f" of {_minute(self.taken)}: what they recorded is lost"
+        )
+
+
+def _restored(read: Read, signed_at: str) -> _Restored | None:
+    """The restoring that cut off what a head of that moment had signed; of several, the one that cut off the most."""
+    found = None
+    signed = to_milliseconds(datetime.fromisoformat(signed_at))
+    for row in read.sql("SELECT at, data FROM event WHERE type = 'ledger.restored'"):
+        data = json.loads(row.data)
+        if signed <= row.at and (found is None or data["taken"] < found.taken):
+            found = _Restored(row.at, data["taken"], data["ends"])
+    return found
+
+
+def _minute(at: int) -> str:
+    return f"{to_datetime(at):%Y-%m-%d %H:%M} UTC"

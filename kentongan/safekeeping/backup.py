@@ -17,7 +17,7 @@ from sqlalchemy.pool import StaticPool
 from kentongan.clock import Clock, Milliseconds, to_datetime
 from kentongan.errors import BadInput
 from kentongan.keys import StateKeys, write_private
-from kentongan.ledger.opening import unavailable
+from kentongan.ledger.opening import refuse_unfinished, unavailable
 from kentongan.ledger.transaction import Read
 from kentongan.ledger.verification import signed_head
 from kentongan.safekeeping import escrow, files, manifest
@@ -71,6 +71,7 @@ def make(
         raise BadInput(f"{state.root} holds no ledger to back up; name the state directory with --state")
     if state.root.resolve() in (target.resolve(), *target.resolve().parents):
         raise BadInput(f"{target} lies in the state directory and would be lost with it; name a folder elsewhere")
+    refuse_unfinished(state.ledger)
     # No later than the copy: what is planned in it may have been sent at any time after this.
     taken_at = clock.wall()
     final = target / f"kentongan-{dated(taken_at)}"

@@ -54,3 +54,47 @@ def test_an_empty_state_directory_has_nothing_to_back_up(run, surroundings: Path
     assert ran.code == 2
     assert len(ran.sentences) == 1
     assert not (surroundings / "kept").exists()
+
+
+def test_a_restored_ledger_goes_on_by_an_officers_word_alone(run, approved, surroundings: Path) -> None:
+    """Nothing lost and nothing sent twice unasked: what a backup cannot know is for an officer."""
+    code = approved("--drill")
+    kept = surroundings / "kept"
+    run("send", code, "--no-wait")
+    unsent = approved("--drill")
+    backup = Path(run("backup", kept, "--json").json["backup"])
+    feed = surroundings / "feed-drill"
+    run("resume", code)
+    published = sorted(path.name for path in feed.iterdir())
+
+    ran = run("restore", backup)
+    assert ran.code == 2
+    assert "holds a ledger already" in ran.err
+    ran = run("restore", backup, "--over")
+    assert ran.code == 0, ran.err
+    assert f"{code}: 1 message in doubt" in ran.out
+    assert "MISSING chain" in ran.out
+    assert unsent in ran.out
+    assert "NOTHING GOES OUT: the ledger was restored" in run("status").out
+    assert "FAULT state: NOTHING GOES OUT" in run("check").out
+    verified = run("log", "verify")
+    assert verified.code == 1
+    assert "what is missing was lost with a former ledger" in verified.out
+    # Until an officer says so, not even what is asked for goes out.
+    assert run("resolve", "--alert", code, "--restored", "--not-sent", "--again").out == "1 message settled.\n"
+    assert run("status", code, "--json").json["channels"][0]["words"] == {"planned": 1}
+    assert "nothing to let go on" not in run("resume", "--restored").err
+    assert sorted(path.name for path in feed.iterdir()) == published
+    assert run("resume", code).code == 0
+    assert run("status", code, "--json").json["channels"][0]["words"] == {"accepted": 1}
+    assert run("resume", "--restored").code == 3
+    assert run("log", "verify").code == 0, "a head of the restored ledger was signed since"
+
+
+@pytest.mark.parametrize(
+    "line", [["resume"], ["resume", "K7Q4", "--restored"], ["resolve", "--sent"], ["resolve", "7", "--restored"]]
+)
+def test_half_a_line_is_refused(run, line: list[str]) -> None:
+    ran = run(*line)
+    assert ran.code == 2
+    assert len(ran.sentences) == 1

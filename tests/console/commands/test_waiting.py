@@ -21,6 +21,7 @@ VALUES = {
 }
 
 SAID = {
+    Cause.RESTORED: "nothing goes out: the token has ended: kentongan resume --restored",
     Cause.REFUSED: "is NOT being sent: the token has ended: kentongan status K7Q4",
     Cause.APPROVAL: "kentongan approve K7Q4",
     Cause.BREAK_GLASS: "kentongan review K7Q4 --finding TEXT",

@@ -1,0 +1,97 @@
+"""`kentongan restore`, and what officers say of a ledger that was restored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from console import output
+from console.command import command
+from console.invocation import current
+from kentongan import telling
+
+if TYPE_CHECKING:
+    from console.office import Office
+    from kentongan.safekeeping.restoring import Restored
+    from kentongan.state import State
+
+_FOLDER = click.Path(path_type=Path)
+
+
+@command("restore")
+@click.argument("source", metavar="BACKUP", type=_FOLDER)
+@click.option("--keys", "keys_from", type=_FOLDER, metavar="FOLDER", help="The copy of the keys, kept apart.")
+@click.option("--over", is_flag=True, help="A ledger that is there already is kept beside, dated.")
+def restore(source: Path, keys_from: Path | None, over: bool) -> None:
+    """Put the ledger of one BACKUP into the state directory, held: nothing goes out until an officer says so.
+
+    It is checked first, and that the keys open it. What was still to be sent when it was made is in doubt, since it may
+    have been sent after. Next: `kentongan status`, `kentongan resolve`, then `kentongan resume --restored`.
+    """
+    from console.office import at_keyboard
+    from kentongan.clock import SystemClock
+    from kentongan.safekeeping import restoring
+    from kentongan.state import State
+
+    state = State.find(current().state)
+    by, _ = at_keyboard(state)
+    found = restoring.restore(state, source, keys_from=keys_from, over=over, clock=SystemClock(), by=by)
+    if output.wants_json():
+        output.document(
+            {
+                "ledger": str(state.ledger),
+                "taken": found.manifest.taken,
+                "doubts": found.unknown.doubts,
+                "may_have_been_sent": found.unknown.unsent,
+                "steps_given_up": found.unknown.steps,
+                "sheets_ended": found.unknown.sheets,
+                "missing": list(found.missing),
+                "former": str(found.former) if found.former is not None else None,
+                "config": str(found.config) if found.config is not None else None,
+            }
+        )
+        return
+    _say(state, found)
+
+
+def _say(state: State, found: Restored) -> None:
+    unknown = found.unknown
+    output.say(f"Restored {state.ledger}, as it was at {found.manifest.taken}. It is held: nothing goes out.")
+    if found.former is not None:
+        output.say(f"The ledger before it lies in {found.former}.")
+    if found.config is not None:
+        output.say(f"The config of that time lies in {found.config}; this machine's own was not touched.")
+    for sentence in found.missing:
+        output.say(f"MISSING {sentence}.")
+    for code, count in unknown.doubts.items():
+        output.say(f"{code}: {telling.several(count, 'message')} in doubt; they may have been sent since")
+    if unknown.unsent:
+        output.say_list("Not sent then, and perhaps since: ", unknown.unsent)
+    if unknown.steps:
+        output.say(f"{telling.several(unknown.steps, 'next channel or group', 'next channels or groups')} given up.")
+    if unknown.sheets:
+        output.say_list("New sheets of one-time codes are needed by: ", unknown.sheets)
+    output.say("Forgotten is what came since: stops, officers revoked, opt-outs, people erased. Do them again.")
+    output.say("Next: kentongan status, kentongan resolve, then kentongan resume --restored")
+
+
+def resume(office: Office) -> None:
+    """Lets a restored ledger go on; what is in doubt stays so, and goes out only where an officer resolves it so."""
+    from console.service import client
+    from kentongan.desk import settling
+
+    found = settling.resume_restored(office.desk, office.login())
+    client.wake(office.house.state)
+    if output.wants_json():
+        output.document({"released": True, "doubts": found.doubts, "may_have_been_sent": found.unsent})
+        return
+    output.say("The ledger goes on: what is sent from now on goes out.")
+    for code, count in found.doubts.items():
+        output.say(
+            f"{code}: {telling.several(count, 'message')} still in doubt and not sent again: kentongan resolve"
+            f" --alert {code} --restored --sent, or --not-sent --again"
+        )
+    if found.unsent:
+        output.say_list("Submitted or approved before, and perhaps sent since; look before you send: ", found.unsent)

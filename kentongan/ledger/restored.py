@@ -1,0 +1,245 @@
+"""A ledger that was restored from a backup: nothing of it goes on by itself, for nobody knows what was sent since.
+
+What was still to be sent when the backup was made may have gone out between then and the loss. So all of it is in
+doubt, on a ledger that is held, until an officer says otherwise.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kentongan.clock import Milliseconds, to_datetime
+from kentongan.delivery import Evidence, Phase, Result, Stage
+from kentongan.errors import DamagedRecord
+from kentongan.ledger import alerts, code_sheets, dispatches, drills, planning, senders, steps
+from kentongan.ledger.deliveries import Deliveries, attempt_reason
+from kentongan.ledger.ledger import Ledger
+from kentongan.ledger.transaction import Read, Write
+from kentongan.ledger.work import SealedAddress
+from kentongan.policy import Decision, Reason
+
+SENDER = "restored"
+"""Who made the attempts that may have been made since the backup."""
+
+_CHUNK = 1000
+_WHY = "the ledger was restored from a backup"
+
+
+@dataclass(slots=True)
+class Unknown:
+    """What nobody can know of a restored ledger.
+
+    `doubts`: by alert code, how many of its deliveries came into doubt. `unsent`: the codes of alerts that were
+    submitted or approved, and may have been sent since. `steps`: how many next channels and groups are given up.
+    `sheets`: the officers whose one-time codes have ended, for some may have been said since.
+    """
+
+    doubts: dict[str, int] = field(default_factory=dict)
+    unsent: list[str] = field(default_factory=list)
+    steps: int = 0
+    sheets: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """An address as it is stored, and the keyed hash by which it is found."""
+
+    sealed: SealedAddress
+    hash: str
+
+
+def some_addresses(read: Read) -> list[Sample]:
+    """The first address and the last whose owner was not erased: enough to see whether the keys at hand open them."""
+    legible = "FROM address x JOIN person y ON y.id = x.person_id WHERE y.key IS NOT NULL"
+    rows = read.sql(
+        "SELECT a.person_id, a.hash, a.ciphertext, p.key FROM address a JOIN person p ON p.id = a.person_id"
+        f" WHERE a.id IN (SELECT min(x.id) {legible} UNION SELECT max(x.id) {legible})"
+    )
+    return [Sample(SealedAddress(row.person_id, row.ciphertext, row.key), row.hash) for row in rows]
+
+
+def take_over(ledger: Ledger, *, taken_at: Milliseconds, by: str) -> Unknown:
+    """Holds a ledger as it comes from a backup that was made at `taken_at`, and brings what was open into doubt.
+
+    Nothing may send from it meanwhile. Raises LedgerUnavailable.
+    """
+    found = ledger.write(lambda write: _begin(write, taken_at, by))
+    for alert_id in ledger.read(_unplanned):
+        _plan_all(ledger, alert_id)
+    while ids := ledger.read(_in_flight):
+        _add(found, ledger.write(lambda write, ids=ids: _doubt_in_flight(write, ids)))  # type: ignore[misc]
+    after = 0
+    while ids := ledger.read(lambda read, after=after: _waiting(read, taken_at, after)):  # type: ignore[misc]
+        _add(found, ledger.write(lambda write, ids=ids: _doubt_waiting(write, ids, taken_at)))  # type: ignore[misc]
+        after = ids[-1]
+    return found
+
+
+def standing(read: Read) -> Unknown:
+    """What is still unknown of a ledger that was restored: doubts that nobody has settled, alerts not sent by it."""
+    rows = read.sql(
+        "SELECT a.code, count(DISTINCT t.delivery_id) AS n FROM attempt t JOIN delivery d ON d.id = t.delivery_id"
+        " JOIN alert a ON a.id = d.alert_id WHERE t.evidence = 'in_doubt' AND t.reason LIKE :reason || '%'"
+        " GROUP BY a.code ORDER BY a.code",
+        {"reason": Reason.RESTORED.value},
+    )
+    return Unknown(doubts={row.code: row.n for row in rows}, unsent=_unsent(read))
+
+
+def in_doubt(
+    read: Read, alert_id: str, *, instances: Sequence[str], restored: bool, after: int, most: int
+) -> list[int]:
+    """Deliveries of an alert that are in doubt, behind the id `after`; with `restored` those by restoring alone."""
+    rows = read.sql(
+        "SELECT d.id FROM delivery d WHERE d.alert_id = :alert AND d.stage = 'done' AND d.result = 'in_doubt'"
+        " AND d.instance IN (SELECT value FROM json_each(:instances)) AND d.id > :after AND (NOT :restored OR EXISTS"
+        " (SELECT 1 FROM attempt t WHERE t.delivery_id = d.id AND t.evidence = 'in_doubt'"
+        " AND t.reason LIKE :reason || '%')) ORDER BY d.id LIMIT :most",
+        {
+            "alert": alert_id,
+            "instances": json.dumps(list(instances)),
+            "restored": restored,
+            "after": after,
+            "reason": Reason.RESTORED.value,
+            "most": most,
+        },
+    )
+    return [row.id for row in rows]
+
+
+def _add(found: Unknown, doubts: Mapping[str, int]) -> None:
+    for code, count in doubts.items():
+        found.doubts[code] = found.doubts.get(code, 0) + count
+
+
+def _begin(write: Write, taken_at: Milliseconds, by: str) -> Unknown:
+    """Puts the restoring on record and holds the ledger; all that would go on by itself ends."""
+    taken = to_datetime(taken_at)
+    ends = write.sql("SELECT chain, max(seq) AS seq FROM link GROUP BY chain ORDER BY chain").all()
+    write.event("ledger.restored", by=by, taken=taken_at, ends={row.chain: row.seq for row in ends})
+    senders.hold(
+        write,
+        instance=senders.LEDGER,
+        reason=f"the ledger was restored from a backup of {taken:%Y-%m-%d %H:%M} UTC, and what was sent since is not"
+        " on record",
+    )
+    # None of them lives on in a copy; what they held is free.
+    write.sql("UPDATE sender SET ended = 1")
+    drills.stop_running(write, why=_WHY)
+    return Unknown(
+        unsent=_unsent(write), steps=steps.end_all(write, why=_WHY), sheets=code_sheets.end_all(write, why=_WHY)
+    )
+
+
+def _unsent(read: Read) -> list[str]:
+    return [stored.code for stored in alerts.listing(read, states=("submitted", "approved"))]
+
+
+def _unplanned(read: Read) -> list[str]:
+    """Alerts of which not everybody was planned yet, in the order in which they were sent off."""
+    rows = read.sql(
+        "SELECT s.alert_id FROM dispatch s JOIN alert a ON a.id = s.alert_id"
+        " WHERE s.expanded = 0 AND a.state = 'dispatched' ORDER BY s.at"
+    )
+    return [row.alert_id for row in rows]
+
+
+def _plan_all(ledger: Ledger, alert_id: str) -> None:
+    """Plans the rest, as it may have been planned and sent since."""
+
+    def expand(write: Write) -> bool:
+        dispatched = dispatches.get(write, alert_id)
+        assert dispatched is not None
+        return planning.expand(write, alert_id, dispatched.plan, _CHUNK)
+
+    # Whose plan cannot be read, no sender sends.
+    with contextlib.suppress(DamagedRecord):
+        while ledger.write(expand):
+            pass
+
+
+def _in_flight(read: Read) -> list[int]:
+    rows = read.sql(
+        "SELECT id FROM delivery WHERE stage = 'sending' AND phase = 'irreversible' ORDER BY id LIMIT :most",
+        {"most": _CHUNK},
+    )
+    return [row.id for row in rows]
+
+
+def _doubt_in_flight(write: Write, ids: Sequence[int]) -> dict[str, int]:
+    """What was being sent when the backup was made."""
+    with Deliveries(write, ids) as batch:
+        for standing in batch:
+            decision = Decision(Evidence.IN_DOUBT, Reason.RESTORED)
+            batch.raise_evidence(
+                "delivery.restored", standing, standing.attempt, Evidence.IN_DOUBT, reason=decision.reason
+            )
+            batch.move_on(standing, decision)
+        return _counted(write, batch)
+
+
+def _waiting(read: Read, taken_at: Milliseconds, after: int) -> list[int]:
+    """What a sender could still have sent; that an older message is marked as withdrawn reaches nobody."""
+    rows = read.sql(
+        "SELECT d.id FROM delivery d JOIN alert a ON a.id = d.alert_id WHERE d.id > :after AND a.state = 'dispatched'"
+        " AND d.stage <> 'done' AND d.action <> 'edit' AND d.result IN ('none', 'in_doubt') AND d.deliver_by > :taken"
+        " ORDER BY d.id LIMIT :most",
+        {"after": after, "taken": taken_at, "most": _CHUNK},
+    )
+    return [row.id for row in rows]
+
+
+def _doubt_waiting(write: Write, ids: Sequence[int], taken_at: Milliseconds) -> dict[str, int]:
+    """What was planned: an attempt may have been made since, so there is one, and it is in doubt."""
+    attempts = []
+    with Deliveries(write, ids) as batch:
+        for standing in batch:
+            number = standing.attempt + 1
+            tried: dict[str, Any] = {
+                "sender": SENDER,
+                "phase": Phase.IRREVERSIBLE.value,
+                "intent_at": taken_at,
+                "evidence": Evidence.IN_DOUBT.value,
+                "outcome_at": write.now,
+            }
+            reason = Reason.RESTORED.value
+            attempts.append({**tried, "delivery": standing.id, "number": number, "reason": attempt_reason(reason, "")})
+            standing.attempts[number] = Evidence.IN_DOUBT
+            changes = {
+                "stage": Stage.DONE.value,
+                "attempt": number,
+                "phase": Phase.IRREVERSIBLE.value,
+                "result": Result.IN_DOUBT.value,
+                "doubted": 1,
+                "first_intent_at": taken_at if standing.first_intent_at is None else standing.first_intent_at,
+            }
+            batch.change(
+                "delivery.restored",
+                standing,
+                changes,
+                attempt=number,
+                evidence=Evidence.IN_DOUBT,
+                reason=reason,
+                detail="",
+                tried=tried,
+            )
+        counted = _counted(write, batch)
+    if attempts:
+        write.sql(
+            "INSERT INTO attempt (delivery_id, number, sender, phase, intent_at, evidence, reason, outcome_at)"
+            " VALUES (:delivery, :number, :sender, :phase, :intent_at, :evidence, :reason, :outcome_at)",
+            attempts,
+        )
+    return counted
+
+
+def _counted(read: Read, batch: Deliveries) -> dict[str, int]:
+    ids: dict[str, int] = {}
+    for standing in batch:
+        ids[standing.alert_id] = ids.get(standing.alert_id, 0) + 1
+    codes = alerts.codes(read, list(ids))
+    return {codes[id]: count for id, count in ids.items()}

@@ -1,0 +1,257 @@
+"""Restoring a ledger from a backup: checked and held before it takes the place of anything.
+
+Nothing is changed until the backup's files are those of its manifest, the keys at hand have signed it and open the
+addresses in it, and all that was open in it is in doubt. Then names change, and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kentongan.clock import Clock, Milliseconds
+from kentongan.errors import BadConfig, BadInput, KentonganError
+from kentongan.keys import StateKeys
+from kentongan.ledger import Ledger, Read, pages
+from kentongan.ledger.opening import HEAD, UNFINISHED
+from kentongan.ledger.restored import Unknown, some_addresses, take_over
+from kentongan.ledger.verification import Verdict, check_head
+from kentongan.safekeeping import escrow, files, manifest
+from kentongan.safekeeping.backup import LEDGER, dated
+from kentongan.safekeeping.manifest import Manifest
+from kentongan.state import LATEST_HEAD, State
+
+_JOURNALS = ("-wal", "-shm", "-journal")
+_SHARED_FIRST, _SHARED_SIZE = 0x40000002, 510
+"""Where every connection to a file of SQLite holds a lock for as long as it is open (its os.h, "SHARED_FIRST")."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A ledger that was restored.
+
+    `unknown`: what nobody can know of it now. `missing`: what the newest head that lies here had signed and is not in
+    it, a sentence a chain. `former`: where the ledger before it lies; None where there was none. `config`: where the
+    backup's copy of the config lies.
+    """
+
+    manifest: Manifest
+    unknown: Unknown
+    missing: tuple[str, ...]
+    former: Path | None
+    config: Path | None
+
+
+def restore(state: State, source: Path, *, keys_from: Path | None, over: bool, clock: Clock, by: str) -> Restored:
+    """Puts the ledger of the backup in `source` into a state directory, held, with all that was open in doubt.
+
+    `keys_from`: a copy of the keys, where the state directory has none or others. `over`: keeps a ledger that is there
+    beside the new one; without it none may be there. Raises BadInput, BadConfig, LedgerUnavailable, and then has
+    changed nothing.
+    """
+    found, signature = manifest.read(source)
+    if found.schema > HEAD:
+        raise BadInput(f"{source} was written by a newer Kentongan (version {found.version}); restore it with that one")
+    if state.ledger.exists() and not over:
+        raise BadInput(
+            f"{state.root} holds a ledger already; restore into another with --state, or with --over, which keeps that"
+            " one beside"
+        )
+    now = clock.wall()
+    try:
+        with _alone(state), files.staged(state.root) as folder:
+            keys = _keys(state, keys_from, folder, over=over)
+            if not manifest.is_signed(found, signature, keys.head_public_key):
+                raise _other_keys(source, keys_from, state)
+            _copy(source, found, folder)
+            with Ledger.open(folder / LEDGER, clock=clock) as ledger:
+                ledger.read(lambda read: _try_keys(read, found, keys))
+                unknown = take_over(ledger, taken_at=found.taken_at, by=by)
+                missing = ledger.read(lambda read: _missing(read, state, keys))
+            _settle_journals(folder / LEDGER)
+            former = _switch(state, folder, now)
+            _keep_head(state, found)
+    except OSError as error:
+        raise BadInput(f"nothing was restored into {state.root}: {files.told(error)}; make room there") from None
+    if keys_from is not None:
+        escrow.note(state, keys_from, now=now)
+    config = source / "config"
+    return Restored(found, unknown, missing, former, config if config.is_dir() else None)
+
+
+# --- Nobody else ---
+
+
+@contextlib.contextmanager
+def _alone(state: State) -> Iterator[None]:
+    """Keeps a service from beginning, and refuses where one or any other process has the ledger open."""
+    with contextlib.ExitStack() as stack:
+        service = stack.enter_context((state.run / "service.lock").open("a+"))
+        try:
+            fcntl.flock(service, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BadConfig(f"a service runs on {state.root}; stop it first") from None
+        if state.ledger.exists():
+            ledger = stack.enter_context(state.ledger.open("r+b"))
+            try:
+                fcntl.lockf(ledger, fcntl.LOCK_EX | fcntl.LOCK_NB, _SHARED_SIZE, _SHARED_FIRST)
+            except OSError:
+                raise BadConfig(
+                    f"another process has the ledger in {state.root} open; end it (a `kentongan` that sends or watches)"
+                ) from None
+        yield
+
+
+# --- Keys ---
+
+
+def _keys(state: State, keys_from: Path | None, folder: Path, *, over: bool) -> StateKeys:
+    """The keys at hand; a copy that was named is put beside the ledger in `folder`, unless the same lie here."""
+    if keys_from is None:
+        if not state.keys.is_dir():
+            raise BadInput(f"{state.root} has no keys, and a backup holds none; name their copy with --keys FOLDER")
+        return StateKeys.open(state.root, create=False)
+    there = escrow.digest_of(keys_from)
+    if state.keys.is_dir():
+        with contextlib.suppress(BadInput):
+            if escrow.digest_of(state.keys) == there:
+                return StateKeys.open(state.root, create=False)
+        if not over:
+            raise BadInput(
+                f"{state.keys} holds other keys than {keys_from}; move it away, or restore with --over, which keeps it"
+                " beside"
+            )
+    (folder / state.keys.name).mkdir(mode=0o700)
+    for path in sorted(keys_from.glob("*.key")):
+        files.copy_private(path, folder / state.keys.name / path.name)
+    return StateKeys.open(folder, create=False)
+
+
+def _other_keys(source: Path, keys_from: Path | None, state: State) -> BadInput:
+    place = keys_from or state.keys
+    return BadInput(
+        f"the manifest in {source} is not signed by the keys in {place}: it was changed, or they are another ledger's;"
+        " name the copy of the keys that belongs to it with --keys FOLDER"
+    )
+
+
+def _try_keys(read: Read, found: Manifest, keys: StateKeys) -> None:
+    """Whether the keys have signed this ledger's chains and open what is encrypted in it; raises BadInput."""
+    verdict = Verdict()
+    check_head(read, found.head, keys.head_public_key, verdict)
+    if verdict.differences:
+        first = verdict.differences[0]
+        raise BadInput(f"the ledger in the backup is not the one that was signed: {first.place} {first.sentence}")
+    try:
+        _open_some(read, keys)
+    except KentonganError:
+        raise BadInput(
+            "these keys do not open the addresses in this backup; name the copy of the keys that was made with it with"
+            " --keys FOLDER"
+        ) from None
+
+
+def _open_some(read: Read, keys: StateKeys) -> None:
+    """Opens the first address and the last that can be opened at all, and an officer's; raises BadInput."""
+    for row in some_addresses(read):
+        sealed = row.sealed
+        assert sealed.key is not None
+        address = keys.decrypt_address(sealed.key, sealed.ciphertext, aad=sealed.person_id.encode())
+        if keys.address_hash(address.family, address.value) != row.hash:
+            raise BadInput("an address is not found by its own hash")
+    for pager in pages.pagers(read)[:1]:
+        pages.open_pager(pager, keys)
+
+
+# --- Files ---
+
+
+def _copy(source: Path, found: Manifest, folder: Path) -> None:
+    """Copies the ledger, and holds every file of the backup against its manifest; raises BadInput."""
+    if LEDGER not in found.files:
+        raise BadInput(f"{source} holds no ledger; restore another backup")
+    for name, digest in found.files.items():
+        path = source / name
+        if not path.is_file():
+            raise BadInput(f"{path} is missing; restore another backup")
+        copied = files.copy_private(path, folder / LEDGER) if name == LEDGER else files.sha256_of(path)
+        if copied != digest:
+            raise BadInput(f"{path} is not the file that was backed up; restore another backup")
+
+
+def _settle_journals(path: Path) -> None:
+    """Whoever closes a ledger last leaves no journal; with one it would not be whole under another name."""
+    for ending in _JOURNALS:
+        if path.with_name(path.name + ending).exists():
+            raise BadInput(f"nothing was restored: the journal {path.name}{ending} could not be closed; try again")
+    files.sync_file(path)
+
+
+def _switch(state: State, folder: Path, now: Milliseconds) -> Path | None:
+    """Gives the restored ledger its name, and the keys that came with it; what was there is kept beside, dated."""
+    new_keys = folder / state.keys.name
+    names = [state.ledger.name, *(state.ledger.name + ending for ending in _JOURNALS)]
+    there = [state.root / name for name in names if (state.root / name).exists()]
+    former = _keep(state, there, now) if there or (state.keys.is_dir() and new_keys.is_dir()) else None
+    unfinished = state.root / UNFINISHED
+    files.replace_private(unfinished, b"")
+    # A journal beside a ledger that it is not of would be read into it.
+    for path in there:
+        if path != state.ledger:
+            path.unlink()
+    if new_keys.is_dir():
+        files.sync_folder(new_keys)
+        if former is not None and state.keys.is_dir():
+            state.keys.rename(former / state.keys.name)
+        new_keys.rename(state.keys)
+    os.replace(folder / LEDGER, state.ledger)
+    files.sync_folder(state.root)
+    unfinished.unlink()
+    files.sync_folder(state.root)
+    return former
+
+
+def _keep(state: State, there: Sequence[Path], now: Milliseconds) -> Path:
+    """Gives the former ledger's files a second name in a folder beside; raises OSError, and then has left nothing."""
+    former = state.root / f"former-{dated(now)}"
+    former.mkdir(mode=0o700)
+    try:
+        for path in there:
+            try:
+                os.link(path, former / path.name)
+            except OSError:
+                # Not every file system knows second names.
+                files.copy_private(path, former / path.name)
+        files.sync_folder(former)
+    except BaseException:
+        shutil.rmtree(former, ignore_errors=True)
+        raise
+    return former
+
+
+# --- Heads ---
+
+
+def _missing(read: Read, state: State, keys: StateKeys) -> tuple[str, ...]:
+    """What the newest head in the state directory had signed that the restored ledger does not hold."""
+    try:
+        newest = json.loads((state.heads / LATEST_HEAD).read_text("utf-8"))
+        verdict = Verdict()
+        check_head(read, newest, keys.head_public_key, verdict)
+    except (OSError, ValueError, LookupError, TypeError):
+        return ()
+    return tuple(f"{each.place}: {each.sentence}" for each in verdict.differences)
+
+
+def _keep_head(state: State, found: Manifest) -> None:
+    """Puts the backup's own head with the others; `log verify` goes by it where no newer one lies here."""
+    document = (json.dumps(found.head, indent=1, sort_keys=True) + "\n").encode()
+    files.replace_private(state.heads / f"{dated(found.taken_at)}.json", document)
+    if not (state.heads / LATEST_HEAD).exists():
+        files.replace_private(state.heads / LATEST_HEAD, document)
