@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -26,3 +27,11 @@ def test_the_ledgers_benchmark_measures_with_the_record_and_without(tmp_path: Pa
     told = run("ledger.py", "--folder", str(tmp_path), "--people", "700", "--sends", "16", "--chunk", "200")
     assert "planning 700 people" in told
     assert told.count("with the record") == 3
+
+
+def test_the_transports_benchmark_measures_both_in_turn(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    assert "ratio" in run("transport.py", "--rounds", "2", "--requests", "40", "--json", str(figures))
+    rounds = json.loads(figures.read_text("utf-8"))["rounds"]
+    assert [each["transport"] for each in rounds] == ["plain", "bulk"] * 2
+    assert all(each["requests_per_second"] > 0 for each in rounds)
