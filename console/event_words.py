@@ -157,6 +157,7 @@ WORDS: Mapping[str, Callable[[_Data], str]] = {
         + (f", {data['removed']:,} no longer listed" if data.get("removed") else "")
     ),
     "people.erased": lambda data: f"{len(data.get('persons', ())):,} people erased{_by(data)}",
+    "people.key_rotated": lambda data: f"people.key rotated: {data.get('rewrapped', 0):,} keys wrapped anew{_by(data)}",
     "people.import_withdrawn": lambda data: "an import of people that was cut was taken back",
     "regions.imported": _regions,
     "people.opted_out": lambda data: _opted("opted out", data),
@@ -190,6 +191,8 @@ WORDS: Mapping[str, Callable[[_Data], str]] = {
     "drill.not_announced": lambda data: f"the end of the drill could not be announced{_because(data)}",
     "delivery.restored": _attempt,
     "ledger.restored": lambda data: f"the ledger was restored from a backup{_by(data)}; nothing goes on by itself",
+    "ballast.used": lambda data: "the ledger's disk was full; its ballast is used up",
+    "ballast.made": lambda data: f"ballast of {data.get('size', 0) / 1_000_000:,.0f} MB lies beside the ledger",
     "ledger.backed_up": lambda data: f"ledger copied to {data.get('place')}{_by(data)}",
     "keys.copied": lambda data: f"keys copied to {data.get('place')}{_by(data)}",
     "keys.confirmed": lambda data: f"the copy of the keys in {data.get('place')} was compared{_by(data)}: it is good",

@@ -28,7 +28,7 @@ from kentongan.staging import Staging
 ROLE = "import"
 """What an import is called among the senders, whose sign of life it gives."""
 
-_SIZE, _SIZE_BESIDE = 2_000, 250
+_SIZE, _SIZE_BESIDE = 1_000, 250
 """People in one transaction: usually, and while an alert is being sent."""
 
 _TIDIED = 5_000

@@ -2,16 +2,15 @@
 
 keys/ledger.key    Ed25519 seed; signs the heads of the event chains
 keys/people.key    wraps each person's own key, and keys the hashes by which addresses are looked up
+keys/lookup.key    keys those hashes once people.key was rotated (`kentongan.key_rotation`)
 keys/pages.key     makes the digits by which an officer who was paged shows that they have the page
 
-All three come into being together, by one rename of a folder, so that processes that start at once agree and a crash
+The others come into being together, by one rename of a folder, so that processes that start at once agree and a crash
 leaves all or none. Each file carries a checksum: a damaged key is told apart from a wrong one.
 """
 
 from __future__ import annotations
 
-import base64
-import contextlib
 import errno
 import hashlib
 import hmac
@@ -27,23 +26,23 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from kentongan.errors import BadConfig, BadInput
+from kentongan.key_files import KEY_LENGTH as KEY_LENGTH
+from kentongan.key_files import key_file, read_key, sync_folder
+from kentongan.key_files import write_private as write_private
 from kentongan.seam import Address
+from kentongan.wrapping import Wrapping, derive, read_lookup_key
 
 Random = Callable[[int], bytes]
 """A source of so many unpredictable bytes, such as `os.urandom`."""
 
-KEY_LENGTH = 32
 NONCE_LENGTH = 12  # AES-GCM's own, NIST SP 800-38D section 5.2.1.1
 
 _FOLDER = "keys"
 _NAMES = ("ledger.key", "people.key", "pages.key")
 _HEAD_PREFIX = b"kentongan head 1\n"
 _WITNESS_PREFIX = b"kentongan witness 1\n"
-_WRAPPED_PREFIX = b"kentongan person key 1"
 _ADDRESS_PREFIX = b"kentongan address 1\n"
 _WORDS_PREFIX = b"kentongan words 1\n"
 
@@ -84,7 +83,7 @@ class StateKeys:
     """The keys of one installation; nothing of them shows in `repr`. Made by `open`."""
 
     _head_key: Ed25519PrivateKey = field(repr=False)
-    _wrapping: AESGCM = field(repr=False)
+    _wrapping: Wrapping = field(repr=False)
     _lookup_key: bytes = field(repr=False)
     _page_key: bytes = field(repr=False)
 
@@ -105,16 +104,17 @@ class StateKeys:
                 _make(folder, random)
             if stat.S_IMODE(folder.stat().st_mode) & 0o077:
                 raise BadConfig(f"{folder} is open to others; run: chmod 700 {folder}")
-            ledger, people, pages = (_read(folder, name) for name in _NAMES)
+            ledger, pages = (read_key(folder / name)[0] for name in ("ledger.key", "pages.key"))
+            wrapping, lookup = Wrapping(folder), read_lookup_key(folder)
         except OSError as error:
             raise BadConfig(
                 f"keys in {folder} cannot be used: {error.strerror}; give this user that folder or name another"
             ) from None
         return cls(
             Ed25519PrivateKey.from_private_bytes(ledger),
-            AESGCM(_derive(people, b"kentongan wrapping key 1")),
-            _derive(people, b"kentongan address look-up 1"),
-            _derive(pages, b"kentongan page check 1"),
+            wrapping,
+            lookup,
+            derive(pages, b"kentongan page check 1"),
         )
 
     @property
@@ -135,9 +135,18 @@ class StateKeys:
         return verify_head(self.head_public_key, head, signature)
 
     def new_person_key(self, random: Random = os.urandom) -> bytes:
-        """Returns a new person's own key, wrapped; destroying it makes all that it encrypted unreadable for ever."""
-        nonce = random(NONCE_LENGTH)
-        return nonce + self._wrapping.encrypt(nonce, random(KEY_LENGTH), _WRAPPED_PREFIX)
+        """Returns a new person's own key, wrapped; destroying it makes all that it encrypted unreadable for ever.
+
+        Call it in the transaction that writes it: a rotation of people.key goes by what transactions before it wrote.
+        """
+        return self._wrapping.wrap(random(KEY_LENGTH), random)
+
+    def rewrap(self, wrapped: bytes) -> bytes | None:
+        """A wrapped key under the newest people.key; None where it is so already. Raises BadInput where none opens it.
+
+        Call it, as `new_person_key`, in the transaction that writes what it returns.
+        """
+        return self._wrapping.rewrap(wrapped)
 
     def encrypt_address(self, wrapped: bytes, address: Address, *, aad: bytes, random: Random = os.urandom) -> bytes:
         """Encrypts an address with a person's key; `aad` is the row it belongs to and must be given again to read it.
@@ -199,23 +208,7 @@ class StateKeys:
         return f"{int.from_bytes(said[:8], 'big') % 1_000_000:06}"
 
     def _unwrap(self, wrapped: bytes) -> AESGCM:
-        try:
-            key = self._wrapping.decrypt(wrapped[:NONCE_LENGTH], wrapped[NONCE_LENGTH:], _WRAPPED_PREFIX)
-            return AESGCM(key)
-        except (InvalidTag, ValueError):
-            raise BadInput(
-                "a person's key in the ledger cannot be read with this people.key; "
-                "restore people.key and the ledger from the same backup"
-            ) from None
-
-
-def _derive(key: bytes, purpose: bytes) -> bytes:
-    return HKDF(algorithm=SHA256(), length=KEY_LENGTH, salt=None, info=purpose).derive(key)
-
-
-def _key_file(name: str, key: bytes) -> bytes:
-    checksum = hashlib.sha256(b"kentongan key file 1\n" + name.encode() + b"\n" + key).hexdigest()[:16]
-    return base64.b64encode(key) + f" {checksum}\n".encode("ascii")
+        return AESGCM(self._wrapping.unwrap(wrapped))
 
 
 def _make(folder: Path, random: Random) -> None:
@@ -226,52 +219,14 @@ def _make(folder: Path, random: Random) -> None:
     try:
         for name in _NAMES:
             key = random(KEY_LENGTH)
-            write_private(building / name, _key_file(name, key))
-        _sync(building)
+            write_private(building / name, key_file(name, key))
+        sync_folder(building)
         try:
             building.rename(folder)
         except OSError as error:
             # Another process was first: a full folder is there and its keys count.
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-        _sync(folder.parent)
+        sync_folder(folder.parent)
     finally:
         shutil.rmtree(building, ignore_errors=True)
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Writes a new file that its owner alone can read, down to the disk; raises FileExistsError where one is."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        # Some network file systems cannot sync a folder; the files in it are synced all the same.
-        with contextlib.suppress(OSError):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _read(folder: Path, name: str) -> bytes:
-    path = folder / name
-    try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            content = file.read(1000)
-    except FileNotFoundError:
-        raise BadInput(f"{path} is missing; restore it from the backup of this state directory") from None
-    if mode & 0o077:
-        raise BadConfig(f"{path} can be read by others; run: chmod 600 {path}")
-    try:
-        key = base64.b64decode(content.split(b" ")[0], validate=True)
-    except ValueError:
-        key = b""
-    if len(key) != KEY_LENGTH or content != _key_file(name, key):
-        raise BadInput(f"{path} is damaged; restore it from the backup of this state directory")
-    return key

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -15,6 +13,7 @@ import click
 
 from console import output
 from console.command import command
+from console.progress_bar import progress
 from kentongan import telling
 from kentongan.errors import BadInput
 
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
 
 _MOST_FAULTS = 20
 """How many faulty rows are told; the file that `--faults` names has all."""
-
-_EVERY = 250
-"""After so many rows the progress is drawn anew: a divisor of what an import writes at once."""
 
 
 @command("import")
@@ -57,7 +53,7 @@ def import_(file: str, region: str, skip_faulty: bool, faults: Path | None, repl
         source: Path | Iterable[str] = sys.stdin if file == "-" else Path(file)
         rows = read_people(source, default_region=region.upper(), identify=keys.address_hash)
         remarks = []
-        with _progress("Reading") as told:
+        with progress("Reading") as told:
             for item in rows:
                 if isinstance(item, Fault):
                     wrong.add(item)
@@ -71,7 +67,7 @@ def import_(file: str, region: str, skip_faulty: bool, faults: Path | None, repl
             remedy = f"nothing was imported from {name}; mend these rows, or give --skip-faulty"
             raise BadInput("\n".join([*wrong.told(), remedy]))
         importing = Importing(office.house.ledger, keys, f"import-{secrets.token_hex(6)}", Process.current())
-        with _progress("Writing", staged.count) as told:
+        with progress("Writing", staged.count) as told:
             done = importing.run(staged, replace=replace, told=told)
         _tell(staged.count, done, wrong, remarks, replace=replace)
 
@@ -146,31 +142,3 @@ class _Faults:
         if more:
             where = f"all are in {self._path}" if self._path is not None else "give --faults FILE to have all of them"
             yield f"and {more:,} more {'row' if more == 1 else 'rows'}; {where}"
-
-
-@contextlib.contextmanager
-def _progress(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """Gives what is to be told how many rows are done; shown on a terminal alone."""
-    if output.wants_json() or not sys.stderr.isatty():
-        yield lambda done: None
-        return
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f} rows"),
-        TextColumn("{task.fields[pace]}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=output.terminal(error=True), transient=True) as progress:
-        task = progress.add_task(label, total=total, pace="")
-        began = time.monotonic()
-
-        def tell(done: int) -> None:
-            if done % _EVERY == 0 or done == total:
-                pace = done / max(time.monotonic() - began, 0.001)
-                progress.update(task, completed=done, pace=f"{pace:,.0f} a second")
-
-        yield tell
