@@ -80,6 +80,9 @@ class Settings(ChannelSettings):
     )
     smsc: str | None = Field(default=None, pattern=r"^[!-~]+$", description="Id of the SMSC; absent: it chooses.")
     segments: int = Field(default=3, ge=1, le=10, description="Most parts that one message may have.")
+    parts_per_second: float | None = Field(
+        default=None, gt=0, description="Parts a second that the SMSC takes; absent: only requests are counted."
+    )
     request: Literal["post", "get"] = Field(
         default="post", description="get only for a gateway without POST: number and password then stand in its log."
     )
@@ -100,7 +103,9 @@ class Settings(ChannelSettings):
 
     def limits(self) -> Limits:
         """Length is in parts; the gateway holds back what its SMSC cannot take."""
-        return self.limited("sms", self.segments, rate=200.0, concurrency=8, deliver_within=1800)
+        return self.limited(
+            "sms", self.segments, rate=200.0, concurrency=8, deliver_within=1800, parts=self.parts_per_second
+        )
 
 
 class Adapter(HttpAdapter):

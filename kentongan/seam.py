@@ -377,7 +377,9 @@ class Limits:
     units. `rate`: requests a second; `concurrency`: requests at once; `deadline`: seconds for one request in all;
     `deliver_within`: seconds from dispatch after which it is too late to be of use on this channel. `cost`: None where
     a message costs nothing or nobody has said what. `pictures`: None where it carries none. `daily`: most messages in
-    24 hours by its provider's contract, None where none is known.
+    24 hours by its provider's contract, None where none is known. `credential` names the account at the provider, by
+    which instances that send with the same one share its rate; "" where it is nobody else's. It holds no secret.
+    `parts`: parts of short messages a second, where the provider counts those.
     """
 
     counting: str
@@ -389,6 +391,8 @@ class Limits:
     cost: Cost | None = None
     pictures: Pictures | None = None
     daily: int | None = None
+    credential: str = ""
+    parts: float | None = None
 
 
 class Channel(Protocol):

@@ -125,6 +125,11 @@ class InstanceSettings(Model):
     concurrency: int | None = Field(default=None, ge=1, le=64, description="Requests at once; absent: the kind's own.")
     deadline: float = Field(default=10.0, gt=0, le=120, description="Seconds for one request in all.")
     deliver_within: float | None = Field(default=None, gt=0, description="Seconds after which it is too late.")
+    credential: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_.-]{1,64}$",
+        description="Name of the account whose rate it shares; absent: by its number, page, user or token's place.",
+    )
     daily: int | None = Field(
         default=None, ge=1, description="Most messages in 24 hours by contract; forecasts count with it."
     )
@@ -177,11 +182,18 @@ class Service(Model):
     officers_listen: str | None = Field(default=None, description="HOST:PORT where officers' machines are answered.")
     tls_certificate: Path | None = Field(default=None, description="Certificate of that address, PEM, with its chain.")
     tls_key: Path | None = Field(default=None, description="Its private key, PEM.")
+    metrics: str | None = Field(
+        default=None,
+        description="PORT of this machine or HOST:PORT where metrics and health are shown; absent: nowhere.",
+    )
     probe_every: float | None = Field(
         default=None, ge=60, description="Seconds between two looks at every channel; absent: none but on request."
     )
     warn_before: float = Field(
         default=1_209_600.0, ge=0, description="Seconds before a credential ends from which officers are told."
+    )
+    ballast: int = Field(
+        default=64, ge=0, le=100_000, description="Megabytes kept beside the ledger for when its disk is full; 0: none."
     )
     keys_confirmed_within: float = Field(
         default=15_552_000.0, gt=0, description="Seconds after which the copy of the keys is to be looked at again."

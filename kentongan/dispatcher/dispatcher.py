@@ -12,10 +12,12 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from kentongan.bucket import name_of
 from kentongan.clock import Clock, Milliseconds, Process
 from kentongan.dispatcher.gate import Gate
 from kentongan.dispatcher.owned import OwnedDispatch
-from kentongan.dispatcher.pace import Pace
+from kentongan.dispatcher.pace import Credential, Pace, Spacing
+from kentongan.dispatcher.pacing import LedgerBucket, cost_of, fastest
 from kentongan.dispatcher.part import Part, Sender
 from kentongan.dispatcher.probes import Probes
 from kentongan.dispatcher.run import Run
@@ -72,7 +74,8 @@ class Dispatcher:
     process: Process = field(default_factory=Process.current)
     _alerts: dict[str, OwnedDispatch] = field(default_factory=dict)
     _refused: dict[str, str] = field(default_factory=dict)
-    _paces: dict[str, Pace] = field(default_factory=dict)
+    _credentials: dict[str, Credential] = field(default_factory=dict)
+    _spacings: dict[str, Spacing] = field(default_factory=dict)
     _sender: Sender = field(init=False)
     _loops: tuple[asyncio.Task[None], ...] = ()
     _upkeep: Upkeep = field(init=False)
@@ -248,6 +251,8 @@ class Dispatcher:
             )
             await self.ledger.write_soon(lambda write: senders.hold(write, instance=instance, reason=reason))
             return
+        pace = self._pace(owned, channel)
+        pace.prepare()
         if first:
             await self.ledger.write_soon(lambda write: _record_start(write, owned.alert_id, instance, through))
         part = Part(
@@ -258,7 +263,7 @@ class Dispatcher:
             plan=owned.plan,
             messages=owned.messages.get(instance, {}),
         )
-        run = owned.live[instance] = Run(part, self._pace(channel))
+        run = owned.live[instance] = Run(part, pace)
         if self._closing.is_set():
             run.halt.set()
         try:
@@ -269,10 +274,22 @@ class Dispatcher:
         finally:
             owned.live.pop(instance, None)
 
-    def _pace(self, channel: Channel) -> Pace:
-        if channel.name not in self._paces:
-            self._paces[channel.name] = Pace(channel.limits.rate, lambda: self.clock.boot() / 1000)
-        return self._paces[channel.name]
+    def _pace(self, owned: OwnedDispatch, channel: Channel) -> Pace:
+        name, rate = name_of(channel.name, channel.limits), fastest(channel, self.channels.values())
+        if name not in self._credentials:
+            shared = LedgerBucket(name, self.ledger, self.clock, self.process.boot_id)
+            self._credentials[name] = Credential(shared, self._seconds)
+        if channel.limits.rate < rate and channel.name not in self._spacings:
+            self._spacings[channel.name] = Spacing(channel.limits.rate, self._seconds)
+        return Pace(
+            credential=self._credentials[name],
+            cost=cost_of(channel.limits, rate, owned.messages.get(channel.name, {}), owned.plan.values),
+            rank=owned.rank,
+            spacing=self._spacings.get(channel.name),
+        )
+
+    def _seconds(self) -> float:
+        return self.clock.boot() / 1000
 
     # --- Sweep ---
 

@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kentongan import waves
 from kentongan.clock import Milliseconds
 from kentongan.dispatcher.run import Run
 from kentongan.errors import KentonganError
@@ -24,7 +25,10 @@ _AGAIN = 0.25
 
 @dataclass(slots=True)
 class OwnedDispatch:
-    """An alert on its way; `messages` by instance and language. `expanded` once all its deliveries are planned."""
+    """An alert on its way; `messages` by instance and language. `expanded` once all its deliveries are planned.
+
+    `rank`: how it ranks among alerts (`kentongan.waves`).
+    """
 
     alert_id: str
     at: Milliseconds
@@ -32,6 +36,7 @@ class OwnedDispatch:
     plan: Plan
     messages: Mapping[str, Mapping[str, Rendered]]
     expanded: bool
+    rank: int = 0
     runs: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     live: dict[str, Run] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -52,6 +57,7 @@ class OwnedDispatch:
             plan=found.plan,
             messages=messages,
             expanded=found.expanded or stored.state != "dispatched",
+            rank=waves.rank(stored.draft),
         )
 
     @property

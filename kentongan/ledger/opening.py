@@ -22,7 +22,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from kentongan.errors import LedgerUnavailable
 from kentongan.ledger.holder import end_stopped_holder
 
-HEAD = "0008"
+HEAD = "0009"
 """The newest migration; a test compares it with the folder."""
 
 UNFINISHED = "restoring"
@@ -77,7 +77,7 @@ def unavailable(path: Path, error: Exception) -> LedgerUnavailable:
     said = str(cause).lower()
     if "locked" in said or "busy" in said:
         why = "is locked by another program; end that program (a backup, a database browser) and try again"
-    elif "full" in said or "no space" in said or ("i/o error" in said and _is_full(path)):
+    elif is_full(path, error):
         why = "cannot grow because the disk is full; make room and try again, nothing recorded was lost"
     elif "readonly" in said or "permission" in said or "unable to open" in said:
         why = "cannot be written; give this user the right to its file and folder"
@@ -193,9 +193,12 @@ def _version(reader: Engine) -> str | None:
         return str(row[0]) if row else None
 
 
-def _is_full(path: Path) -> bool:
-    """Whether the ledger's disk has no room: SQLite then says no more than that reading or writing failed."""
+def is_full(path: Path, error: Exception) -> bool:
+    """Whether that fault is a disk without room: SQLite may say no more than that reading or writing failed."""
+    said = str(getattr(error, "orig", None) or error).lower()
+    if "full" in said or "no space" in said:
+        return True
     try:
-        return shutil.disk_usage(path.parent).free == 0
+        return "i/o error" in said and shutil.disk_usage(path.parent).free == 0
     except OSError:
         return False

@@ -450,6 +450,17 @@ probe = Table(
     Index("probe_instance", "instance", "at"),
 )
 
+bucket = Table(
+    "bucket",
+    metadata,
+    Column("name", Text, primary_key=True),  # of a credential: `kentongan.bucket.name_of`
+    Column("boot_id", Text, nullable=False),  # the start of the machine that the times count from
+    Column("leased_to", Float, nullable=False),  # seconds of boot time, as all times here
+    Column("paused_until", Float, nullable=False),
+    Column("rank", Integer, nullable=False),  # of the highest alert that has asked lately
+    Column("wanted", Float, nullable=False),  # until when lower ones yield to it
+)
+
 event = Table(
     "event",
     metadata,

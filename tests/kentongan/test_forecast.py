@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kentongan.bucket import IDLE, SLICE, Allowance, Bucket, lease
 from kentongan.clock import to_milliseconds
-from kentongan.dispatcher.pace import Pace
 from kentongan.forecast import Bound, Way, everyone_by, forecast, warning
 from kentongan.seam import Limits
 
@@ -71,23 +71,25 @@ def test_more_people_longer_queues_and_slower_providers_never_help(way: Way, mor
 
 
 @given(rate=st.floats(1, 300), people=st.integers(1, 3_000), others=st.integers(0, 3_000))
-def test_a_sender_at_this_pace_is_done_when_it_was_foreseen(rate: float, people: int, others: int) -> None:
-    now = [0.0]
-    pace = Pace(rate, lambda: now[0])
+def test_two_alerts_at_this_pace_are_done_when_it_was_foreseen(rate: float, people: int, others: int) -> None:
+    shared, held, now, cost = Bucket(), Allowance(), 0.0, 1 / rate
     left = [people, others]
     done_at = 0.0
     while left[0]:
         for part in (0, 1):
-            # Both runs ask whenever there is a token; each takes one at a time.
-            while left[part] and not pace.grant(1):
-                now[0] += pace.wait() + 1e-9
+            # Both runs ask whenever there is leave for one; each takes one at a time.
+            while left[part] and not held.spend(1, cost=cost, now=now):
+                if held.begins(cost) is None:
+                    shared, leave = lease(shared, now=now, length=max(SLICE, cost), rank=0)
+                    held.add(leave)
+                now = max(now, held.begins(cost) or leave.again) + 1e-9
             left[part] = max(0, left[part] - 1)
-            done_at = now[0] if part == 0 else done_at
+            done_at = now if part == 0 else done_at
     way = Way("sms", Limits("sms", 3, rate, 16, 10.0, 1e6), people, ahead=others, latency=0.001)
     seen = forecast(way, now=0, expires_at=None)
     assert seen.everyone_at is not None
-    # The bucket's first tokens are there at once.
-    assert -1e-2 <= seen.everyone_at / 1000 - done_at <= (max(1.0, rate / 10) + 2) / rate + 0.01
+    # What was unused for a moment is there at once.
+    assert -1e-2 <= seen.everyone_at / 1000 - done_at <= IDLE + 3 / rate + 0.01
 
 
 def test_it_is_said_in_one_sentence_with_who_has_another_channel() -> None:

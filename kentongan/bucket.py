@@ -1,0 +1,123 @@
+"""The token bucket of a credential, which every process that sends with it shares: time is what they lease of it.
+
+A request costs a span of the credential's time, one over its rate. Processes lease spans ahead, no two the same, and
+spend a request's span no sooner than it begins and no later than LIFE after (or its own length, where that is more). So
+in any `window` seconds at most (window + LIFE) x rate + 2 requests are granted, however many processes there are and
+whatever becomes of them: one that dies loses a slice, and the next lease begins behind it. All is pure; times are
+seconds on one clock that never jumps.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+
+from kentongan.seam import Limits
+
+IDLE = 0.1
+"""Seconds unused that may be spent at once later: a burst after a rest."""
+
+LIFE = IDLE + 0.25
+"""Seconds after its beginning in which leased time can be spent; it covers the time that a lease takes to come."""
+
+SLICE = 0.5
+"""Seconds that one lease is long, where a request does not take longer."""
+
+AHEAD = 0.5
+"""How far ahead leases may begin; what waits longer is not leased yet, so that a graver alert need not wait for it."""
+
+WANTED: float = 1.0
+"""Seconds for which a lower alert yields after a higher one has asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """What all processes know of a credential. `rank`: of the highest alert that has asked lately, until `wanted`."""
+
+    leased_to: float = 0.0
+    paused_until: float = 0.0
+    rank: int = 0
+    wanted: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Leave to spend the time from `start` to `end`; none where they are the same: then `again` says when to ask."""
+
+    start: float
+    end: float
+    again: float = 0.0
+
+
+def name_of(instance: str, limits: Limits) -> str:
+    """The bucket that an instance draws from: that of its credential, else one of its own."""
+    return limits.credential or instance
+
+
+def lease(bucket: Bucket, *, now: float, length: float, rank: int) -> tuple[Bucket, Lease]:
+    """Leases `length` seconds to an alert of `rank`, unless it is paused, a higher one has asked, or it is too soon."""
+    if rank < bucket.rank and now < bucket.wanted:
+        return bucket, Lease(now, now, again=min(bucket.wanted, now + SLICE))
+    asked = replace(bucket, rank=rank, wanted=now + WANTED)
+    if now < bucket.paused_until:
+        return asked, Lease(now, now, again=bucket.paused_until)
+    start = max(bucket.leased_to, now - IDLE)
+    if start > now + AHEAD:
+        return asked, Lease(now, now, again=start - AHEAD)
+    return replace(asked, leased_to=start + length), Lease(start, start + length)
+
+
+def pause(bucket: Bucket, *, now: float, seconds: float) -> Bucket:
+    """Stops all who share it for `seconds`, as the provider asks; what comes then begins without a burst."""
+    until = max(bucket.paused_until, now + seconds)
+    return replace(bucket, paused_until=until, leased_to=max(bucket.leased_to, until))
+
+
+class Allowance:
+    """The leased time that one process holds of a bucket."""
+
+    def __init__(self) -> None:
+        self._spans: deque[tuple[float, float]] = deque()
+
+    def add(self, lease: Lease) -> None:
+        """Takes a lease in; leases come in the order in which they begin."""
+        if lease.end > lease.start:
+            self._spans.append((lease.start, lease.end))
+
+    def spend(self, most: int, *, cost: float, now: float) -> int:
+        """Spends the time of up to `most` requests of `cost` seconds each; returns of how many."""
+        self._forget(now, max(LIFE, cost))
+        granted = 0
+        while granted < most and self._spans and self._spans[0][0] <= now and self._held() >= cost * (1 - 1e-9):
+            self._consume(cost)
+            granted += 1
+        return granted
+
+    def begins(self, cost: float) -> float | None:
+        """When the next request of `cost` seconds can be made, None where what is held is not enough for one."""
+        return self._spans[0][0] if self._spans and self._held() >= cost * (1 - 1e-9) else None
+
+    def ends(self, now: float) -> float:
+        """Up to when it lasts; `now` where nothing is left."""
+        return max(now, self._spans[-1][1]) if self._spans else now
+
+    def clear(self) -> None:
+        """Gives everything up: a pause outlasts it."""
+        self._spans.clear()
+
+    def _held(self) -> float:
+        return sum(end - start for start, end in self._spans)
+
+    def _forget(self, now: float, life: float) -> None:
+        while self._spans and self._spans[0][0] < now - life:
+            _, end = self._spans.popleft()
+            if end > now - life:
+                self._spans.appendleft((now - life, end))
+
+    def _consume(self, cost: float) -> None:
+        while cost > 1e-12 and self._spans:
+            start, end = self._spans.popleft()
+            if end - start > cost:
+                self._spans.appendleft((start + cost, end))
+                return
+            cost -= end - start
