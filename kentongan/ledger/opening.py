@@ -22,7 +22,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from kentongan.errors import LedgerUnavailable
 from kentongan.ledger.holder import end_stopped_holder
 
-HEAD = "0009"
+HEAD = "0010"
 """The newest migration; a test compares it with the folder."""
 
 UNFINISHED = "restoring"

@@ -461,6 +461,19 @@ bucket = Table(
     Column("wanted", Float, nullable=False),  # until when lower ones yield to it
 )
 
+throttle = Table(
+    "throttle",
+    metadata,
+    Column("alert_id", Text, nullable=False),
+    Column("instance", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),  # when its provider may be asked again
+    Column("deliver_by", BigInteger, nullable=False),
+    Column("waiting", Integer, nullable=False),  # deliveries that were not done
+    Column("also", Text, nullable=False),  # how many of their people other channels had, by name, as JSON
+    PrimaryKeyConstraint("alert_id", "instance"),
+)
+
 event = Table(
     "event",
     metadata,
