@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 @click.option("--officers-listen", metavar="HOST:PORT", help="Where officers on other machines are answered, over TLS.")
 @click.option("--tls-certificate", type=click.Path(path_type=Path), metavar="FILE", help="Certificate of that address.")
 @click.option("--tls-key", type=click.Path(path_type=Path), metavar="FILE", help="Private key of that certificate.")
+@click.option(
+    "--metrics",
+    metavar="[HOST:]PORT",
+    envvar="KENTONGAN_METRICS_LISTEN",
+    help="Where metrics and health are shown to machines, without a password; a port alone is on 127.0.0.1.",
+)
 @click.option("--prefect/--no-prefect", default=True, show_default=True, help="Show what is sent in Prefect.")
 @click.option(
     "--log",
@@ -48,6 +54,7 @@ def serve(
     officers_listen: str | None,
     tls_certificate: Path | None,
     tls_key: Path | None,
+    metrics: str | None,
     prefect: bool,
     log: Form | None,
     log_level: str,
@@ -67,6 +74,7 @@ def serve(
         as_json=invocation.json,
         prefect=prefect,
         officers=OfficersAt(officers_listen, tls_certificate, tls_key),
+        metrics=metrics,
         log=log,
         log_level=log_level,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
@@ -32,8 +33,23 @@ Answers = Callable[[Write, str, Sequence[Inbound]], object]
 """Keeps what people wrote to an instance, in the transaction that keeps the receipts of the same call."""
 
 
+class Counting(Protocol):
+    """Whoever counts."""
+
+    def kept(self, instance: str, kind: str) -> None:
+        """One receipt was kept."""
+
+    def refused(self, instance: str) -> None:
+        """One call that was to bring receipts was refused."""
+
+
 def application(
-    ledger: Ledger, channels: Mapping[str, Channel], wake: Callable[[], None], *, answers: Answers | None = None
+    ledger: Ledger,
+    channels: Mapping[str, Channel],
+    wake: Callable[[], None],
+    *,
+    answers: Answers | None = None,
+    counting: Counting | None = None,
 ) -> Starlette:
     """The endpoint over the channels in `channels`; `wake` is called after something was committed."""
 
@@ -58,6 +74,8 @@ def application(
             found, written = channel.receipts(received), channel.inbound(received)
         except Forged:
             _log.warning("receipt refused", extra={"instance": channel.name})
+            if counting is not None:
+                counting.refused(channel.name)
             return PlainTextResponse("refused\n", 403)
         except Exception as error:
             # Only the type: what was sent may hold an address.
@@ -80,6 +98,9 @@ def application(
                 # Only the type, for the same reason; nothing of the call was kept.
                 _log.error("receipt not kept", extra={"instance": channel.name, "error": type(error).__name__})
                 return PlainTextResponse("not kept\n", 500)
+            if counting is not None:
+                for each in found:
+                    counting.kept(channel.name, each.confirmed.value)
             wake()
         # A gateway may send what it is told to whoever wrote: to people nothing is answered here.
         return PlainTextResponse("" if written else "ok\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import functools
 import json
 import logging
 import os
@@ -12,7 +13,7 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -21,23 +22,34 @@ import channels
 from console.service import officers_api, receipts_endpoint, remote_api
 from console.service.drills import Drills
 from console.service.heads import Heads
+from console.service.health import STUCK, Condition
 from console.service.listening import Listening
 from console.service.log import Form, log_to, take_over
 from console.service.officers_tls import Tls
 from console.service.pager import Paging
 from console.service.prefect_server import PrefectServer
 from console.service.prober import Probing
-from console.service.sockets import SOCKET_NAME, listen_for_officers, listen_for_receipts, listen_locally
+from console.service.sockets import (
+    SOCKET_NAME,
+    listen_for_metrics,
+    listen_for_officers,
+    listen_for_receipts,
+    listen_locally,
+)
+from console.service.supervisor import Supervisor
 from flows.house import House, Vouch
 from flows.opened import OpenedChannels
 from flows.orchestration import Orchestration
 from flows.sending import Sending
 from kentongan.errors import BadConfig, BadInput, KentonganError
+from kentongan.figures import Following
 from kentongan.settings import Service as ServiceSettings
 from kentongan.state import State
 
 if TYPE_CHECKING:
+    from console.service.metrics import Metrics
     from kentongan.dispatcher import Dispatcher
+    from kentongan.seam import Channel
 
 _log = logging.getLogger(__name__)
 
@@ -72,8 +84,12 @@ class Service:
         prefect: bool = True,
         vouch: Vouch | None = None,
         officers: tuple[socket.socket, Tls] | None = None,
+        metrics: socket.socket | None = None,
     ) -> None:
         self.house = house
+        self._metrics_socket = metrics
+        self._metrics: Metrics | None = None
+        self._following: Following | None = None
         self._officers = officers
         self._paging = Paging(house)
         self._probing = Probing(house)
@@ -91,7 +107,7 @@ class Service:
                 ledger=house.ledger, environment=self._server.environment, available=self._server.available
             )
         self.dispatcher: Dispatcher = house.dispatcher(
-            self._channels,
+            self._channels if metrics is None else self._observed(),
             vouch=vouch,
             orchestrate=self._orchestration.show if self._orchestration is not None else None,
             done=lambda alert_id: self._heads_wanted.set(),
@@ -104,6 +120,36 @@ class Service:
     def receipts_address(self) -> str | None:
         """Where receipts are taken, as "HOST:PORT"."""
         return _address(self._receipts_socket) if self._receipts_socket is not None else None
+
+    @property
+    def metrics_address(self) -> str | None:
+        """Where metrics and health are shown, as "HOST:PORT"."""
+        return _address(self._metrics_socket) if self._metrics_socket is not None else None
+
+    @property
+    def condition(self) -> Condition:
+        """How it is now."""
+        return Condition(
+            taking=self.taking,
+            configured=self.house.settings is not None,
+            channels=len(self._channels),
+            pulse=self.dispatcher.pulse,
+        )
+
+    def goes_round(self) -> bool:
+        """Whether its work goes on at all; a ledger that is locked or full is no reason to start it anew."""
+        sweep = self.dispatcher.pulse.sweep
+        return sweep is None or sweep < STUCK
+
+    @property
+    def channel_names(self) -> list[str]:
+        """The channels that are open."""
+        return sorted(self._channels)
+
+    @property
+    def prefect_answers(self) -> bool | None:
+        """Whether the Prefect server answers; None where there is none."""
+        return None if self._server is None else self._server.available() is None
 
     @property
     def officers_address(self) -> str | None:
@@ -137,7 +183,11 @@ class Service:
         self._listening = [Listening(officers_api.application(lambda: self), officers)]
         if self._receipts_socket is not None:
             endpoint = receipts_endpoint.application(
-                self.house.ledger, self._channels, self.dispatcher.wake, answers=self._take_answers()
+                self.house.ledger,
+                self._channels,
+                self.dispatcher.wake,
+                answers=self._take_answers(),
+                counting=self._metrics,
             )
             self._listening.append(Listening(endpoint, self._receipts_socket))
         if self._officers is not None:
@@ -149,6 +199,12 @@ class Service:
 
             remote = remote_api.application(lambda: self.house, audience=tls.fingerprint, wake=wake)
             self._listening.append(Listening(remote, listener, tls=tls.context, most_of_one=_MOST_OF_ONE))
+        if self._metrics_socket is not None and self._metrics is not None:
+            from console.service import metrics_endpoint
+
+            self._following = Following(self.house.ledger)
+            shown = metrics_endpoint.application(lambda: self, self.house.ledger, self._following, self._metrics)
+            self._listening.append(Listening(shown, self._metrics_socket))
         for each in self._listening:
             await each.start()
         await channels.prepare(self._channels.values())
@@ -159,6 +215,14 @@ class Service:
         if self._orchestration is not None and self._server is not None:
             self._orchestration.start(Sending(self.dispatcher, asyncio.get_running_loop()))
             self._server.start()
+
+    def _observed(self) -> Mapping[str, Channel]:
+        """The channels with their requests counted; imported only where somebody looks."""
+        from console.service.metrics import Metrics
+        from console.service.observed import ObservedChannels
+
+        self._metrics = Metrics()
+        return ObservedChannels(self._channels, self._metrics)
 
     def _take_answers(self) -> receipts_endpoint.Answers | None:
         """What keeps answers; None where the words of a language cannot be read: that must not keep alerts in."""
@@ -187,6 +251,8 @@ class Service:
             await self._server.stop()
         for each in self._listening:
             await each.stop()
+        if self._following is not None:
+            await self._following.close()
         await self._paging.stop()
         await self._probing.stop()
         if self._signing is not None:
@@ -228,23 +294,28 @@ def serve(
     prefect: bool = True,
     say: Callable[[str], None] | None = None,
     officers: OfficersAt | None = None,
+    metrics: str | None = None,
     log: Form | None = None,
     log_level: str = "info",
 ) -> int:
     """Runs the service until SIGTERM or SIGINT; the command `kentongan serve`. Returns its exit code.
 
-    `log`: in which form to log to standard error too, None for not. A second signal ends it at once: what was in flight
-    is then in doubt. Raises BadConfig, BadInput, LedgerUnavailable before anything was started.
+    `metrics`: a port or HOST:PORT for machines that look at it. `log`: in which form to log to standard error too, None
+    for not. A second signal ends it at once: what was in flight is then in doubt. Raises BadConfig, BadInput,
+    LedgerUnavailable before anything was started.
     """
+    supervisor = Supervisor()
     place = State.find(state)
     with (
         _only_one(place),
         contextlib.closing(listen_for_receipts(receipts)) as listener,
         House.open(config, state, role="service") as house,
         _remote(house, officers or OfficersAt()) as remote,
+        _shown(house, metrics) as shown,
         log_to(place.log / "service.log", on_stderr=log, level=log_level),
     ):
-        asyncio.run(_serve(house, listener, remote, prefect=prefect, say=say or _say, as_json=as_json))
+        service = functools.partial(Service, house, listener, prefect=prefect, officers=remote, metrics=shown)
+        asyncio.run(_serve(service, supervisor, say=say or _say, as_json=as_json))
     if "prefect" in sys.modules:
         # All of ours is closed. Prefect's own threads would wait at exit, for ever perhaps, for a server that is gone.
         sys.stdout.flush()
@@ -272,19 +343,24 @@ def _remote(house: House, wanted: OfficersAt) -> Iterator[tuple[socket.socket, T
         yield listener, tls
 
 
+@contextlib.contextmanager
+def _shown(house: House, wanted: str | None) -> Iterator[socket.socket | None]:
+    """The socket for metrics, by the option or service.yaml; None where neither names one."""
+    where = wanted or (house.settings.service.metrics if house.settings is not None else None)
+    if where is None:
+        yield None
+        return
+    with contextlib.closing(listen_for_metrics(where)) as listener:
+        yield listener
+
+
 def _address(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 async def _serve(
-    house: House,
-    listener: socket.socket,
-    remote: tuple[socket.socket, Tls] | None,
-    *,
-    prefect: bool,
-    say: Callable[[str], None],
-    as_json: bool,
+    make: Callable[[], Service], supervisor: Supervisor, *, say: Callable[[str], None], as_json: bool
 ) -> None:
     stopping = asyncio.Event()
 
@@ -298,12 +374,14 @@ async def _serve(
         loop.add_signal_handler(number, stop)
     # A closed terminal is no reason to leave people unwarned.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    service = Service(house, listener, prefect=prefect, officers=remote)
+    service = make()
     try:
         await service.start()
         say(_ready(service, as_json=as_json))
+        supervisor.ready(f"sends on {len(service.dispatcher.channels)} channels", service.goes_round)
         await stopping.wait()
     finally:
+        await supervisor.stopping()
         await service.stop()
 
 
@@ -316,12 +394,15 @@ def _ready(service: Service, *, as_json: bool) -> str:
                 "pid": service.pid,
                 "receipts": service.receipts_address,
                 "officers": service.officers_address,
+                "metrics": service.metrics_address,
                 "fingerprint": service.fingerprint,
                 "prefect": url,
                 "channels": sorted(service.dispatcher.channels),
             }
         )
     shown = f"; Prefect comes up at {url}" if url else ""
+    if service.metrics_address is not None:
+        shown += f"; shows metrics at http://{service.metrics_address}/metrics"
     if service.officers_address is not None:
         shown += f"; answers officers at https://{service.officers_address}, certificate {service.fingerprint}"
     return (

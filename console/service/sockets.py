@@ -60,6 +60,15 @@ def listen_for_receipts(where: str) -> socket.socket:
     return listen_at(where, "--receipts", "receipts cannot be taken")
 
 
+def listen_for_metrics(where: str) -> socket.socket:
+    """The socket for machines that look at the service, of this machine's own where only a port is named.
+
+    Raises BadInput, BadConfig.
+    """
+    place = f"127.0.0.1:{where}" if where.isdigit() else where
+    return listen_at(place, "--metrics", "metrics cannot be shown")
+
+
 def listen_for_officers(where: str) -> socket.socket:
     """The socket for officers' machines; raises BadInput, BadConfig."""
     return listen_at(where, "--officers-listen", "officers cannot be answered")
