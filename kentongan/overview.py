@@ -217,14 +217,14 @@ def _channels(read: Read, alert_id: str, dispatch: Dispatch | None) -> tuple[Cha
 def _causes(read: Read, alert_id: str) -> tuple[Cause, ...]:
     rows = read.sql(
         "SELECT d.instance, CASE WHEN d.result <> 'none' THEN d.result ELSE d.closed END AS word,"
-        " coalesce(t.reason, '') AS reason, count(*) AS n FROM delivery d"
+        " coalesce(t.reason, '') AS why, count(*) AS n FROM delivery d"
         " LEFT JOIN attempt t ON t.delivery_id = d.id AND t.number = d.attempt"
         " WHERE d.alert_id = :id AND d.stage = 'done' AND (d.result IN ('rejected', 'unreachable', 'in_doubt')"
         " OR (d.result = 'none' AND d.closed IS NOT NULL))"
-        " GROUP BY d.instance, word, reason ORDER BY n DESC, d.instance, word",
+        " GROUP BY d.instance, word, why ORDER BY n DESC, d.instance, word",
         {"id": alert_id},
     ).all()
-    return tuple(Cause(row.instance, row.word, row.reason, row.n) for row in rows)
+    return tuple(Cause(row.instance, row.word, row.why, row.n) for row in rows)
 
 
 def missed(channel: ChannelView) -> int:

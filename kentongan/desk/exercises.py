@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timedelta
 
 from kentongan.alert import Kind
@@ -56,16 +55,8 @@ def announced(read: Read, start: datetime, *, within: float, at_least: float) ->
 
     It counts where it was sent `at_least` seconds before that time, and stands.
     """
-    rows = read.sql(
-        "SELECT s.at, json_extract(a.content, '$.facts') AS facts FROM alert a JOIN dispatch s ON s.alert_id = a.id"
-        " WHERE a.mode = 'exercise' AND a.kind IN ('alert', 'update') AND a.state IN ('dispatched', 'ended')"
-        " AND json_extract(a.content, '$.hazard') = :hazard",
-        {"hazard": NOTICE},
-    )
-    for row in rows:
-        starts = datetime.fromisoformat(json.loads(row.facts)["starts"])
-        if abs(start - starts) <= timedelta(seconds=within) and to_datetime(row.at) <= starts - timedelta(
-            seconds=at_least
-        ):
+    for at, facts in drills.announcements(read, NOTICE):
+        starts = datetime.fromisoformat(facts["starts"])
+        if abs(start - starts) <= timedelta(seconds=within) and to_datetime(at) <= starts - timedelta(seconds=at_least):
             return True
     return False

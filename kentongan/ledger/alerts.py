@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import case, func, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.exc import OperationalError
 
 from kentongan.alert import Draft, Kind
@@ -178,19 +178,11 @@ def by_source(read: Read, source_digest: str) -> StoredAlert | None:
 
 def by_origin(read: Read, sender: str, identifier: str) -> StoredAlert | None:
     """The newest alert that relays this message of another sender."""
-    table = schema.alert
     row = (
-        read.execute(
-            select(table)
-            .where(
-                # One row that is damaged must not keep all others from being found.
-                case((func.json_valid(table.c.content) == 1, func.json_extract(table.c.content, "$.origin.identifier")))
-                == identifier,
-                case((func.json_valid(table.c.content) == 1, func.json_extract(table.c.content, "$.origin.sender")))
-                == sender,
-            )
-            .order_by(table.c.created_at.desc())
-            .limit(1)
+        read.sql(
+            f"SELECT * FROM alert WHERE {read.in_json('content', 'origin', 'identifier')} = :identifier"
+            f" AND {read.in_json('content', 'origin', 'sender')} = :sender ORDER BY created_at DESC LIMIT 1",
+            {"identifier": identifier, "sender": sender},
         )
         .mappings()
         .first()

@@ -180,7 +180,7 @@ class Summary:
 _STANDING = (
     "SELECT * FROM (SELECT w.*, coalesce(w.person_id, w.unique_by) AS who, row_number() OVER (PARTITION BY"
     " coalesce(w.person_id, w.unique_by) ORDER BY w.meaning IN ('safe', 'help') DESC, w.number DESC) AS place"
-    f" FROM answer w WHERE w.alert_id IS :alert AND w.meaning IN ({_TOLD})) WHERE place = 1 ORDER BY number"
+    f" FROM answer w WHERE w.alert_id IS :alert AND w.meaning IN ({_TOLD})) AS placed WHERE place = 1 ORDER BY number"
 )
 
 

@@ -28,7 +28,7 @@ def audience_condition(
         parameters[f"groups{suffix}"] = json.dumps([plain(group) for group in audience.groups])
     if audience.regions:
         conditions.append(
-            f"EXISTS (SELECT 1 FROM person_region r JOIN json_each(:regions{suffix}) wanted"
+            f"EXISTS (SELECT 1 FROM person_region r CROSS JOIN json_each(:regions{suffix}) wanted"
             f" WHERE r.person_id = p.id AND {listed('r')} AND (r.code = wanted.value"
             " OR substr(r.code, 1, length(wanted.value) + 1) = wanted.value || '.'))"
         )

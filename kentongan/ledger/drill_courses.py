@@ -86,9 +86,9 @@ def _count(read: Read, alert_id: str) -> _Counts:
     confirmable = "instance IN (SELECT value FROM json_each(:receipted))"
     row = read.sql(
         "SELECT count(*) AS deliveries, count(accepted_at) AS accepted, min(accepted_at) AS first,"
-        f" max(accepted_at) AS last, coalesce(sum({confirmable}), 0) AS receipted,"
-        f" coalesce(sum({confirmable} AND result IN ('delivered', 'read')), 0) AS delivered,"
-        f" coalesce(sum({confirmable} AND result = 'accepted'), 0) AS unconfirmed"
+        f" max(accepted_at) AS last, count(CASE WHEN {confirmable} THEN 1 END) AS receipted,"
+        f" count(CASE WHEN {confirmable} AND result IN ('delivered', 'read') THEN 1 END) AS delivered,"
+        f" count(CASE WHEN {confirmable} AND result = 'accepted' THEN 1 END) AS unconfirmed"
         " FROM delivery WHERE alert_id = :alert",
         {"alert": alert_id, "receipted": json.dumps(receipted)},
     ).one()

@@ -268,7 +268,7 @@ def history(read: Read, scenario: str | None = None, *, most: int = 200) -> list
     if scenario is not None:
         statement = statement.where(table.c.scenario == scenario)
     moment = func.coalesce(table.c.began_at, table.c.slot, table.c.ended_at)
-    rows = read.execute(statement.order_by(moment.desc(), table.c.id.desc()).limit(most)).mappings()
+    rows = read.execute(statement.order_by(moment.desc().nulls_last(), table.c.id.desc()).limit(most)).mappings()
     return [_drill(row) for row in rows][::-1]
 
 
@@ -290,6 +290,17 @@ def last_slot(read: Read, schedule_id: str) -> Milliseconds | None:
         {"id": schedule_id, "now": read.now},
     ).scalar()
     return found
+
+
+def announcements(read: Read, hazard: str) -> list[tuple[Milliseconds, Mapping[str, Any]]]:
+    """When each announcement of a public exercise was sent that stands, and the facts in it; `hazard` is theirs."""
+    rows = read.sql(
+        f"SELECT s.at, {read.in_json('a.content', 'facts')} AS facts FROM alert a JOIN dispatch s ON s.alert_id = a.id"
+        " WHERE a.mode = 'exercise' AND a.kind IN ('alert', 'update') AND a.state IN ('dispatched', 'ended')"
+        f" AND {read.in_json('a.content', 'hazard')} = :hazard",
+        {"hazard": hazard},
+    )
+    return [(row.at, json.loads(row.facts)) for row in rows]
 
 
 def _drill(row: RowMapping) -> StoredDrill:

@@ -51,7 +51,8 @@ def follow_chunk(
     }
     upto = write.sql(
         "SELECT max(id) AS last, count(*) AS found FROM (SELECT id FROM delivery WHERE alert_id IN"
-        " (SELECT value FROM json_each(:thread)) AND instance = :instance AND id > :cursor ORDER BY id LIMIT :size)",
+        " (SELECT value FROM json_each(:thread)) AND instance = :instance AND id > :cursor ORDER BY id LIMIT :size)"
+        " AS chunk",
         chunk,
     ).one()
     if upto.last is None:
@@ -75,7 +76,7 @@ def follow_chunk(
 def _still_wanted(plan: Plan) -> tuple[str, dict[str, str]]:
     """The SQL condition on an earlier delivery `d` that more may go there; what takes words back goes to all."""
     if plan.kind.takes_back:
-        return "1", {}
+        return "TRUE", {}
     reachable, parameters = reach_condition(plan.reach)
     person = f"SELECT 1 FROM address a JOIN person p ON p.id = a.person_id WHERE a.id = d.address_id AND {reachable}"
     return f"(d.address_id IS NULL OR EXISTS ({person}))", parameters

@@ -11,16 +11,17 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, RootTransaction
 
 from kentongan.clock import Clock, SystemClock
+from kentongan.database import Place
 from kentongan.errors import LedgerUnavailable
+from kentongan.ledger import postgres
 from kentongan.ledger.commit_times import CommitTimes
-from kentongan.ledger.opening import MISTAKES, open_engines, unavailable
+from kentongan.ledger.opening import is_mistake, open_engines, unavailable
 from kentongan.ledger.transaction import Read, Write
 
 _log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ T = TypeVar("T")
 
 
 class _NotBegun(Exception):
-    """The transaction could not even begin; nothing of it has run."""
+    """The transaction could not even begin, or nobody can tell what became of it: its pieces are not tried singly."""
 
     def __init__(self, error: sqlalchemy.exc.DBAPIError) -> None:
         super().__init__()
@@ -50,9 +51,9 @@ class _Work:
 
 
 class Ledger:
-    """One process's hold on the ledger file. Thread-safe; close it to let the last writes finish."""
+    """One process's hold on the ledger. Thread-safe; close it to let the last writes finish."""
 
-    def __init__(self, path: Path, engine: Engine, reader: Engine, clock: Clock, chain: str) -> None:
+    def __init__(self, path: Place, engine: Engine, reader: Engine, clock: Clock, chain: str) -> None:
         self.path = path
         self.clock = clock
         self.chain = chain
@@ -66,8 +67,8 @@ class Ledger:
         self._thread.start()
 
     @classmethod
-    def open(cls, path: Path, *, clock: Clock | None = None, chain: str = CONSOLE) -> Ledger:
-        """Opens the ledger at `path`, making or migrating it first; raises LedgerUnavailable."""
+    def open(cls, path: Place, *, clock: Clock | None = None, chain: str = CONSOLE) -> Ledger:
+        """Opens the ledger at `path`, a file or a database, making or migrating it first; raises LedgerUnavailable."""
         engine, reader = open_engines(path)
         return cls(path, engine, reader, clock or SystemClock(), chain)
 
@@ -96,7 +97,7 @@ class Ledger:
             with self._reader.connect() as connection, connection.begin():
                 return act(Read(connection, self.clock.wall()))
         except sqlalchemy.exc.DBAPIError as error:
-            if isinstance(error, MISTAKES):
+            if is_mistake(error):
                 raise
             raise unavailable(self.path, error) from None
 
@@ -196,7 +197,7 @@ class Ledger:
         with contextlib.ExitStack() as stack:
             try:
                 connection = stack.enter_context(self._engine.connect())
-                stack.enter_context(connection.begin())
+                transaction = stack.enter_context(connection.begin())
             except sqlalchemy.exc.DBAPIError as error:
                 raise _NotBegun(error) from None
             write = Write(connection, self.clock.wall())
@@ -206,7 +207,7 @@ class Ledger:
                 try:
                     value = work.act(write)
                 except BaseException as error:
-                    if isinstance(error, sqlalchemy.exc.DBAPIError) and not isinstance(error, MISTAKES):
+                    if isinstance(error, sqlalchemy.exc.DBAPIError) and not is_mistake(error):
                         raise
                     connection.exec_driver_sql("ROLLBACK TO piece")
                     del write.events[before:]
@@ -215,4 +216,17 @@ class Ledger:
                     results.append((value, None))
                 connection.exec_driver_sql("RELEASE piece")
             write.chain(self.chain)
+            self._end(connection, transaction)
         return results
+
+    def _end(self, connection: Connection, transaction: RootTransaction) -> None:
+        """Commits; where the database vanished before it answered, asks what became of it."""
+        number = postgres.transaction_of(connection)
+        try:
+            transaction.commit()
+        except sqlalchemy.exc.DBAPIError as error:
+            done = postgres.was_committed(self._reader, number) if number is not None else False
+            if done is None:
+                raise _NotBegun(error) from None
+            if not done:
+                raise

@@ -42,22 +42,34 @@ class Place:
     ordinal: int = -1
 
 
+# How each database looks into JSON that may be damaged is its own.
 _CHANNEL = (
     "(d.instance = :channel OR (json_valid(e.data) AND (CASE WHEN json_valid(e.data) THEN"
     " json_extract(e.data, '$.instance') END = :channel OR EXISTS (SELECT 1 FROM"
     " json_each(CASE WHEN json_valid(e.data) THEN e.data ELSE '{}' END, '$.instances') i WHERE i.value = :channel))))"
+)
+_CHANNEL_POSTGRES = (
+    "(d.instance = :channel OR readable_json(e.data) ->> 'instance' = :channel"
+    " OR readable_json(e.data) -> 'instances' @> to_jsonb(CAST(:channel AS text)))"
 )
 _STATE = (
     "(CASE WHEN e.delivery_id IS NOT NULL THEN"
     " CASE WHEN d.result <> 'none' THEN d.result ELSE coalesce(d.closed, d.stage) END ELSE a.state END = :state)"
 )
 # People above a region count as in it where an alert is matched; here the question is who of the record lives there.
+_CODES = (
+    "json_each(CASE WHEN json_valid(s.plan) THEN s.plan ELSE '{}' END, '$.instances') i,"
+    " json_each(i.value, '$.within.codes') c"
+)
+_CODES_POSTGRES = (
+    "LATERAL (SELECT found #>> '{}' AS value FROM"
+    " jsonb_path_query(readable_json(s.plan), '$.instances[*].within.codes[*]') AS found) c"
+)
 _REGION = (
     "(CASE WHEN e.delivery_id IS NOT NULL THEN EXISTS (SELECT 1 FROM person_region r WHERE r.person_id = d.person_id"
     f" AND {listed('r')}"
-    " AND (r.code = :region OR r.code LIKE :below ESCAPE '!')) ELSE EXISTS (SELECT 1 FROM dispatch s,"
-    " json_each(CASE WHEN json_valid(s.plan) THEN s.plan ELSE '{}' END, '$.instances') i,"
-    " json_each(i.value, '$.within.codes') c WHERE s.alert_id = e.alert_id AND (c.value = :region"
+    " AND (r.code = :region OR r.code LIKE :below ESCAPE '!')) ELSE EXISTS (SELECT 1 FROM dispatch s, {codes}"
+    " WHERE s.alert_id = e.alert_id AND (c.value = :region"
     " OR c.value LIKE :below ESCAPE '!' OR :region LIKE replace(replace(c.value, '!', '!!'), '_', '!_') || '.%'"
     " ESCAPE '!')) END)"
 )
@@ -65,6 +77,11 @@ _OFFICER = (
     "(instr(e.data, :officer) AND EXISTS (SELECT 1 FROM json_tree(CASE WHEN json_valid(e.data) THEN e.data"
     " ELSE '{}' END) t WHERE t.value = :officer AND (t.key IN ('by', 'officer', 'taken_by') OR t.path LIKE '%.by'"
     " OR t.path LIKE '%.by_code')))"
+)
+_OFFICER_POSTGRES = (
+    "(strpos(e.data, :officer) > 0 AND jsonb_path_exists(readable_json(e.data), '$.** ? (@.by == $officer"
+    " || @.officer == $officer || @.taken_by == $officer || @.by_code.* == $officer)',"
+    " jsonb_build_object('officer', CAST(:officer AS text))))"
 )
 
 
@@ -80,10 +97,10 @@ def chunk(read: Read, wanted: Filter, *, after: Place, up_to: Place, most: int) 
     if wanted.until is not None:
         conditions.append("e.at < :until")
     for value, condition in (
-        (wanted.channel, _CHANNEL),
+        (wanted.channel, read.either(sqlite=_CHANNEL, postgres=_CHANNEL_POSTGRES)),
         (wanted.state, _STATE),
-        (wanted.region, _REGION),
-        (wanted.officer, _OFFICER),
+        (wanted.region, _REGION.replace("{codes}", read.either(sqlite=_CODES, postgres=_CODES_POSTGRES))),
+        (wanted.officer, read.either(sqlite=_OFFICER, postgres=_OFFICER_POSTGRES)),
     ):
         if value:
             conditions.append(condition)
@@ -136,8 +153,12 @@ def _escaped(text: str) -> str:
 def instances(read: Read) -> set[str]:
     """Names of the channels that any dispatch was planned for."""
     rows = read.sql(
-        "SELECT DISTINCT json_extract(i.value, '$.name') AS name FROM dispatch s,"
-        " json_each(CASE WHEN json_valid(s.plan) THEN s.plan ELSE '{}' END, '$.instances') i"
+        read.either(
+            sqlite="SELECT DISTINCT json_extract(i.value, '$.name') AS name FROM dispatch s,"
+            " json_each(CASE WHEN json_valid(s.plan) THEN s.plan ELSE '{}' END, '$.instances') i",
+            postgres="SELECT DISTINCT jsonb_path_query(readable_json(plan), '$.instances[*].name') #>> '{}' AS name"
+            " FROM dispatch",
+        )
     )
     return {row.name for row in rows if isinstance(row.name, str)}
 
@@ -145,7 +166,7 @@ def instances(read: Read) -> set[str]:
 def region_codes(read: Read, text: str) -> Sequence[tuple[str, str]]:
     """The loaded regions that an officer means by a code or a whole name, as code and name."""
     rows = read.sql(
-        "SELECT code, name FROM region WHERE code = :text OR name = :text COLLATE NOCASE ORDER BY code",
+        "SELECT code, name FROM region WHERE code = :text OR lower(name) = lower(:text) ORDER BY code",
         {"text": text.strip()},
     ).all()
     return [(row.code, row.name) for row in rows]

@@ -1,7 +1,7 @@
-"""Opening the ledger's file: its connections, its migrations, and why it cannot be used.
+"""Opening the ledger: its connections, its migrations, and why it cannot be used. `postgres` has it for a database.
 
-SQLite in WAL mode with `synchronous=FULL`; every writer begins IMMEDIATE, because a transaction that reads first and
-writes later fails at once, whatever the time-out, when another has written between.
+A file is SQLite in WAL mode with `synchronous=FULL`; every writer begins IMMEDIATE, because a transaction that reads
+first and writes later fails at once, whatever the time-out, when another has written between.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ import sqlalchemy
 from sqlalchemy import Connection, Engine
 from sqlalchemy.pool import QueuePool, StaticPool
 
+from kentongan.database import Database, Place
 from kentongan.errors import LedgerUnavailable
+from kentongan.ledger import postgres
 from kentongan.ledger.holder import end_stopped_holder
 
 HEAD = "0010"
@@ -30,7 +32,6 @@ UNFINISHED = "restoring"
 
 _PATIENCE = 2.0  # seconds to wait for another process's transaction
 
-# What a statement of ours did wrong, as against a ledger that cannot be used now.
 MISTAKES = (
     sqlalchemy.exc.DataError,
     sqlalchemy.exc.IntegrityError,
@@ -40,11 +41,27 @@ MISTAKES = (
 )
 
 
-def open_engines(path: Path) -> tuple[Engine, Engine]:
-    """Makes or migrates the ledger at `path`; returns what writes to it and what reads from it.
+def is_mistake(error: sqlalchemy.exc.DBAPIError) -> bool:
+    """Whether a statement of ours was wrong, as against a ledger that cannot be used now."""
+    return isinstance(error, MISTAKES) and postgres.is_mistake(error)
+
+
+def exists(place: Place) -> bool:
+    """Whether there is a ledger at `place`; raises LedgerUnavailable."""
+    return postgres.exists(place) if isinstance(place, Database) else place.exists()
+
+
+def open_engines(place: Place) -> tuple[Engine, Engine]:
+    """Makes or migrates the ledger at `place`; returns what writes to it and what reads from it.
 
     Raises LedgerUnavailable.
     """
+    if isinstance(place, Database):
+        return postgres.open_engines(place, HEAD, _upgrade)
+    return _open_file(place)
+
+
+def _open_file(path: Path) -> tuple[Engine, Engine]:
     refuse_unfinished(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -71,9 +88,11 @@ def refuse_unfinished(path: Path) -> None:
         )
 
 
-def unavailable(path: Path, error: Exception) -> LedgerUnavailable:
+def unavailable(place: Place, error: Exception) -> LedgerUnavailable:
     """What a fault of the database tells an officer."""
-    cause = getattr(error, "orig", None) or error
+    if isinstance(place, Database):
+        return postgres.unavailable(place, error)
+    path, cause = place, getattr(error, "orig", None) or error
     said = str(cause).lower()
     if "locked" in said or "busy" in said:
         why = "is locked by another program; end that program (a backup, a database browser) and try again"
@@ -151,15 +170,19 @@ def _migrate(path: Path, engine: Engine, reader: Engine) -> None:
     with _lock(path):
         if _is_current(path, reader):
             return
-        # Alembic takes longer to import than the rest of a command to run.
-        import alembic.command
-        import alembic.config
-
-        config = alembic.config.Config()
-        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         with engine.connect() as connection, connection.begin():
-            config.attributes["connection"] = connection
-            alembic.command.upgrade(config, "head")
+            _upgrade(connection)
+
+
+def _upgrade(connection: Connection) -> None:
+    # Alembic takes longer to import than the rest of a command to run.
+    import alembic.command
+    import alembic.config
+
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    alembic.command.upgrade(config, "head")
 
 
 def _is_current(path: Path, reader: Engine) -> bool:
@@ -193,8 +216,10 @@ def _version(reader: Engine) -> str | None:
         return str(row[0]) if row else None
 
 
-def is_full(path: Path, error: Exception) -> bool:
-    """Whether that fault is a disk without room: SQLite may say no more than that reading or writing failed."""
+def is_full(path: Place, error: Exception) -> bool:
+    """Whether that fault is a disk of ours without room: SQLite may say no more than that reading or writing failed."""
+    if isinstance(path, Database):
+        return False
     said = str(getattr(error, "orig", None) or error).lower()
     if "full" in said or "no space" in said:
         return True

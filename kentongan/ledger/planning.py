@@ -15,7 +15,7 @@ from kentongan.ledger.editions import LANGUAGE, listed
 from kentongan.ledger.following import follow_chunk
 from kentongan.ledger.planned import NEW_KEY, last_id, record_planned
 from kentongan.ledger.reach import reach_condition
-from kentongan.ledger.transaction import Write
+from kentongan.ledger.transaction import EVERY, Write
 from kentongan.plan import PUBLIC, Plan, PlannedInstance
 
 
@@ -91,7 +91,7 @@ def _people_chunk(
     """Plans deliveries to the people behind `cursor`; returns the new cursor, None when there are no more."""
     upto = write.sql(
         "SELECT max(id) AS last, count(*) AS found FROM (SELECT id FROM address"
-        " WHERE family = :family AND id > :cursor ORDER BY id LIMIT :size)",
+        " WHERE family = :family AND id > :cursor ORDER BY id LIMIT :size) AS chunk",
         {"family": instance.family, "cursor": cursor, "size": size},
     ).one()
     if upto.last is None:
@@ -114,7 +114,7 @@ def plan_people(
     *,
     unique_by: str = "a.hash",
     deliver_by: Milliseconds | None = None,
-    most: int = -1,
+    most: int = EVERY,
 ) -> int:
     """Plans a delivery to each of an instance's people who meet `condition` on address `a` and person `p`.
 
@@ -136,7 +136,7 @@ def plan_people(
         "INSERT INTO delivery (key, alert_id, instance, language, family, unique_by, person_id, address_id,"
         " deliver_by, stage, action, due_at)"
         f" SELECT {NEW_KEY}, :alert, :instance,"
-        f" coalesce((SELECT value FROM json_each(:chosen) WHERE key = {LANGUAGE}), :first),"
+        f" coalesce(:chosen ->> ({LANGUAGE}), :first),"
         f" a.family, {unique_by}, a.person_id, a.id, :deliver_by, 'planned', 'send', :now{where}"
         f" AND {belongs} AND {reachable} ORDER BY a.id LIMIT :most ON CONFLICT DO NOTHING",
         {
@@ -162,7 +162,7 @@ def _held_back(plan: Plan, instance: PlannedInstance) -> tuple[str, dict[str, st
     Whoever a fallback's first channel writes to waits for it on the next; later groups of an escalation wait for the
     first.
     """
-    conditions = ["1"]
+    conditions = ["TRUE"]
     parameters: dict[str, str] = {}
     before = plan.following.waits_for(instance.name)
     if before:

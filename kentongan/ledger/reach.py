@@ -11,7 +11,7 @@ from kentongan.reach import Reach
 
 def reach_condition(reach: Reach) -> tuple[str, dict[str, str]]:
     """The SQL condition on address `a` of person `p`, with its parameters."""
-    conditions = ["1"]
+    conditions = ["TRUE"]
     parameters: dict[str, str] = {}
     if not reach.despite_opt_outs:
         conditions.append(NOT_OPTED_OUT)

@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Sequence
 
 from sqlalchemy import select
-from sqlalchemy.dialects.sqlite import insert
 
 from kentongan.delivery import Evidence
 from kentongan.ledger import schema
@@ -20,18 +19,18 @@ def record(write: Write, *, instance: str, receipts: Sequence[Receipt]) -> int:
     matched = 0
     for receipt in receipts:
         id = secrets.token_hex(8)
-        new = write.execute(
-            insert(schema.receipt)
-            .values(
-                id=id,
-                instance=instance,
-                at=write.now,
-                key=receipt.key,
-                provider_id=receipt.provider_id,
-                confirmed=receipt.confirmed.value,
-                reason=receipt.reason,
-            )
-            .on_conflict_do_nothing()
+        new = write.sql(
+            "INSERT INTO receipt (id, instance, at, key, provider_id, confirmed, reason)"
+            " VALUES (:id, :instance, :now, :key, :provider_id, :confirmed, :reason) ON CONFLICT DO NOTHING",
+            {
+                "id": id,
+                "instance": instance,
+                "now": write.now,
+                "key": receipt.key,
+                "provider_id": receipt.provider_id,
+                "confirmed": receipt.confirmed.value,
+                "reason": receipt.reason,
+            },
         ).rowcount
         if not new:
             continue

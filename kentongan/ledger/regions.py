@@ -54,10 +54,11 @@ def import_regions(write: Write, rows: Sequence[Mapping[str, object]], *, source
     write.sql(
         "INSERT INTO region (code, name, timezone, latitude, longitude, south, west, north, east) VALUES (:code,"
         " coalesce(:name, :code), :timezone, :latitude, :longitude, :south, :west, :north, :east)"
-        " ON CONFLICT (code) DO UPDATE SET name = coalesce(:name, name), timezone = coalesce(:timezone, timezone),"
-        " latitude = coalesce(:latitude, latitude), longitude = coalesce(:longitude, longitude),"
-        " south = coalesce(:south, south), west = coalesce(:west, west), north = coalesce(:north, north),"
-        " east = coalesce(:east, east)",
+        " ON CONFLICT (code) DO UPDATE SET name = coalesce(:name, region.name),"
+        " timezone = coalesce(:timezone, region.timezone), latitude = coalesce(:latitude, region.latitude),"
+        " longitude = coalesce(:longitude, region.longitude), south = coalesce(:south, region.south),"
+        " west = coalesce(:west, region.west), north = coalesce(:north, region.north),"
+        " east = coalesce(:east, region.east)",
         rows,
     )
     drawn = [row for row in rows if row["rings"] is not None]

@@ -2,10 +2,12 @@
 
 Times are whole milliseconds (`kentongan.clock`). Rows of `alert` (but for its last block), `rendering`, `submission`
 and `approval` never change once written; events carry their digests. No table but `address`, `answer` and `pager` holds
-an address, and that only encrypted.
+an address, and that only encrypted. On Postgres, `alert` and `dispatch` have the column `rowid` besides, as SQLite has.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -22,8 +24,22 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import CreateIndex
+from sqlalchemy.sql.compiler import DDLCompiler
 
 metadata = MetaData()
+
+
+@compiles(CreateIndex, "postgresql")
+def _on_postgres(create: CreateIndex, compiler: DDLCompiler, **options: Any) -> str:
+    """An index over a part of a table is one on Postgres too, by the condition that stands there for SQLite."""
+    index = create.element
+    partial = index.dialect_options["postgresql"]
+    if partial["where"] is None:
+        partial["where"] = index.dialect_options["sqlite"]["where"]
+    return str(compiler.visit_create_index(create, **options))  # type: ignore[no-untyped-call]
+
 
 # An alias of the row id on SQLite, which only INTEGER PRIMARY KEY is.
 _Id = BigInteger().with_variant(Integer, "sqlite")
@@ -189,7 +205,7 @@ sender = Table(
     Column("namespace", Text, nullable=False),
     Column("pid", Integer, nullable=False),
     Column("started", BigInteger, nullable=False),  # in clock ticks: tells a process from a later one of its number
-    Column("beat", BigInteger, nullable=False),  # boot time
+    Column("beat", BigInteger, nullable=False),  # boot time; on Postgres by the database's own clock
     Column("ended", Integer, nullable=False, server_default=text("0")),
 )
 

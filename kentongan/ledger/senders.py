@@ -30,17 +30,27 @@ def register(write: Write, *, sender: str, role: str, process: Process, clock: C
             namespace=process.namespace,
             pid=process.pid,
             started=process.started,
-            beat=clock.boot(),
+            beat=_moment(write, clock),
         )
     )
     write.event("sender.started", sender=sender, role=role)
 
 
 def beat(write: Write, *, sender: str, clock: Clock) -> Milliseconds:
-    """Renews a sender's lease; returns the boot time at which it did."""
-    moment = clock.boot()
-    write.sql("UPDATE sender SET beat = :beat WHERE id = :id", {"beat": moment, "id": sender})
-    return moment
+    """Renews a sender's lease; returns this machine's boot time from which it lasts."""
+    before = clock.boot()
+    write.sql("UPDATE sender SET beat = :beat WHERE id = :id", {"beat": _moment(write, clock), "id": sender})
+    return before
+
+
+def _moment(read: Read, clock: Clock) -> Milliseconds:
+    """The moment by the clock of leases: what all who share the ledger have in common.
+
+    A file is shared on one machine, whose boot time never jumps; a database by machines that know only its own clock.
+    """
+    if not read.on_postgres:
+        return clock.boot()
+    return int(read.sql("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)").scalar_one())
 
 
 def end(write: Write, *, sender: str) -> None:
@@ -63,11 +73,15 @@ def gone(read: Read, *, clock: Clock, process: Process, suspects: Sequence[str] 
         rows = read.sql(
             "SELECT * FROM sender WHERE id IN (SELECT value FROM json_each(:ids))", {"ids": json.dumps(list(suspects))}
         ).all()
+    now = _moment(read, clock) if rows else 0
     result = []
     for row in rows:
         there = Process(row.boot_id, row.namespace, row.pid, row.started)
-        silent = row.boot_id == process.boot_id and clock.boot() - row.beat > LEASE
-        if row.ended or silent or there.is_gone():
+        here = row.boot_id == process.boot_id
+        silent = (here or read.on_postgres) and now - row.beat > LEASE
+        # Of a process on another machine, only its silence tells; a file was on this one before it started anew.
+        ended = there.is_gone() and (here or not read.on_postgres)
+        if row.ended or silent or ended:
             result.append(row.id)
     return result
 

@@ -110,6 +110,16 @@ def approvals(read: Read, alert_id: str) -> list[Mapping[str, Any]]:
     return [json.loads(row.content) for row in rows]
 
 
+def signed_words(read: Read, alert_id: str) -> list[tuple[str, str | None]]:
+    """What officers signed of an alert, as JSON by the id of its row: at submission and of it; None for damage."""
+    rows = read.sql(
+        "SELECT id, content FROM approval WHERE alert_id = :id"
+        f" UNION ALL SELECT id, {read.in_json('subject', 'signed')} FROM submission WHERE alert_id = :id",
+        {"id": alert_id},
+    ).all()
+    return [(row.id, row.content) for row in rows]
+
+
 def send_back(write: Write, alert_id: str, *, by: str, reason: str) -> None:
     """Makes an alert that was put up for approval a draft again; what officers signed of it no longer counts."""
     alerts.move(write, alert_id, ("submitted", "approved"), "draft")

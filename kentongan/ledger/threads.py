@@ -56,7 +56,7 @@ def in_flight(read: Read, alert_id: str, instance: str | None = None) -> bool:
 def withdrawal(read: Read, alert_id: str) -> str | None:
     """Id of the correction by which the thread was withdrawn; None where it was not."""
     return read.sql(
-        f"SELECT alert_id FROM ({_MESSAGES}) WHERE kind = 'correction' ORDER BY at DESC LIMIT 1", {"id": alert_id}
+        f"SELECT alert_id FROM ({_MESSAGES}) m WHERE kind = 'correction' ORDER BY at DESC LIMIT 1", {"id": alert_id}
     ).scalar()
 
 

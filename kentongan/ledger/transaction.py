@@ -10,7 +10,11 @@ from typing import Any
 from sqlalchemy import Connection, CursorResult, Executable
 
 from kentongan.clock import Milliseconds
+from kentongan.ledger import dialect
 from kentongan.ledger.chaining import canonical, event_digest, link_digest
+
+EVERY = 2**62
+"""As many rows as there are; no LIMIT is a word that not every database knows."""
 
 
 @dataclass(slots=True)
@@ -25,8 +29,27 @@ class Read:
         return self.connection.execute(statement)
 
     def sql(self, text: str, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] = ()) -> CursorResult[Any]:
-        """Runs a statement of the hot path as it stands; a list of parameters runs it for each."""
-        return self.connection.exec_driver_sql(text, parameters)
+        """Runs a statement, as it stands on SQLite; a list of parameters runs it for each."""
+        if not self.on_postgres:
+            return self.connection.exec_driver_sql(text, parameters)
+        statement = dialect.for_postgres(text)
+        return self.connection.exec_driver_sql(statement.text, dialect.bound(statement, parameters))
+
+    @property
+    def on_postgres(self) -> bool:
+        """Whether the ledger is a Postgres database."""
+        return self.connection.dialect.name == "postgresql"
+
+    def either(self, *, sqlite: str, postgres: str) -> str:
+        """What differs between the databases by more than words: the one of this ledger."""
+        return postgres if self.on_postgres else sqlite
+
+    def in_json(self, column: str, *path: str) -> str:
+        """What stands at a place in a column's JSON, as a text in SQL; NULL where it is damaged."""
+        return self.either(
+            sqlite=f"CASE WHEN json_valid({column}) THEN {column} ->> '$.{'.'.join(path)}' END",
+            postgres=f"readable_json({column}) #>> '{{{','.join(path)}}}'",
+        )
 
 
 @dataclass(slots=True)

@@ -77,6 +77,10 @@ def verify(read: Read, *, head: Mapping[str, Any] | None, public_key: bytes) -> 
 @contextlib.contextmanager
 def _every_byte(read: Read) -> Iterator[None]:
     """Lets texts be read whose bytes are no UTF-8 any more, so that they are found and do not end the search."""
+    if read.on_postgres:
+        # It keeps no text that is not in its encoding.
+        yield
+        return
     connection: Any = read.connection.connection.driver_connection
     usual = connection.text_factory
     connection.text_factory = lambda content: content.decode("utf-8", "surrogateescape")

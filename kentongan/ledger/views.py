@@ -13,7 +13,7 @@ from sqlalchemy import Row
 from kentongan.clock import Milliseconds
 from kentongan.delivery import word
 from kentongan.ledger import threads
-from kentongan.ledger.transaction import Read
+from kentongan.ledger.transaction import EVERY, Read
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,8 @@ def summaries(read: Read, alert_id: str) -> list[InstanceSummary]:
     """All instances of an alert, by name."""
     rows = read.sql(
         "SELECT instance, stage, result, closed, count(*) AS n, min(accepted_at) AS first, max(accepted_at) AS last,"
-        " sum(max(attempt - 1, 0)) AS retries, sum(possible_duplicate) AS duplicates FROM delivery"
-        " WHERE alert_id = :id GROUP BY instance, stage, result, closed ORDER BY instance",
+        " sum(CASE WHEN attempt > 1 THEN attempt - 1 ELSE 0 END) AS retries, sum(possible_duplicate) AS duplicates"
+        " FROM delivery WHERE alert_id = :id GROUP BY instance, stage, result, closed ORDER BY instance",
         {"id": alert_id},
     ).all()
     grouped: dict[str, list[Row[Any]]] = {}
@@ -217,7 +217,7 @@ def deliveries(
             "instance": instance,
             "all": not words,
             "words": json.dumps(list(words)),
-            "most": -1 if most is None else most,
+            "most": EVERY if most is None else most,
         },
     ).all()
     return [_delivery(row) for row in rows]

@@ -35,7 +35,7 @@ def _below(codes: Sequence[str], parameter: str) -> str:
         f"({_among(f'substr(r.code, 1, {length})', parameter)} AND substr(r.code, {length + 1}, 1) IN ('', '.'))"
         for length in sorted({len(code) for code in codes})
     ]
-    return " OR ".join(conditions) or "0"
+    return " OR ".join(conditions) or "FALSE"
 
 
 def _among(expression: str, parameter: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from kentongan.approval import Act, Approval
 from kentongan.errors import BadInput
-from kentongan.ledger import Read
+from kentongan.ledger import Read, submissions
 from kentongan.ledger.views import Event
 from kentongan.overview import Overview
 from kentongan.report.shapes import Decision
@@ -73,16 +73,10 @@ def _word(event: Event, signed: Mapping[str, Approval]) -> Decision:
 
 def _signed(read: Read, standing: Overview) -> Mapping[str, Approval]:
     """Every officer's word on an alert that can be read, by the id of its row."""
-    rows = read.sql(
-        "SELECT id, content FROM approval WHERE alert_id = :id"
-        " UNION ALL SELECT id, CASE WHEN json_valid(subject) THEN json_extract(subject, '$.signed') END"
-        " FROM submission WHERE alert_id = :id",
-        {"id": standing.alert.id},
-    ).all()
     found = {}
-    for row in rows:
+    for id, content in submissions.signed_words(read, standing.alert.id):
         try:
-            found[row.id] = from_json(Approval, json.loads(row.content))
+            found[id] = from_json(Approval, json.loads(content or ""))
         except (BadInput, ValueError, TypeError):
             continue
     return found

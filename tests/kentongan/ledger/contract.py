@@ -30,9 +30,10 @@ DOUBT = Decision(Evidence.IN_DOUBT, Reason.OFFICER)
 
 
 class LedgerContract:
-    """Subclass it with `open_ledger` and the fixture `place`."""
+    """Subclass it with `open_ledger`, the fixture `place`, and a statement that sinks a whole transaction."""
 
     open_ledger: ClassVar[Open]
+    sinking: ClassVar[str]
 
     @pytest.fixture
     def ledger(self, place: str) -> Iterator[Ledger]:
@@ -307,7 +308,7 @@ class LedgerContract:
             threads.start(lambda: ledger.write(hold))
             assert held.wait(30)
             good = [ledger._submit(lambda write: write.event("note", note="good"), must=False) for _ in range(2)]
-            bad = ledger._submit(lambda write: write.sql("SELECT * FROM no_such_table"), must=False)
+            bad = ledger._submit(lambda write: write.sql(type(self).sinking), must=False)
             go_on.set()
             assert isinstance(bad.exception(30), LedgerUnavailable)
             assert [future.result(30) for future in good] == [None, None]

@@ -31,6 +31,7 @@ def open_sqlite(place: str, chain: str) -> Ledger:
 
 class TestSqlite(LedgerContract):
     open_ledger = staticmethod(open_sqlite)
+    sinking = "SELECT * FROM no_such_table"
 
     @pytest.fixture
     def place(self, tmp_path: Path) -> str:
