@@ -133,6 +133,9 @@ WORDS: Mapping[str, Callable[[_Data], str]] = {
     ),
     "instance.started": lambda data: f"{data.get('instance')} begun ({data.get('through')})",
     "instance.held": lambda data: f"{_held(data)} held{_because(data)}",
+    "instance.throttled": lambda data: (
+        f"the provider of {data.get('instance')} lets {data.get('waiting', 0):,} wait longer than it is of use there"
+    ),
     "instance.released": lambda data: f"{_held(data)} goes on{_by(data)}",
     "instance.unready": lambda data: f"{data.get('instance')} would fail{_because(data)}",
     "instance.ready": lambda data: f"{data.get('instance')} would pass again{_because(data)}",
@@ -158,6 +161,10 @@ WORDS: Mapping[str, Callable[[_Data], str]] = {
     ),
     "people.erased": lambda data: f"{len(data.get('persons', ())):,} people erased{_by(data)}",
     "people.key_rotated": lambda data: f"people.key rotated: {data.get('rewrapped', 0):,} keys wrapped anew{_by(data)}",
+    "people.retained": lambda data: (
+        f"erased by policy: {data.get('people', 0):,} people who left the list, {data.get('answers', 0):,} answers"
+        f"{_by(data)}"
+    ),
     "people.import_withdrawn": lambda data: "an import of people that was cut was taken back",
     "regions.imported": _regions,
     "people.opted_out": lambda data: _opted("opted out", data),

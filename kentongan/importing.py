@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from kentongan.clock import Process
 from kentongan.errors import BadInput, LedgerUnavailable
@@ -64,7 +64,8 @@ class Importing:
         )
         number: int | None = None
         try:
-            self._make_way()
+            if not take_back(self.ledger, self.process, self._write):
+                raise _busy()
             number = self._write(lambda write: editions.begin(write, owner=owner))
             if number is None:
                 raise _busy()
@@ -84,23 +85,8 @@ class Importing:
             with contextlib.suppress(LedgerUnavailable):
                 ledger.write(lambda write: senders.end(write, sender=owner))
 
-    def _make_way(self) -> None:
-        """Takes back what an import left that was cut."""
-        left = self.ledger.read(editions.unfinished)
-        if left is not None:
-            if not self.ledger.read(lambda read: self._is_gone(read, left.owner)):
-                raise _busy()
-            self._withdraw(left.number)
-        settle(self.ledger)
-
-    def _is_gone(self, read: Read, owner: str) -> bool:
-        gone = senders.gone(read, clock=self.ledger.clock, process=self.process, suspects=[owner])
-        return owner in gone or not senders.is_known(read, owner)
-
     def _withdraw(self, number: int) -> None:
-        place: Withdrawal | None = Withdrawal()
-        while place is not None:
-            place = self._write(partial(editions.withdraw, number=number, place=place, size=_TIDIED))
+        _withdraw(self._write, number)
 
     def _fill(self, staged: Staging, number: int, replace: bool, told: Callable[[int], None]) -> Imported:
         done = Imported(0, 0)
@@ -157,6 +143,34 @@ class Importing:
                     raise
                 self.wait(_EVERY)
         return self.ledger.write(act)
+
+
+class _Writing(Protocol):
+    """What writes to the ledger: at once, or as patiently as an import does."""
+
+    def __call__(self, act: Callable[[Write], T], /) -> T: ...
+
+
+def take_back(ledger: Ledger, process: Process, write: _Writing | None = None) -> bool:
+    """Takes back what an import left that was cut, and forgets what former lists had; False where one is running."""
+    left = ledger.read(editions.unfinished)
+    if left is not None:
+        if not ledger.read(lambda read: _is_gone(read, left.owner, ledger, process)):
+            return False
+        _withdraw(write or ledger.write, left.number)
+    settle(ledger)
+    return True
+
+
+def _is_gone(read: Read, owner: str, ledger: Ledger, process: Process) -> bool:
+    gone = senders.gone(read, clock=ledger.clock, process=process, suspects=[owner])
+    return owner in gone or not senders.is_known(read, owner)
+
+
+def _withdraw(write: _Writing, number: int) -> None:
+    place: Withdrawal | None = Withdrawal()
+    while place is not None:
+        place = write(partial(editions.withdraw, number=number, place=place, size=_TIDIED))
 
 
 def settle(ledger: Ledger) -> None:

@@ -174,6 +174,12 @@ class Policy(Model):
         default=("Extreme",),
         description="Severities at which a live alert, immediate or expected, is sent to those who opted out too.",
     )
+    people_kept_days: int | None = Field(
+        default=None, ge=1, description="Days after which people who left the list are erased; absent: never."
+    )
+    answers_kept_days: int | None = Field(
+        default=None, ge=1, description="Days after which the words of answers are erased; absent: never."
+    )
 
 
 class Service(Model):

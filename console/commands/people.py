@@ -10,6 +10,7 @@ people = LazyGroup(
     lazy={
         "import": Lazy("console.commands.people_import:import_", "Import a list of people; names are never kept."),
         "erase": Lazy("console.commands.people_erase:erase", "Erase people for good who ask for it."),
+        "retain": Lazy("console.commands.people_retain:retain", "Erase what policy.yaml does not let be kept longer."),
         "rotate-key": Lazy(
             "console.commands.people_key:rotate_key", "Protect people's data with a new key, and destroy the old one."
         ),

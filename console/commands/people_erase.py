@@ -34,8 +34,6 @@ def erase(file: str | None, region: str, yes: bool) -> None:
     without them, and so do their opt-outs. A new list that has them takes them in anew.
     Nobody is erased where a line cannot be read. Backups made before still have them: docs/people.md.
     """
-    from pathlib import Path
-
     from console.office import Need, at_keyboard, opened
     from kentongan.ledger import erasing
 
@@ -46,7 +44,7 @@ def erase(file: str | None, region: str, yes: bool) -> None:
         _confirm(len(named), sure=yes or file == "-" or output.wants_json())
         by, _ = at_keyboard(office.house.state)
         done = ledger.write(lambda write: erasing.erase(write, named, by=by))
-        cleared = not isinstance(ledger.path, Path) or erasing.clear_journal(ledger.path)
+        cleared = erasing.clear_journal(ledger)
         if output.wants_json():
             output.document(
                 {

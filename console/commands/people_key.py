@@ -30,7 +30,7 @@ def rotate_key() -> None:
         resumed = key_rotation.is_under_way(state.keys)
         with progress("Wrapping", unit="keys") as told:
             rewrapped = key_rotation.rotate(ledger, state.keys, office.house.keys, by=by, told=told)
-        cleared = clear_journal(ledger.path)
+        cleared = clear_journal(ledger)
         if output.wants_json():
             output.document({"rewrapped": rewrapped, "resumed": resumed, "journal_cleared": cleared})
             return

@@ -29,6 +29,7 @@ from console.service.officers_tls import Tls
 from console.service.pager import Paging
 from console.service.prefect_server import PrefectServer
 from console.service.prober import Probing
+from console.service.retention import Retention
 from console.service.sockets import (
     SOCKET_NAME,
     listen_for_metrics,
@@ -93,6 +94,7 @@ class Service:
         self._officers = officers
         self._paging = Paging(house)
         self._probing = Probing(house)
+        self._retention = Retention(house)
         self.pid = os.getpid()
         self.taking = False
         self._receipts_socket = receipts
@@ -211,6 +213,7 @@ class Service:
         await self._paging.start()
         await self._drills.start()
         await self._probing.start()
+        await self._retention.start()
         self._signing = asyncio.create_task(self._sign_for_ever())
         if self._orchestration is not None and self._server is not None:
             self._orchestration.start(Sending(self.dispatcher, asyncio.get_running_loop()))
@@ -255,6 +258,7 @@ class Service:
             await self._following.close()
         await self._paging.stop()
         await self._probing.stop()
+        await self._retention.stop()
         if self._signing is not None:
             self._signing.cancel()
             await asyncio.gather(self._signing, return_exceptions=True)

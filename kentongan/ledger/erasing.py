@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kentongan.ledger.editions import listed
+from kentongan.ledger.ledger import Ledger
 from kentongan.ledger.opt_outs import REFERENCE, Named
 from kentongan.ledger.transaction import Read, Write
 
@@ -42,7 +43,7 @@ def owners(read: Read, named: Named) -> list[str]:
 
 def erase(write: Write, named: Sequence[Named], *, by: str) -> Erased:
     """Erases people for good, and what was written from an address that is named; whoever was before stays so."""
-    _forget_for_good(write)
+    forget_for_good(write)
     people: dict[str, None] = {}
     unknown = 0
     for each in named:
@@ -60,7 +61,7 @@ def erase(write: Write, named: Sequence[Named], *, by: str) -> Erased:
 
 def erase_people(write: Write, ids: Sequence[str]) -> list[str]:
     """Erases the people with these ids; returns those who had not been erased before."""
-    _forget_for_good(write)
+    forget_for_good(write)
     these = {"ids": json.dumps(list(ids)), "now": write.now, "nothing": b""}
     among = "IN (SELECT value FROM json_each(:ids))"
     erased = list(write.sql(f"SELECT id FROM person WHERE id {among} AND key IS NOT NULL ORDER BY id", these).scalars())
@@ -82,19 +83,21 @@ def erase_people(write: Write, ids: Sequence[str]) -> list[str]:
     return erased
 
 
-def _forget_for_good(write: Write) -> None:
+def forget_for_good(write: Write) -> None:
     """Has SQLite overwrite what is taken from its file, where it would otherwise lie until its place is needed."""
     if write.connection.dialect.name == "sqlite":
         write.sql("PRAGMA secure_delete = ON")
 
 
-def clear_journal(path: Path) -> bool:
+def clear_journal(ledger: Ledger) -> bool:
     """Writes the ledger's journal into its file and empties it: it may hold what was erased. False where it is in use.
 
     Raises nothing: what is erased stays so, and the journal is emptied when the last process has closed the ledger.
     """
+    if not isinstance(ledger.path, Path):
+        return True
     try:
-        connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
+        connection = sqlite3.connect(ledger.path, timeout=_PATIENCE, isolation_level=None)
         try:
             busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         finally:

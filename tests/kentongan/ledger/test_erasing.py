@@ -79,7 +79,7 @@ def test_nothing_that_could_be_read_is_left_in_any_file(ledger: Ledger, keys: St
 
     assert found() == [True, True, True]
     ledger.write(lambda write: erasing.erase(write, [named(keys, PHONE)], by="siti"))
-    assert erasing.clear_journal(ledger.path)
+    assert erasing.clear_journal(ledger)
     assert found() == [False, False, False]
 
 
