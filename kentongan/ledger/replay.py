@@ -83,6 +83,8 @@ def _replayed(read: Read, condition: str, differences: list[Difference], apply: 
         f" WHERE {condition} ORDER BY l.position, e.ordinal"
     ):
         try:
+            # What is no UTF-8 can be looked at, but no statement takes it as a parameter.
+            f"{row.alert_id}{row.data}".encode()
             apply(_Event(row.at, row.type, row.alert_id, row.delivery_id, json.loads(row.data)))
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             place = f"event {row.chain}/{row.seq}/{row.ordinal}"

@@ -280,6 +280,20 @@ def test_every_changed_byte_is_found(record: Record, connection: sqlalchemy.Conn
         savepoint.rollback()
 
 
+@pytest.mark.parametrize(("column", "letter"), [("alert_id", "r"), ("data", "m")])
+def test_a_plan_on_record_that_is_no_text_any_more_is_found(
+    record: Record, connection: sqlalchemy.Connection, column: str, letter: str
+) -> None:
+    savepoint = connection.begin_nested()
+    changed = connection.exec_driver_sql(
+        f"UPDATE event SET {column} = CAST(replace({column}, '{letter}', CAST(x'e3' AS TEXT)) AS TEXT)"
+        " WHERE type = 'deliveries.planned' AND data LIKE '%sms%'"
+    )
+    assert changed.rowcount
+    assert record.verdict(connection).differences
+    savepoint.rollback()
+
+
 @pytest.mark.parametrize("table", TABLES)
 def test_every_deleted_row_is_found(record: Record, connection: sqlalchemy.Connection, table: str) -> None:
     for (rowid,) in connection.exec_driver_sql(f'SELECT rowid FROM "{table}"').all():
