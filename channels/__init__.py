@@ -76,8 +76,8 @@ def open(  # the word of the design: `channels.open(settings)`
 ) -> dict[str, Channel]:
     """Builds the configured instances, all or those in `names`, by name; nothing is sent and nobody is asked.
 
-    Each keeps to the event loop that first uses it. `transport` replaces plain httpx on every instance that speaks
-    HTTP; the caller closes it. Raises BadConfig with every absent secret, a sentence a line.
+    Each keeps to the event loop that first uses it. `transport` replaces the own one of every instance that
+    speaks HTTP; the caller closes it. Raises BadConfig with every absent secret, a sentence a line.
     """
     from channels._adapter import ChannelSettings
 

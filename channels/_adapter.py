@@ -45,7 +45,7 @@ _ACCOUNT = ("phone_number", "page", "username")
 """Fields by which a provider counts, where a kind has them."""
 
 MOST_CONNECTIONS = 16
-"""Connections of one instance; a pool of more is slower with plain httpx."""
+"""Connections of one instance in one process."""
 
 _S = TypeVar("_S", bound="ChannelSettings")
 

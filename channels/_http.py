@@ -63,6 +63,7 @@ class Wire:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._base_url = base_url
+        self._latest: tuple[str, httpx.URL] | None = None
         self._public = public
         self._deadline = deadline
         self._now = now
@@ -96,7 +97,7 @@ class Wire:
         try:
             request = httpx.Request(
                 method,
-                self._base_url + path,
+                self._address(path),
                 params=query,
                 headers={
                     "User-Agent": "Kentongan",
@@ -156,6 +157,12 @@ class Wire:
         finally:
             await response.aclose()
         return Answer(response.status_code, {n.lower(): v for n, v in response.headers.items()}, bytes(body))
+
+    def _address(self, path: str) -> httpx.URL:
+        """The address below `path`, parsed once for all messages in a row that go there."""
+        if self._latest is None or self._latest[0] != path:
+            self._latest = (path, httpx.URL(self._base_url + path))
+        return self._latest[1]
 
     def _timeouts(self) -> dict[str, float]:
         whole = self._deadline
