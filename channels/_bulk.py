@@ -40,6 +40,7 @@ _READ_AHEAD = 65_536
 _NAMES_KEPT = 10.0
 """Seconds that a name's addresses are kept."""
 
+_NO_HOST = "base_url must name a host, or an address in its usual form"
 _NO_TOKEN = re.compile(rb"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
 _NO_TARGET = re.compile(rb"[^!-~]")
 _NO_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
@@ -95,7 +96,10 @@ class BulkTransport(httpx.AsyncBaseTransport):
             connect=None if patience is None else 2 * patience,
             ceil_threshold=math.inf,  # else aiohttp rounds what is longer than 5 s up to whole seconds
         )
-        connector, origin = self._for(request)
+        try:
+            connector, origin = self._for(request)
+        except ValueError as error:
+            raise Misconfigured(_NO_HOST) from error
         try:
             while True:
                 connection = await connector.connect(origin, [], timeout)
@@ -107,7 +111,7 @@ class BulkTransport(httpx.AsyncBaseTransport):
                     return connection
                 _drop(connection)
         except aiohttp.InvalidURL as error:
-            raise Misconfigured("base_url must name a host, or an address in its usual form") from error
+            raise Misconfigured(_NO_HOST) from error
         except TimeoutError as error:
             raise httpx.ConnectTimeout("no connection in time") from error
         except (aiohttp.ClientError, OSError, UnicodeError) as error:
@@ -129,7 +133,7 @@ class BulkTransport(httpx.AsyncBaseTransport):
         if origin is None:
             origin = aiohttp.ClientRequest(
                 "GET",
-                URL.build(scheme=url.scheme, host=url.raw_host.decode("ascii"), port=url.port, encoded=True),
+                URL.build(scheme=url.scheme, host=url.raw_host.decode("ascii"), port=url.port),
                 loop=asyncio.get_running_loop(),
                 server_hostname=name,
             )

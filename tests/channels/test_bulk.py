@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import aiohttp
 import httpx
@@ -20,7 +21,8 @@ from channels._guarded import GuardedTransport
 from channels._http import Wire
 from channels._reading import Answer
 from kentongan.seam import Credential, InDoubt, Outcome, Retryable
-from tests.channels.scripted import DeafPort, closed_port
+from tests.channels.scripted import DeafPort, HangUp, Raw, Reply, Reset, ScriptedServer, closed_port
+from tests.channels.scripted_mail import trusted
 
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 BODY = b'{"text": "Gempa M6,1"}'
@@ -228,6 +230,44 @@ async def test_what_takes_no_connection_never_left(make: Make) -> None:
             late = await asyncio.gather(*(direct(base_url, transport, 0.2).ask(method, "/") for method in METHODS))
     assert refused == [Retryable("no connection")] * 4
     assert late == [Retryable("no connection in time")] * 4
+
+
+@pytest.mark.parametrize(
+    "host", ["[::1]:1", "a_b.invalid", f"{'a' * 80}.invalid", "xn--bcher-kva.invalid", "b%41.invalid"]
+)
+async def test_a_host_of_any_form_that_cannot_be_reached_never_left(host: str) -> None:
+    async with bulk() as transport:
+        assert await direct(f"http://{host}", transport).ask("POST", "/") == Retryable("no connection")
+
+
+@pytest.mark.parametrize("host", ["127.1", "2130706433"])
+async def test_a_number_that_hides_an_address_is_ours_to_mend(host: str) -> None:
+    async with bulk() as transport:
+        assert isinstance(await direct(f"http://{host}", transport).ask("POST", "/"), Credential)
+
+
+async def test_an_encrypted_connection_is_kept_and_breaks_as_any_other(tmp_path: Path) -> None:
+    context, authority = trusted(tmp_path)
+    verify = ssl.create_default_context(cafile=str(authority))
+    transport = BulkTransport(concurrency=1, verify=verify, idle=1.0)
+    async with ScriptedServer(context) as server, transport:
+        wire = direct(server.base_url, transport)
+        server.script.extend([Reply(), Reply(), Reply(), Reset(), HangUp(), Raw(GOOD[:-1]), Reply()])
+        seen = [await wire.ask("PUT", "/", content=BODY) for _ in range(7)]
+    assert [type(one) for one in seen] == [Answer, Answer, Answer, InDoubt, InDoubt, InDoubt, Answer]
+    assert (len(server.requests), server.connections) == (7, 4)
+
+
+@both
+async def test_what_breaks_in_the_handshake_never_left(make: Make) -> None:
+    async def garbage(exchange: Exchange) -> None:
+        await exchange.say(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    for act, told in ((nothing, "no connection"), (garbage, "no connection"), (hang, "no connection in time")):
+        server = RawServer(act)
+        async with server.listening() as base_url, make() as transport:
+            wire = direct(base_url.replace("http:", "https:"), transport, 0.6)
+            assert await wire.ask("POST", "/", content=BODY) == Retryable(told)
 
 
 @both
