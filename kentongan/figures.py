@@ -7,13 +7,17 @@ asks meanwhile gets what the last one found.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from kentongan.clock import Milliseconds
+from kentongan.errors import KentonganError
 from kentongan.ledger import Ledger, Read, senders, tallies
 from kentongan.ledger.tallies import NOTHING, Due, Tally
+
+_log = logging.getLogger(__name__)
 
 PATIENCE = 0.15
 """Seconds that an answer waits for a look to end."""
@@ -54,14 +58,11 @@ class Following:
     _not_before: float = 0.0
 
     async def figures(self) -> Figures | None:
-        """The newest there are, None before the first; raises LedgerUnavailable where there are none for that."""
+        """The newest there are; None before the first, and as long as the ledger cannot be read."""
         if self._looking is None and time.monotonic() >= self._not_before:
             self._looking = asyncio.create_task(self._look())
-        looking = self._looking
-        if looking is not None:
-            await asyncio.wait([looking], timeout=PATIENCE)
-            if looking.done() and self._last is None:
-                looking.result()
+        if self._looking is not None:
+            await asyncio.wait([self._looking], timeout=PATIENCE)
         return self._last
 
     async def close(self) -> None:
@@ -73,6 +74,10 @@ class Following:
         began = time.monotonic()
         try:
             self._last = await asyncio.to_thread(self.look)
+        except KentonganError:
+            _log.warning("figures wait for the ledger")
+        except Exception:
+            _log.exception("figures not counted")
         finally:
             self._not_before = time.monotonic() + _SHARE * (time.monotonic() - began)
             self._looking = None

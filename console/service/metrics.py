@@ -9,10 +9,11 @@ from __future__ import annotations
 import importlib.metadata
 import itertools
 import sys
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, exposition
+from prometheus_client import CollectorRegistry, exposition
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -49,71 +50,89 @@ class Moment:
     prefect: bool | None
 
 
-class Metrics:
-    """What this process counts as it happens, and the page that shows it with the rest."""
+class _Times:
+    """How long things of one kind took."""
 
     def __init__(self) -> None:
-        self._counted = CollectorRegistry(auto_describe=False)
-        ProcessCollector(registry=self._counted)
-        self._attempts = Counter(
-            "kentongan_attempts",
-            "Messages by what the provider answered to this process; in_doubt is also no answer in time.",
-            [*_CHANNEL, "outcome"],
-            registry=self._counted,
-        )
-        self._requests = Histogram(
-            "kentongan_request_seconds",
-            "Requests to providers, each of one message or a batch, until the answer was read.",
-            _CHANNEL,
-            buckets=_REQUESTS,
-            registry=self._counted,
-        )
-        self._receipts = Counter(
-            "kentongan_receipts",
-            "Receipts that were kept, by what they say; one that comes twice counts twice.",
-            [*_CHANNEL, "kind"],
-            registry=self._counted,
-        )
-        self._refused = Counter(
-            "kentongan_receipts_refused",
-            "Calls to the receipt endpoint that did not prove where they came from.",
-            _CHANNEL,
-            registry=self._counted,
-        )
+        self.counts = [0] * (len(_REQUESTS) + 1)
+        self.seconds = 0.0
+
+
+class Metrics:
+    """What this process counts as it happens, in plain numbers, and the page that shows it with the rest.
+
+    Counted in the event loop, right where messages are sent; the page may be made in another thread.
+    """
+
+    def __init__(self) -> None:
+        self._process = CollectorRegistry(auto_describe=False)
+        ProcessCollector(registry=self._process)
+        self._answers: dict[tuple[str, str], int] = {}
+        self._requests: dict[str, _Times] = {}
+        self._receipts: dict[tuple[str, str], int] = {}
+        self._refused: dict[str, int] = {}
 
     def answered(self, instance: str, word: str, count: int) -> None:
         """So many messages of an instance were answered alike."""
-        self._attempts.labels(instance, word).inc(count)
+        self._answers[instance, word] = self._answers.get((instance, word), 0) + count
 
     def took(self, instance: str, seconds: float) -> None:
         """One request of an instance has ended."""
-        self._requests.labels(instance).observe(seconds)
+        times = self._requests.get(instance)
+        if times is None:
+            times = self._requests[instance] = _Times()
+        times.counts[bisect_left(_REQUESTS, seconds)] += 1
+        times.seconds += seconds
 
     def kept(self, instance: str, kind: str) -> None:
         """One receipt was kept."""
-        self._receipts.labels(instance, kind).inc()
+        self._receipts[instance, kind] = self._receipts.get((instance, kind), 0) + 1
 
     def refused(self, instance: str) -> None:
         """One call that was to bring receipts was refused."""
-        self._refused.labels(instance).inc()
+        self._refused[instance] = self._refused.get(instance, 0) + 1
+
+    def counted(self) -> Iterator[Metric]:
+        """What was counted so far, with what the system says of this process."""
+        attempts = "Messages by what the provider answered to this process; in_doubt is also no answer in time."
+        yield _counter("kentongan_attempts", attempts, [*_CHANNEL, "outcome"], self._answers.copy().items())
+        requests = "Requests to providers, each of one message or a batch, until the answer was read."
+        taken = HistogramMetricFamily("kentongan_request_seconds", requests, labels=_CHANNEL)
+        for name, times in sorted(self._requests.copy().items()):
+            taken.add_metric([name], _buckets(_REQUESTS, list(times.counts)), times.seconds)
+        yield taken
+        receipts = "Receipts that were kept, by what they say; one that comes twice counts twice."
+        yield _counter("kentongan_receipts", receipts, [*_CHANNEL, "kind"], self._receipts.copy().items())
+        refused = "Calls to the receipt endpoint that did not prove where they came from."
+        by_channel = [((name,), count) for name, count in self._refused.copy().items()]
+        yield _counter("kentongan_receipts_refused", refused, _CHANNEL, by_channel)
+        yield from self._process.collect()
 
     def page(self, moment: Moment, accepted: str) -> tuple[bytes, str]:
         """The page and its type: OpenMetrics where `accepted`, the request's Accept, names it; else plain text."""
-        registry = _Both(self._counted, moment)
+        registry = _Page(itertools.chain(_of_process(moment), _of_record(moment), self.counted()))
         if "application/openmetrics-text" in accepted:
             page: bytes = openmetrics.generate_latest(registry)  # type: ignore[no-untyped-call]
             return page, openmetrics.CONTENT_TYPE_LATEST
         return exposition.generate_latest(registry), exposition.CONTENT_TYPE_PLAIN_0_0_4
 
 
-class _Both(CollectorRegistry):
-    def __init__(self, counted: CollectorRegistry, moment: Moment) -> None:
+class _Page(CollectorRegistry):
+    """What is shown once."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
         super().__init__(auto_describe=False)
-        self._both = (counted, moment)
+        self._families = families
 
     def collect(self) -> Iterable[Metric]:
-        counted, moment = self._both
-        return itertools.chain(_of_process(moment), _of_record(moment), counted.collect())
+        return self._families
+
+
+def _counter(name: str, says: str, labels: Sequence[str], counts: Iterable[tuple[tuple[str, ...], int]]) -> Metric:
+    family = CounterMetricFamily(name, says, labels=labels)
+    for values, count in sorted(counts):
+        family.add_metric(list(values), count)
+    return family
 
 
 def _of_process(moment: Moment) -> Iterator[Metric]:
@@ -175,10 +194,7 @@ def _of_record(moment: Moment) -> Iterator[Metric]:
     for name in sorted({"*", *names, *figures.held}):
         held.add_metric([name], int(name in figures.held))
     yield from (result, doubt, repeated, due, age, held, accepted)
-    pages = CounterMetricFamily("kentongan_pages", "Pages to officers.", labels=["cause", "outcome"])
-    for (cause, outcome), count in sorted(figures.pages.items()):
-        pages.add_metric([cause, outcome], count)
-    yield pages
+    yield _counter("kentongan_pages", "Pages to officers.", ["cause", "outcome"], figures.pages.items())
     lost = "Dispatches that Prefect did not show to their end, since this service began; they were sent all the same."
     yield CounterMetricFamily("kentongan_orchestration_lost", lost, value=figures.orchestrations_lost)
     old = "Seconds since the record was last counted; while a million are sent it is counted less often."

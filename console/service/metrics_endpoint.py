@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from typing import Protocol
 
@@ -14,8 +13,7 @@ from starlette.routing import Route
 
 from console.service.health import Condition, unready, unwell
 from console.service.metrics import Metrics, Moment
-from kentongan.errors import LedgerUnavailable
-from kentongan.figures import Figures, Following
+from kentongan.figures import Following
 from kentongan.ledger import Ledger
 
 
@@ -39,10 +37,7 @@ def application(watched: Callable[[], Watched], ledger: Ledger, following: Follo
     """The endpoint; a look at the ledger is made beside the event loop, and no answer waits for a long one."""
 
     async def show(request: Request) -> Response:
-        figures: Figures | None = None
-        # Where the ledger cannot be read, what the process itself knows is wanted all the more.
-        with contextlib.suppress(LedgerUnavailable):
-            figures = await following.figures()
+        figures = await following.figures()
         there = watched()
         moment = Moment(
             now=ledger.clock.wall(),

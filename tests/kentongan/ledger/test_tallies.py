@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kentongan.delivery import Closed, Evidence, Phase, Result
-from kentongan.figures import Following
+from kentongan.errors import LedgerUnavailable
+from kentongan.figures import Figures, Following
 from kentongan.keys import StateKeys
 from kentongan.ledger import Ledger, Write, claims, outcomes, receipts, senders, tallies, views
 from kentongan.ledger.commit_times import BOUNDS, CommitTimes
@@ -124,6 +127,54 @@ def test_what_was_pruned_leaves_the_counts_and_stays_in_the_histogram(ledger: Le
     assert "sms" not in after.channels
     assert sum(after.latencies["sms"].latencies) == 4
     assert sum(following.look().latencies["sms"].latencies) == 4
+
+
+async def test_a_ledger_that_cannot_be_read_leaves_the_figures_that_there_are(
+    ledger: Ledger, keys: StateKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(ledger, keys, 3)
+    following = Following(ledger)
+
+    def fail(_: object) -> None:
+        raise LedgerUnavailable("it is locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "read", fail)
+        assert await following.figures() is None
+    await following.close()
+    monkeypatch.setattr("kentongan.figures._SHARE", 0)
+    following = Following(ledger)
+    found = await following.figures()
+    assert found is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "read", fail)
+        assert await following.figures() is found
+
+
+async def test_a_long_count_is_not_waited_for_and_not_begun_twice(
+    ledger: Ledger, keys: StateKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(ledger, keys, 3)
+    monkeypatch.setattr("kentongan.figures.PATIENCE", 0.001)
+    go_on, looks = threading.Event(), 0
+    following = Following(ledger)
+    look = following.look
+
+    def slow() -> Figures:
+        nonlocal looks
+        looks += 1
+        go_on.wait()
+        return look()
+
+    monkeypatch.setattr(Following, "look", lambda self: slow())
+    assert [await following.figures() for _ in range(3)] == [None] * 3
+    go_on.set()
+    await following.close()
+    shown = await following.figures()
+    assert shown is not None
+    assert shown.channels["sms"].words[OPEN] == 3
+    # A tenth of the time is its share: the next is not begun yet.
+    assert looks == 1
 
 
 def test_commits_are_counted_by_how_long_they_took(ledger: Ledger) -> None:
