@@ -256,7 +256,7 @@ def _words(settings: Settings | None) -> Iterator[Found]:
 def _state(invocation: Invocation) -> Iterator[Found]:
     from console import standing
     from kentongan.keys import StateKeys
-    from kentongan.ledger import Ledger, senders
+    from kentongan.ledger import Ledger, ballast, senders
     from kentongan.state import State
 
     place = State.find(invocation.state)
@@ -273,6 +273,9 @@ def _state(invocation: Invocation) -> Iterator[Found]:
         free = shutil.disk_usage(place.root).free
         if free < _SPARE:
             yield Found("state", "fault", f"only {free // 1_000_000} MB are free below {place.root}; make room")
+        if ledger.read(ballast.used_at) is not None:
+            told = "the disk was full and the reserve beside the ledger is used up; make room"
+            yield Found("state", "fault", f"{told}, and `kentongan serve` puts it back")
         for name, reason in ledger.read(senders.holds).items():
             yield Found("state", "fault" if name == senders.LEDGER else "note", standing.held(name, reason))
 

@@ -7,7 +7,19 @@ from collections.abc import Iterator, Mapping
 from kentongan.approval import Approval
 from kentongan.cap.model import Status
 from kentongan.clock import Milliseconds
-from kentongan.ledger import Read, alerts, code_sheets, dispatches, probes, reviews, senders, submissions, views, work
+from kentongan.ledger import (
+    Read,
+    alerts,
+    ballast,
+    code_sheets,
+    dispatches,
+    probes,
+    reviews,
+    senders,
+    submissions,
+    views,
+    work,
+)
 from kentongan.ledger import officers as register
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.overview import sandboxed
@@ -24,6 +36,7 @@ def concerns(read: Read, *, paging: Paging, modes: Mapping[str, Mode]) -> list[C
     """Everything that officers should act on; `modes` are those of the configured instances, by name."""
     return [
         *_refusals(read),
+        *_disk(read),
         *_approvals(read),
         *_reviews(read, paging),
         *_holds(read, modes),
@@ -40,6 +53,12 @@ def _refusals(read: Read) -> Iterator[Concern]:
             stored = alerts.get(read, each.alert_id)
             values = {**_named(read, stored), "reason": why}
             yield Concern(f"refused:{stored.id}", Cause.REFUSED, stored.id, stored.draft.cap.status, values)
+
+
+def _disk(read: Read) -> Iterator[Concern]:
+    used = ballast.used_at(read)
+    if used is not None:
+        yield Concern(f"disk:{used}", Cause.DISK, None, Status.ACTUAL)
 
 
 def _approvals(read: Read) -> Iterator[Concern]:

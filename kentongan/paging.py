@@ -23,6 +23,7 @@ class Cause(enum.StrEnum):
 
     RESTORED = "restored"
     REFUSED = "refused"
+    DISK = "disk"
     BREAK_GLASS = "break-glass"
     APPROVAL = "approval"
     HELD = "held"
@@ -34,7 +35,9 @@ class Cause(enum.StrEnum):
 
 
 _ALL = tuple(cause for cause in Cause if cause is not Cause.TEST)
-_PRESSING = frozenset((Cause.RESTORED.value, Cause.REFUSED.value, Cause.BREAK_GLASS.value, Cause.APPROVAL.value))
+_PRESSING = frozenset(
+    each.value for each in (Cause.RESTORED, Cause.REFUSED, Cause.DISK, Cause.BREAK_GLASS, Cause.APPROVAL)
+)
 """Pages on which an alert hangs. They are bounded by themselves: a channel that is held again and again all night must
 not use up the pages that an approval needs."""
 _URGENCY = {cause: place for place, cause in enumerate(Cause)}

@@ -112,6 +112,7 @@ def install(root: Path, channels: Mapping[str, object], policy: Mapping[str, obj
         ("channels", {"channels": dict(channels)}),
         ("audiences", {"audiences": {"subscribers": {"groups": ["subscriber"]}}}),
         ("policy", {"backoff_first": 0.1, "repeat_after": 1, **(policy or {})}),
+        ("service", {"ballast": 0}),
     ):
         (config / f"{name}.yaml").write_text(yaml.safe_dump(content))
     environment = {

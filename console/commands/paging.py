@@ -264,6 +264,8 @@ def _told(concern: Concern) -> str:
             return f"{about} is NOT being sent: {values['reason']}: kentongan status {code}"
         case Cause.APPROVAL:
             return f"{about}, submitted by {values['by']}, waits for approval: kentongan approve {code}"
+        case Cause.DISK:
+            return "the ledger's disk is full and its reserve is in use: make room on it, then kentongan check"
         case Cause.BREAK_GLASS:
             return f"{about} was sent by {values['by']} alone: kentongan review {code} --finding TEXT"
         case Cause.REVIEW:

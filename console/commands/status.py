@@ -48,13 +48,14 @@ def _is_sent(office: Office, code: str) -> bool:
 
 def _list(office: Office) -> int:
     from console import standing
-    from kentongan.ledger import alerts, senders
+    from kentongan.ledger import alerts, ballast, senders
     from kentongan.overview import overviews
 
     ledger = office.house.ledger
     seen, damaged = ledger.read(overviews)
     codes = ledger.read(lambda read: alerts.codes(read, list(damaged)))
     held = ledger.read(senders.holds)
+    disk_full = ledger.read(ballast.used_at)
     unready = _unready(office, held)
     if output.wants_json():
         output.document(
@@ -76,6 +77,7 @@ def _list(office: Office) -> int:
                     for each in seen
                 ],
                 "held": held,
+                "disk_full_at": telling.iso(disk_full) if disk_full is not None else None,
                 "would_fail": {name: why for name, (_, why) in unready.items()},
                 "damaged": {codes[id]: str(damage) for id, damage in damaged.items()},
                 "reviews_due": [each.alert.code for each in seen if each.review and not each.review.is_done],
@@ -83,6 +85,7 @@ def _list(office: Office) -> int:
         )
         return exits.WELL
     if not seen and not damaged:
+        _tell_disk(office, disk_full)
         _tell_held(held)
         _warn_of(office, unready)
         output.say("There is no alert yet. Next: kentongan draft --help")
@@ -92,6 +95,7 @@ def _list(office: Office) -> int:
     output.print_table(("Code", "What", "State", "When", "Says"), lines, clipped=(4,), widest={2: 20})
     for damage in damaged.values():
         output.say(f"{damage}.")
+    _tell_disk(office, disk_full)
     _tell_held(held)
     _warn_of(office, unready)
     for each in seen:
@@ -109,6 +113,13 @@ def _unready(office: Office, held: Collection[str]) -> dict[str, tuple[int, str]
         for name, standing in office.house.ledger.read(probes.standings).items()
         if standing.failing and name in office.settings.channels and name not in held
     }
+
+
+def _tell_disk(office: Office, at: int | None) -> None:
+    if at is not None:
+        output.say(
+            f"The ledger's disk was full {words.moment(at, office.zone)} and its reserve is in use: make room on it now"
+        )
 
 
 def _tell_held(held: Mapping[str, str]) -> None:

@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING
 
 import channels
 from console.service import officers_api, receipts_endpoint, remote_api
+from console.service.ballasting import Ballasting
 from console.service.drills import Drills
 from console.service.heads import Heads
 from console.service.health import STUCK, Condition
@@ -379,13 +380,16 @@ async def _serve(
     # A closed terminal is no reason to leave people unwarned.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     service = make()
+    ballasting = Ballasting(service.house)
     try:
         await service.start()
+        ballasting.start()
         say(_ready(service, as_json=as_json))
         supervisor.ready(f"sends on {len(service.dispatcher.channels)} channels", service.goes_round)
         await stopping.wait()
     finally:
         await supervisor.stopping()
+        await ballasting.stop()
         await service.stop()
 
 

@@ -20,8 +20,9 @@ from kentongan.clock import Clock, SystemClock
 from kentongan.database import Place
 from kentongan.errors import LedgerUnavailable
 from kentongan.ledger import postgres
+from kentongan.ledger.ballast import Ballast, note_used
 from kentongan.ledger.commit_times import CommitTimes
-from kentongan.ledger.opening import is_mistake, open_engines, unavailable
+from kentongan.ledger.opening import is_full, is_mistake, open_engines, unavailable
 from kentongan.ledger.transaction import Read, Write
 
 _log = logging.getLogger(__name__)
@@ -58,6 +59,8 @@ class Ledger:
         self.clock = clock
         self.chain = chain
         self.commit_times = CommitTimes()
+        self.ballast = Ballast(path)
+        self._ballast_used = False
         self._engine = engine
         self._reader = reader
         self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
@@ -69,8 +72,23 @@ class Ledger:
     @classmethod
     def open(cls, path: Place, *, clock: Clock | None = None, chain: str = CONSOLE) -> Ledger:
         """Opens the ledger at `path`, a file or a database, making or migrating it first; raises LedgerUnavailable."""
-        engine, reader = open_engines(path)
-        return cls(path, engine, reader, clock or SystemClock(), chain)
+        ballast = Ballast(path)
+        used = False
+        try:
+            engine, reader = open_engines(path)
+        except LedgerUnavailable:
+            # Not even its journal's index has room.
+            if ballast.has_room() or not ballast.release():
+                raise
+            used = True
+            engine, reader = open_engines(path)
+        ledger = cls(path, engine, reader, clock or SystemClock(), chain)
+        if used:
+            ledger._ballast_used = True
+            with contextlib.suppress(LedgerUnavailable):
+                # Noted with the first commit there is room for: this one, else a later one.
+                ledger.write(lambda write: None)
+        return ledger
 
     def close(self) -> None:
         """Finishes what was handed in, then closes the connections."""
@@ -154,16 +172,20 @@ class Ledger:
             patience = 0
         return group, False
 
-    def _commit(self, group: list[_Work]) -> list[_Work]:
+    def _commit(self, group: list[_Work], *, may_make_room: bool = True) -> list[_Work]:
         """Commits a group at once; where one sinks it, each piece by itself. Returns what must be tried again."""
         began = time.perf_counter()
         try:
             results = self._transact(group)
         except _NotBegun as failure:
             self.commit_times.failed += 1
+            if may_make_room and self._makes_room(failure.error):
+                return self._commit(group, may_make_room=False)
             return self._postpone(group, failure.error)
         except sqlalchemy.exc.DBAPIError as error:
             self.commit_times.failed += 1
+            if may_make_room and self._makes_room(error):
+                return self._commit(group, may_make_room=False)
             if len(group) > 1:
                 return [again for work in group for again in self._commit([work])]
             return self._postpone(group, error)
@@ -179,6 +201,16 @@ class Ledger:
             else:
                 work.future.set_result(value)
         return []
+
+    def _makes_room(self, error: sqlalchemy.exc.DBAPIError) -> bool:
+        """Whether a full disk has room again: the ballast's, or what somebody else has just given back."""
+        if not is_full(self.path, error):
+            return False
+        if self.ballast.release():
+            self._ballast_used = True
+            _log.error("the disk is full and the ballast is used up", extra={"ledger": str(self.path)})
+            return True
+        return self.ballast.has_room()
 
     def _postpone(self, group: list[_Work], error: sqlalchemy.exc.DBAPIError) -> list[_Work]:
         """Gives up what need not be written; returns what must be, but on closing gives that up too."""
@@ -201,6 +233,8 @@ class Ledger:
             except sqlalchemy.exc.DBAPIError as error:
                 raise _NotBegun(error) from None
             write = Write(connection, self.clock.wall())
+            if self._ballast_used:
+                note_used(write)
             for work in group:
                 before = len(write.events)
                 connection.exec_driver_sql("SAVEPOINT piece")
@@ -217,6 +251,7 @@ class Ledger:
                 connection.exec_driver_sql("RELEASE piece")
             write.chain(self.chain)
             self._end(connection, transaction)
+        self._ballast_used = False
         return results
 
     def _end(self, connection: Connection, transaction: RootTransaction) -> None:

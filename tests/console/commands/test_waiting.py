@@ -23,6 +23,7 @@ VALUES = {
 SAID = {
     Cause.RESTORED: "nothing goes out: the token has ended: kentongan resume --restored",
     Cause.REFUSED: "is NOT being sent: the token has ended: kentongan status K7Q4",
+    Cause.DISK: "make room on it, then kentongan check",
     Cause.APPROVAL: "kentongan approve K7Q4",
     Cause.BREAK_GLASS: "kentongan review K7Q4 --finding TEXT",
     Cause.REVIEW: "kentongan review K7Q4 --finding TEXT",

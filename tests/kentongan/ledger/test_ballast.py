@@ -1,0 +1,109 @@
+"""Ballast: a full disk lets the ledger go on, tells officers, and is made good when there is room."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kentongan import concerns
+from kentongan.errors import LedgerUnavailable
+from kentongan.keys import StateKeys
+from kentongan.ledger import Ledger, Write, ballast, views
+from kentongan.paging import Cause, Paging
+from tests.kentongan.ledger.scenes import open_at
+from tests.kentongan.safekeeping.installations import differences, disk
+
+SIZE = 1_000_000
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A disk on which a ledger and twice its ballast have room."""
+    with disk(tmp_path / "small", "4m") as folder:
+        yield folder
+
+
+def fill(folder: Path) -> Path:
+    """Leaves not a byte."""
+    filling = folder / "filling"
+    with filling.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    return filling
+
+
+def note(write: Write) -> None:
+    write.event("note", text="x" * 50_000)
+
+
+def write_for_ever(ledger: Ledger) -> None:
+    while True:
+        ledger.write(note)
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def causes(ledger: Ledger) -> list[Cause]:
+    return [each.cause for each in ledger.read(lambda read: concerns.concerns(read, paging=Paging(), modes={}))]
+
+
+async def test_the_writer_goes_on_by_itself_and_officers_are_told(small: Path, tmp_path: Path) -> None:
+    keys = StateKeys.open(tmp_path)
+    with open_at(small / "ledger.db") as ledger, open_at(small / "ledger.db", chain="other") as other:
+        assert ledger.ballast.make(SIZE)
+        lies = (small / "ledger.db.ballast").stat()
+        assert stat.S_IMODE(lies.st_mode) == 0o600
+        assert lies.st_blocks * 512 >= SIZE
+        filling = fill(small)
+        # Two at once: one of them finds the ballast gone, and the room that it left.
+        await asyncio.gather(*(each.write_soon(note) for each in (ledger, other, ledger, other)))
+        assert not ledger.ballast.there
+        assert len(ledger.read(lambda read: views.events(read, types=("note",)))) == 4
+        (used,) = ledger.read(lambda read: views.events(read, types=("ballast.used",)))
+        assert ledger.read(ballast.used_at) == used.at
+        assert causes(ledger) == [Cause.DISK]
+        fill(small)
+        with pytest.raises(LedgerUnavailable, match="disk is full"):
+            write_for_ever(ledger)
+        assert not ledger.ballast.make(SIZE)
+        left = {"ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.lock", "filling"}
+        assert names(small) == left, "and nothing half made"
+        filling.unlink()
+        assert ledger.ballast.make(SIZE)
+        ledger.write(lambda write: ballast.note_made(write, size=SIZE))
+        assert causes(ledger) == []
+        assert not ledger.ballast.make(SIZE), "it is there already"
+        assert differences(ledger, keys) == []
+
+
+def test_a_ledger_that_could_not_even_be_opened_is(small: Path) -> None:
+    with open_at(small / "ledger.db") as ledger:
+        assert ledger.ballast.make(SIZE)
+        ledger.write(note)
+    fill(small)
+    with open_at(small / "ledger.db") as ledger:
+        ledger.write(note)
+        assert ledger.read(ballast.used_at) is not None
+        assert not ledger.ballast.there
+
+
+def test_none_is_made_that_would_itself_fill_the_disk(small: Path) -> None:
+    with open_at(small / "ledger.db") as ledger:
+        assert not ledger.ballast.make(shutil.disk_usage(small).free)
+        assert not ledger.ballast.there
+
+
+def test_without_ballast_a_full_disk_is_said_as_ever(small: Path) -> None:
+    with open_at(small / "ledger.db") as ledger:
+        fill(small)
+        with pytest.raises(LedgerUnavailable, match="disk is full"):
+            write_for_ever(ledger)
+        assert ledger.read(ballast.used_at) is None
