@@ -50,8 +50,9 @@ async def watched(there: Scene, log: Path, notify: str) -> AsyncIterator[Serving
         )  # fmt: skip
     try:
         assert process.stdout is not None
-        async with asyncio.timeout(20):
-            yield Serving(process, json.loads(await process.stdout.readline()))
+        async with asyncio.timeout(30):
+            line = await process.stdout.readline()
+        yield Serving(process, json.loads(line))
     finally:
         if process.returncode is None:
             process.kill()
