@@ -63,8 +63,8 @@ def serve(
 
     SIGTERM ends it in order. What is not named here, service.yaml may name.
     """
-    from console.service.service import OfficersAt
-    from console.service.service import serve as run
+    from console.service.serving import OfficersAt
+    from console.service.serving import serve as run
 
     invocation = current()
     return run(

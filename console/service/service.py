@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
-import functools
-import json
 import logging
 import os
-import resource
-import signal
 import socket
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import channels
 from console.service import officers_api, receipts_endpoint, remote_api
-from console.service.ballasting import Ballasting
 from console.service.drills import Drills
 from console.service.heads import Heads
 from console.service.health import STUCK, Condition
 from console.service.listening import Listening
-from console.service.log import Form, log_to, take_over
+from console.service.log import take_over
 from console.service.officers_tls import Tls
 from console.service.pager import Paging
 from console.service.prefect_server import PrefectServer
@@ -33,20 +24,14 @@ from console.service.prober import Probing
 from console.service.retention import Retention
 from console.service.sockets import (
     SOCKET_NAME,
-    listen_for_metrics,
-    listen_for_officers,
-    listen_for_receipts,
     listen_locally,
 )
-from console.service.supervisor import Supervisor
 from flows.house import House, Vouch
 from flows.opened import OpenedChannels
 from flows.orchestration import Orchestration
 from flows.sending import Sending
-from kentongan.errors import BadConfig, BadInput, KentonganError
+from kentongan.errors import KentonganError
 from kentongan.figures import Following
-from kentongan.settings import Service as ServiceSettings
-from kentongan.state import State
 
 if TYPE_CHECKING:
     from console.service.metrics import Metrics
@@ -55,24 +40,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-RECEIPTS = "127.0.0.1:8790"
-"""Where receipts are taken unless another place is named."""
-
-_FILES = 65_536
 _HEADS_EVERY = 60.0
 _MOST_OF_ONE = 32
 """Connections to the officers' address that one machine, or one office behind one address, may hold."""
 _DRAIN = 13.0
 """Seconds for requests in flight to end: the longest usual deadline and the core's overtime."""
-
-
-@dataclass(frozen=True, slots=True)
-class OfficersAt:
-    """Where officers on other machines are answered, and with which certificate; what is None, service.yaml names."""
-
-    listen: str | None = None
-    certificate: Path | None = None
-    key: Path | None = None
 
 
 class Service:
@@ -290,153 +262,6 @@ class Service:
                 continue
 
 
-def serve(
-    config: Path | None,
-    state: Path | None,
-    *,
-    receipts: str = RECEIPTS,
-    as_json: bool = False,
-    prefect: bool = True,
-    say: Callable[[str], None] | None = None,
-    officers: OfficersAt | None = None,
-    metrics: str | None = None,
-    log: Form | None = None,
-    log_level: str = "info",
-) -> int:
-    """Runs the service until SIGTERM or SIGINT; the command `kentongan serve`. Returns its exit code.
-
-    `metrics`: a port or HOST:PORT for machines that look at it. `log`: in which form to log to standard error too, None
-    for not. A second signal ends it at once: what was in flight is then in doubt. Raises BadConfig, BadInput,
-    LedgerUnavailable before anything was started.
-    """
-    supervisor = Supervisor()
-    place = State.find(state)
-    with (
-        _only_one(place),
-        contextlib.closing(listen_for_receipts(receipts)) as listener,
-        House.open(config, state, role="service") as house,
-        _remote(house, officers or OfficersAt()) as remote,
-        _shown(house, metrics) as shown,
-        log_to(place.log / "service.log", on_stderr=log, level=log_level),
-    ):
-        service = functools.partial(Service, house, listener, prefect=prefect, officers=remote, metrics=shown)
-        asyncio.run(_serve(service, supervisor, say=say or _say, as_json=as_json))
-    if "prefect" in sys.modules:
-        # All of ours is closed. Prefect's own threads would wait at exit, for ever perhaps, for a server that is gone.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
-    return 0
-
-
-@contextlib.contextmanager
-def _remote(house: House, wanted: OfficersAt) -> Iterator[tuple[socket.socket, Tls] | None]:
-    """The socket for officers' machines, by the options or service.yaml; None where neither names one."""
-    named = house.settings.service if house.settings is not None else ServiceSettings()
-    where = wanted.listen or named.officers_listen
-    if where is None:
-        if wanted.certificate or wanted.key:
-            raise BadInput("a certificate alone opens nothing; name an address with --officers-listen")
-        yield None
-        return
-    tls = Tls.read(wanted.certificate or named.tls_certificate, wanted.key or named.tls_key)
-    # Strangers who hold connections open must not take the files that sending needs.
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
-    with contextlib.closing(listen_for_officers(where)) as listener:
-        yield listener, tls
-
-
-@contextlib.contextmanager
-def _shown(house: House, wanted: str | None) -> Iterator[socket.socket | None]:
-    """The socket for metrics, by the option or service.yaml; None where neither names one."""
-    where = wanted or (house.settings.service.metrics if house.settings is not None else None)
-    if where is None:
-        yield None
-        return
-    with contextlib.closing(listen_for_metrics(where)) as listener:
-        yield listener
-
-
 def _address(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-async def _serve(
-    make: Callable[[], Service], supervisor: Supervisor, *, say: Callable[[str], None], as_json: bool
-) -> None:
-    stopping = asyncio.Event()
-
-    def stop() -> None:
-        if stopping.is_set():
-            os._exit(1)
-        stopping.set()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    # A closed terminal is no reason to leave people unwarned.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    service = make()
-    ballasting = Ballasting(service.house)
-    try:
-        await service.start()
-        ballasting.start()
-        say(_ready(service, as_json=as_json))
-        supervisor.ready(f"sends on {len(service.dispatcher.channels)} channels", service.goes_round)
-        await stopping.wait()
-    finally:
-        await supervisor.stopping()
-        await ballasting.stop()
-        await service.stop()
-
-
-def _ready(service: Service, *, as_json: bool) -> str:
-    url = service.prefect.url if service.prefect is not None else None
-    if as_json:
-        return json.dumps(
-            {
-                "ready": True,
-                "pid": service.pid,
-                "receipts": service.receipts_address,
-                "officers": service.officers_address,
-                "metrics": service.metrics_address,
-                "fingerprint": service.fingerprint,
-                "prefect": url,
-                "channels": sorted(service.dispatcher.channels),
-            }
-        )
-    shown = f"; Prefect comes up at {url}" if url else ""
-    if service.metrics_address is not None:
-        shown += f"; shows metrics at http://{service.metrics_address}/metrics"
-    if service.officers_address is not None:
-        shown += f"; answers officers at https://{service.officers_address}, certificate {service.fingerprint}"
-    return (
-        f"Ready: sends on {len(service.dispatcher.channels)} channels; takes receipts at"
-        f" http://{service.receipts_address}/receipts/{shown}"
-    )
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
-@contextlib.contextmanager
-def _only_one(state: State) -> Iterator[IO[str]]:
-    """Holds the state directory's lock for this service; raises BadConfig where another has it."""
-    with (state.run / "service.lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise BadConfig(
-                f"a service runs on {state.root} already (process {file.read().strip() or 'unknown'}); stop it first,"
-                " or name another state directory with --state"
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield file

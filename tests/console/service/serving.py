@@ -22,7 +22,7 @@ from tests.installation import Installation, install, sms
 
 ROOT = Path(__file__).parents[3]
 SERVE = (
-    "import sys; from console.service.service import serve;"
+    "import sys; from console.service.serving import serve;"
     "sys.exit(serve(None, None, receipts=sys.argv[1], as_json=True, prefect=sys.argv[2] == 'prefect'))"
 )
 
