@@ -188,7 +188,7 @@ class Service(Model):
     officers_listen: str | None = Field(default=None, description="HOST:PORT where officers' machines are answered.")
     tls_certificate: Path | None = Field(default=None, description="Certificate of that address, PEM, with its chain.")
     tls_key: Path | None = Field(default=None, description="Its private key, PEM.")
-    metrics: str | None = Field(
+    metrics: int | str | None = Field(
         default=None,
         description="PORT of this machine or HOST:PORT where metrics and health are shown; absent: nowhere.",
     )

@@ -69,7 +69,7 @@ def serve(
         contextlib.closing(listen_for_receipts(receipts)) as listener,
         House.open(config, state, role="service") as house,
         _remote(house, officers or OfficersAt()) as remote,
-        _shown(house, metrics) as shown,
+        shown_at(house, metrics) as shown,
         log_to(place.log / "service.log", on_stderr=log, level=log_level),
     ):
         service = functools.partial(Service, house, listener, prefect=prefect, officers=remote, metrics=shown)
@@ -102,13 +102,13 @@ def _remote(house: House, wanted: OfficersAt) -> Iterator[tuple[socket.socket, T
 
 
 @contextlib.contextmanager
-def _shown(house: House, wanted: str | None) -> Iterator[socket.socket | None]:
+def shown_at(house: House, wanted: str | None) -> Iterator[socket.socket | None]:
     """The socket for metrics, by the option or service.yaml; None where neither names one."""
     where = wanted or (house.settings.service.metrics if house.settings is not None else None)
     if where is None:
         yield None
         return
-    with contextlib.closing(listen_for_metrics(where)) as listener:
+    with contextlib.closing(listen_for_metrics(str(where))) as listener:
         yield listener
 
 

@@ -15,16 +15,18 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+import yaml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from console.service.health import Condition, unready, unwell
+from console.service.serving import shown_at
 from console.service.sockets import listen_for_metrics
 from console.service.supervisor import Supervisor
 from kentongan.dispatcher import Pulse
 from kentongan.errors import BadConfig, BadInput
 from sandbox.faults import Fault, Rule
 from tests.console.service.serving import ROOT, Scene, Serving, scene, until
-from tests.installation import phone
+from tests.installation import install, phone
 
 MAIN = "import sys; from console.main import main; sys.exit(main())"
 WELL = Condition(taking=True, configured=True, channels=1, pulse=Pulse(0.5, 0.1))
@@ -171,6 +173,15 @@ def test_a_taken_metrics_port_is_one_sentence_and_a_port_alone_is_of_this_machin
     assert line.endswith("with --metrics")
     with pytest.raises(BadInput, match="is no HOST:PORT"):
         listen_for_metrics("everywhere")
+
+
+@pytest.mark.parametrize("named", [0, "0", "127.0.0.1:0"])
+def test_service_yaml_names_the_port_as_a_number_or_a_text(tmp_path: Path, named: object) -> None:
+    there = install(tmp_path, {})
+    (there.config / "service.yaml").write_text(yaml.safe_dump({"metrics": named}))
+    with there.open() as house, shown_at(house, None) as listener:
+        assert listener is not None
+        assert listener.getsockname()[0] == "127.0.0.1"
 
 
 def test_a_ledger_that_takes_nothing_is_unready_first_and_unwell_only_when_the_lease_is_over() -> None:
