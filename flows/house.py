@@ -178,7 +178,7 @@ class House:
             policy=self.policy,
             open_addresses=self.open_addresses,
             vouch=vouch or functools.partial(approved, policy=self.policy, head_key=self.keys.head_public_key),
-            chance=random.SystemRandom().random,
+            chance=random.random,
             role=self.role,
             only=only,
             orchestrate=orchestrate,

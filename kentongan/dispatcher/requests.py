@@ -1,4 +1,4 @@
-"""The requests of one run: each is written once its last look allows it, and its outcome is recorded."""
+"""The requests of one run: each is written once its last look allows it, and what it shows goes to the recorder."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from kentongan.clock import Milliseconds
 from kentongan.delivery import Action
 from kentongan.dispatcher.pace import Pace
 from kentongan.dispatcher.part import Part
+from kentongan.dispatcher.recorder import Recorder, Shown
 from kentongan.dispatcher.uploads import Uploads
 from kentongan.errors import LedgerUnavailable
-from kentongan.ledger import Write, outcomes, senders
 from kentongan.ledger.claims import Claimed, Intent
 from kentongan.ledger.outcomes import Settled
 from kentongan.policy import Decision, after_send
@@ -33,6 +33,11 @@ from kentongan.seam import (
 _log = logging.getLogger(__name__)
 
 _STOPPING = "this sender was stopping"
+_HELD = "the channel is held"
+
+_AHEAD = 4
+"""Requests that may wait with their intent committed, for each that may be in flight: the one batch ahead."""
+
 _ERASED = Rejected("the person was erased", Why.ADDRESS)
 _UNRENDERED = Rejected("no rendering in this language", Why.PAYLOAD)
 """Refusals of our own, which say nothing of the provider."""
@@ -57,20 +62,28 @@ class Requests:
         self._part = part
         self._pace = pace
         self._uploads = uploads
-        self._woken = woken
         self._halt = halt
         self._refused: set[int] = set()
-        self._queue: asyncio.Queue[list[Ready]] = asyncio.Queue(maxsize=part.channel.limits.concurrency)
+        self._barred = False
+        self._recorder = Recorder(part, woken)
+        self._queue: asyncio.Queue[list[Ready] | None] = asyncio.Queue(maxsize=_AHEAD * part.channel.limits.concurrency)
+        self._half_empty = asyncio.Event()
         self._workers: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begins to send."""
+        self._recorder.start()
         self._workers = [asyncio.create_task(self._work()) for _ in range(self._part.channel.limits.concurrency)]
 
-    @property
-    def room(self) -> int:
-        """How many batches more may be handed in without running ahead, at least one."""
-        return max(1, self._part.channel.limits.concurrency - self._queue.qsize())
+    async def room(self) -> int:
+        """Waits until half of what may wait has been begun; returns how many batches more may be handed in.
+
+        Intents are committed by the dozen, not one after each request.
+        """
+        while (room := self._queue.maxsize - self._queue.qsize()) < self._queue.maxsize / 2:
+            self._half_empty.clear()
+            await self._half_empty.wait()
+        return room
 
     async def put(self, batch: list[Ready]) -> None:
         """Hands one request in; waits for room."""
@@ -80,30 +93,29 @@ class Requests:
         """Lets requests in flight end and records their outcome; what was not begun is recorded as not sent."""
         unsent: list[Ready] = []
         while not self._queue.empty():
-            unsent.extend(self._queue.get_nowait())
-        for worker in self._workers:
-            worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
+            unsent.extend(self._queue.get_nowait() or ())
+        for _ in self._workers:
+            self._queue.put_nowait(None)
+        # A request that has begun is never torn up: nobody cancels a worker.
+        await asyncio.gather(*self._workers)
         if unsent:
             await self._note_unsent(unsent, _STOPPING)
+        await self._recorder.close()
 
     async def _work(self) -> None:
-        while True:
-            batch = await self._queue.get()
-            act = self._note_unsent(batch, _STOPPING) if self._halt.is_set() else self._attempt(batch)
-            # A request that has begun is never torn up: its outcome is recorded even when this task is cancelled.
-            task = asyncio.create_task(act)
+        while (batch := await self._queue.get()) is not None:
+            self._half_empty.set()
             try:
-                await asyncio.shield(task)
-            except asyncio.CancelledError:
-                await task
-                raise
+                await (self._note_unsent(batch, _STOPPING) if self._halt.is_set() else self._attempt(batch))
             except Exception:
                 # Its rows stay in `sending` and are in doubt once this sender has ended.
-                _log.exception("outcome not recorded", extra={"instance": self._part.channel.name})
+                _log.exception("outcome not understood", extra={"instance": self._part.channel.name})
 
     async def _attempt(self, batch: list[Ready]) -> None:
         part, first = self._part, batch[0].claimed
+        if self._barred:
+            await self._note_unsent(batch, _HELD)
+            return
         try:
             deliver_by = min(item.claimed.deliver_by for item in batch)
             why = part.sender.gate.closed(part.alert_id, part.epoch, deliver_by)
@@ -170,13 +182,11 @@ class Requests:
             hold = f"{len(self._refused)} different people were refused in a row"
             self._refused.clear()
 
-        def record(write: Write) -> None:
-            outcomes.settle(write, sender=sender.name, outcomes=settled)
-            if hold is not None:
-                senders.hold(write, instance=part.channel.name, reason=hold)
-
-        await sender.ledger.write_soon(record, must=True)
-        self._woken.set()
+        # What has its intent already is not to run into the same refusal while the hold is on its way to the ledger.
+        self._barred = self._barred or hold is not None
+        await self._recorder.put(Shown(settled=tuple(settled), hold=hold))
+        if hold is not None:
+            self._barred = False
 
     def _watch_refusals(self, item: Ready, answer: Outcome) -> None:
         if isinstance(answer, Accepted):
@@ -185,11 +195,7 @@ class Requests:
             self._refused.add(item.claimed.id)
 
     async def _note_unsent(self, batch: Sequence[Ready], why: str) -> None:
-        intents = [item.intent for item in batch]
-        await self._part.sender.ledger.write_soon(
-            lambda write: outcomes.note_unsent(write, intents=intents, why=why), must=True
-        )
-        self._woken.set()
+        await self._recorder.put(Shown(unsent=tuple(item.intent for item in batch), why=why))
 
 
 def _handle(answer: Outcome) -> Mapping[str, str] | None:

@@ -119,7 +119,7 @@ class Run:
         batch = self._channel.traits.batch
         position = 0
         while position < len(sends) and not self.halt.is_set():
-            granted = await self._pace.take(self._requests.room, self.halt)
+            granted = await self._pace.take(await self._requests.room(), self.halt)
             if not granted:
                 return
             chunk = sends[position : position + granted * batch]
@@ -139,7 +139,7 @@ class Run:
         """Leaves out the repeats that may no longer go, and plans what is to be done instead; returns the others."""
         now = self._sender.clock.wall()
         others: list[tuple[Claimed, Decision]] = []
-        for item in sends:
+        for item in (each for each in sends if each.attempt):
             first_at = item.first_intent_at or now
             intent = Intent(item.id, item.attempt, item.last_intent_at or first_at, first_at)
             decision = before_repeat(self._part.situation(item, intent, None), self._sender.policy)

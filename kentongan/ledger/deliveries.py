@@ -123,8 +123,12 @@ class Deliveries:
         provider_id: str = "",
         url: str = "",
         by: str = "",
+        ends: bool = False,
     ) -> None:
-        """Raises one attempt's evidence and with it the delivery's result."""
+        """Raises one attempt's evidence and with it the delivery's result.
+
+        With `ends`, a result that is final ends the delivery too, in the same event.
+        """
         now = self._write.now
         tried: dict[str, Any] = {}
         if evidence.rank >= standing.attempts[number].rank:
@@ -153,8 +157,9 @@ class Deliveries:
         taken = result.final and result not in (Result.REJECTED, Result.UNREACHABLE)
         if taken and standing.accepted_at is None:
             changes["accepted_at"] = now
-        if result.final and standing.stage in (Stage.PLANNED, Stage.CLAIMED) and standing.action != Action.EDIT:
-            # A repeat that was planned, or claimed but not yet intended, is no longer wanted.
+        # A repeat that was planned, or claimed but not yet intended, is no longer wanted.
+        unwanted = standing.stage in (Stage.PLANNED, Stage.CLAIMED) and standing.action != Action.EDIT
+        if result.final and (unwanted or ends):
             changes["stage"] = Stage.DONE.value
         if "result" in changes and result in REACHED:
             self._reached.setdefault((standing.alert_id, standing.instance), []).append(standing.id)

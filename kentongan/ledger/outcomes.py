@@ -33,6 +33,7 @@ def settle(write: Write, *, sender: str, outcomes: Sequence[Settled]) -> None:
     with Deliveries(write, [outcome.delivery for outcome in outcomes]) as batch:
         for outcome in outcomes:
             decision, standing = outcome.decision, batch[outcome.delivery]
+            ours = _is_ours(standing, sender, outcome.attempt)
             batch.raise_evidence(
                 "delivery.settled",
                 standing,
@@ -42,6 +43,7 @@ def settle(write: Write, *, sender: str, outcomes: Sequence[Settled]) -> None:
                 detail=decision.detail,
                 provider_id=outcome.provider_id,
                 url=outcome.url,
+                ends=ours and decision.due_at is None,
             )
             if _is_ours(standing, sender, outcome.attempt) or standing.forgotten:
                 batch.move_on(standing, decision, outcome.handle)
