@@ -188,11 +188,13 @@ class _Body(httpx.AsyncByteStream):
             raise _fault_behind(error) from None
 
     async def aclose(self) -> None:
-        """Keeps the connection where the answer was read to its end, else drops it."""
+        """Keeps the connection where the request was written and the answer read to its end, else drops it."""
         if self._freed is None:
             return
         freed, self._freed = self._freed, None
-        if self._payload.at_eof() and self._payload.exception() is None:
+        transport = self._connection.transport
+        written = transport is not None and transport.get_write_buffer_size() == 0
+        if written and self._payload.at_eof() and self._payload.exception() is None:
             self._connection.release()
         else:
             _drop(self._connection)

@@ -20,7 +20,7 @@ from channels._bulk import BulkTransport
 from channels._guarded import GuardedTransport
 from channels._http import Wire
 from channels._reading import Answer
-from kentongan.seam import Credential, InDoubt, Outcome, Retryable
+from kentongan.seam import Credential, InDoubt, Outcome, Rejected, Retryable
 from tests.channels.scripted import DeafPort, HangUp, Raw, Reply, Reset, ScriptedServer, closed_port
 from tests.channels.scripted_mail import trusted
 
@@ -450,6 +450,20 @@ async def test_what_was_not_written_by_the_deadline_is_not_written_later() -> No
         assert isinstance(await direct(base_url, transport, 0.3).ask("POST", "/", content=body), InDoubt)
         late.set()
         assert await asyncio.wait_for(counted, 5) < len(body)
+
+
+async def test_a_connection_on_which_a_refused_request_still_waits_is_not_used_again() -> None:
+    async def refuses(exchange: Exchange) -> None:
+        await exchange.some(100)
+        await exchange.say(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+        await exchange.hang()
+
+    server = RawServer(refuses, answering)
+    async with server.listening() as base_url, bulk() as transport:
+        wire = direct(base_url, transport)
+        assert isinstance(await wire.ask("POST", "/", content=b"x" * 32_000_000), Rejected)
+        assert isinstance(await wire.ask("POST", "/", content=BODY), Answer)
+    assert server.connections == 2
 
 
 @both
