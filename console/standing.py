@@ -154,10 +154,15 @@ def review_json(review: Review) -> dict[str, Any]:
 
 def explain(office: Office, seen: Overview) -> None:
     """Writes what lies behind the table: holds, failures by cause, doubts, and what to do about each."""
+    from kentongan.forecast import throttled
+
     if seen.review is not None:
         output.say(review_line(seen.alert.code, seen.review, office.zone))
     if seen.refused and seen.open:
         output.say(f"No sender may send it: {seen.refused}")
+    for each in seen.throttled:
+        output.say(f"{each.instance}: {throttled(each)}")
+        output.say(f"  To ask it sooner than it said: kentongan retry {seen.alert.code} --channel {each.instance}")
     for channel in seen.channels:
         if channel.held is not None and seen.open:
             output.say(f"{channel.name} is held: {channel.held}")
@@ -200,6 +205,17 @@ def to_json(office: Office, seen: Overview) -> dict[str, Any]:
         "state": seen.alert.state,
         "open": seen.open,
         "refused": seen.refused or None,
+        "throttled": [
+            {
+                "channel": each.instance,
+                "since": telling.iso(each.at),
+                "until": telling.iso(each.until),
+                "deliver_by": telling.iso(each.deliver_by),
+                "waiting": each.waiting,
+                "waiting_have_also": dict(each.also),
+            }
+            for each in seen.throttled
+        ],
         "waits_until": telling.iso(seen.waits_until),
         "follows": seen.predecessor,
         "sandbox": seen.sandbox,

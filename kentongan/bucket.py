@@ -10,9 +10,11 @@ seconds on one clock that never jumps.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from kentongan.seam import Limits
+from kentongan.seam import Limits, Rendered
+from kentongan.words.counting import count
 
 IDLE = 0.1
 """Seconds unused that may be spent at once later: a burst after a rest."""
@@ -52,6 +54,31 @@ class Lease:
 def name_of(instance: str, limits: Limits) -> str:
     """The bucket that an instance draws from: that of its credential, else one of its own."""
     return limits.credential or instance
+
+
+def cost_of(
+    limits: Limits, rate: float, messages: Iterable[Rendered], values: Mapping[str, Mapping[str, str]]
+) -> float:
+    """Seconds of a credential's time that one request costs, where it takes `rate` requests a second.
+
+    `values` are those of the messages' slots, by language. Where the provider counts the parts of short messages, the
+    longest message decides.
+    """
+    if limits.parts is None:
+        return 1 / rate
+    return max(1 / rate, most_parts(messages, values) / limits.parts)
+
+
+def most_parts(messages: Iterable[Rendered], values: Mapping[str, Mapping[str, str]]) -> int:
+    """Parts of the longest of these short messages; a slot without a value counts as it stands."""
+    longest = 1
+    for message in messages:
+        try:
+            text = message.filled(values.get(message.language, {})).text
+        except KeyError:
+            text = message.text
+        longest = max(longest, count(text, "sms"))
+    return longest
 
 
 def lease(bucket: Bucket, *, now: float, length: float, rank: int) -> tuple[Bucket, Lease]:

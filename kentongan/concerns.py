@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from kentongan.approval import Approval
 from kentongan.cap.model import Status
 from kentongan.clock import Milliseconds
+from kentongan.forecast import throttled as told
 from kentongan.ledger import (
     Read,
     alerts,
@@ -17,6 +18,7 @@ from kentongan.ledger import (
     reviews,
     senders,
     submissions,
+    throttled,
     views,
     work,
 )
@@ -39,6 +41,7 @@ def concerns(read: Read, *, paging: Paging, modes: Mapping[str, Mode]) -> list[C
         *_disk(read),
         *_approvals(read),
         *_reviews(read, paging),
+        *_throttles(read),
         *_holds(read, modes),
         *_unready(read, paging, modes),
         *_doubts(read, paging),
@@ -113,6 +116,15 @@ def _holds(read: Read, modes: Mapping[str, Mode]) -> Iterator[Concern]:
             alert_id=None,
             status=Status.EXERCISE if drill else Status.ACTUAL,
             values={"channel": instance, "reason": reason},
+        )
+
+
+def _throttles(read: Read) -> Iterator[Concern]:
+    for each in throttled.standing(read):
+        stored = alerts.get(read, each.alert_id)
+        values = {**_named(read, stored), "channel": each.instance, "reason": told(each)}
+        yield Concern(
+            f"throttled:{stored.id}:{each.instance}", Cause.THROTTLED, stored.id, stored.draft.cap.status, values
         )
 
 

@@ -11,11 +11,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from kentongan import telling
 from kentongan.clock import Milliseconds, to_datetime
 from kentongan.seam import Limits
+
+if TYPE_CHECKING:
+    from kentongan.ledger.throttled import Throttled
 
 ASSUMED_LATENCY = 0.25
 """Seconds that a provider is taken to need for an answer where nobody has asked it yet."""
@@ -34,10 +38,11 @@ class Bound(enum.StrEnum):
 class Way:
     """One channel as far as a forecast needs it.
 
-    `people`: how many it writes to, None where it publishes `posts` messages. `ahead`: requests that other alerts still
-    have to make on it, with which it shares its rate. `paused`: seconds for which it may not be asked. `latency`:
-    seconds until a request is answered. `takes`: how many messages more its provider takes in these 24 hours, None
-    where nobody says. `held`: the reason of a hold.
+    `people`: how many it writes to, None where it publishes `posts` messages. `cost`: seconds of its credential's time
+    that a request takes, None where its rate says it. `before`: requests of graver alerts with that credential, which
+    go first; `beside`: those of equal ones, with which it takes turns. `paused`: seconds for which it may not be asked.
+    `latency`: seconds until a request is answered. `takes`: how many messages more its provider takes in these 24
+    hours, None where nobody says. `held`: the reason of a hold.
     """
 
     instance: str
@@ -45,7 +50,9 @@ class Way:
     people: int | None
     posts: int = 1
     batch: int = 1
-    ahead: int = 0
+    cost: float | None = None
+    before: int = 0
+    beside: int = 0
     paused: float = 0.0
     latency: float = ASSUMED_LATENCY
     takes: int | None = None
@@ -84,10 +91,10 @@ def forecast(way: Way, *, now: Milliseconds, expires_at: Milliseconds | None) ->
     if way.held is not None:
         return Forecast(way.instance, way.people, None, None, deliver_by, bound, wanted, refused, way.held)
     requests = math.ceil(wanted / way.batch)
-    speed = min(limits.rate, limits.concurrency / way.latency)
-    begins_at = now + round(way.paused * 1000)
-    # Alerts on one channel take turns until the shorter of them is done.
-    shared = min(way.ahead, requests)
+    speed = min(1 / way.cost if way.cost is not None else limits.rate, limits.concurrency / way.latency)
+    begins_at = now + round((way.paused + way.before / speed) * 1000)
+    # Equal alerts take turns until the shorter of them is done.
+    shared = min(way.beside, requests)
     lasts = (requests + shared) / speed + (way.latency if requests else 0.0)
     room = max(0, deliver_by - begins_at) / 1000 * speed
     mine = room / 2 if room < 2 * shared else room - shared
@@ -136,6 +143,17 @@ def warning(seen: Forecast, *, now: Milliseconds, zone: ZoneInfo, also: Mapping[
         reached = f"{name} will have reached {telling.people(seen.people)} at {_time(seen.everyone_at, now, zone)}"
         told = f"{reached}, {after} {than}"
     return f"{told}; {_others(late, also)}"
+
+
+def throttled(found: Throttled) -> str:
+    """What officers are told of a channel whose provider lets an alert wait for too long."""
+    asked, left = _lasting(found.until - found.at), _lasting(max(0, found.deliver_by - found.at))
+    said = f"its provider asks us to wait {asked}, and the alert is of use there for {left}"
+    found_also = sorted(((count, name) for name, count in found.also.items() if count), reverse=True)[:_MOST_NAMED]
+    if not found_also:
+        return f"{said}; nobody who waits for it has another channel of this alert"
+    named = " and ".join(f"{count:,} also have {name}" for count, name in found_also)
+    return f"{said}; of the {found.waiting:,} who wait for it {named}"
 
 
 def _others(late: int, also: Mapping[str, int] | None) -> str:

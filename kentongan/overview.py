@@ -9,10 +9,11 @@ from typing import Any
 from kentongan.alert import Kind
 from kentongan.clock import Milliseconds
 from kentongan.errors import DamagedRecord
-from kentongan.ledger import Read, alerts, dispatches, reviews, senders, steps, submissions, threads, views
+from kentongan.ledger import Read, alerts, dispatches, reviews, senders, steps, submissions, threads, throttled, views
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.ledger.dispatches import Dispatch
 from kentongan.ledger.reviews import Review
+from kentongan.ledger.throttled import Throttled
 from kentongan.plan import PUBLIC
 
 _MISSED = ("rejected", "unreachable", "expired", "cancelled")
@@ -70,7 +71,7 @@ class Overview:
     channel or group is due for people not reached, None where nobody waits (wall time). `review`: that of a broken
     glass. `reason`: why a correction withdraws, by its name. `withdrawn_by`: the code of the correction by which its
     thread was withdrawn, "" where it was not and for that correction itself. `refused`: why no sender may send it,
-    "" where one may.
+    "" where one may. `throttled`: channels whose provider lets it wait for longer than it is of use there.
     """
 
     alert: StoredAlert
@@ -89,6 +90,7 @@ class Overview:
     waits_until: Milliseconds | None = None
     withdrawn_by: str = ""
     refused: str = ""
+    throttled: tuple[Throttled, ...] = ()
 
     @property
     def said(self) -> str:
@@ -137,6 +139,7 @@ def overview(read: Read, alert_id: str) -> Overview:
         waits_until=steps.waiting(read, alert_id) if dispatch is not None else None,
         withdrawn_by=_withdrawn_by(read, stored) if dispatch is not None else "",
         refused=views.refusal(read, alert_id) if dispatch is not None else "",
+        throttled=tuple(throttled.standing(read, alert_id)) if dispatch is not None else (),
     )
 
 

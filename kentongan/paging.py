@@ -26,6 +26,7 @@ class Cause(enum.StrEnum):
     DISK = "disk"
     BREAK_GLASS = "break-glass"
     APPROVAL = "approval"
+    THROTTLED = "throttled"
     HELD = "held"
     DOUBT = "doubt"
     UNREADY = "unready"

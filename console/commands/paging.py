@@ -272,6 +272,8 @@ def _told(concern: Concern) -> str:
             return f"the review of {about} is due in {values['hours']} h: kentongan review {code} --finding TEXT"
         case Cause.HELD:
             return f"{values['channel']} is held: {values['reason']}"
+        case Cause.THROTTLED:
+            return f"{about} waits on {values['channel']}: {values['reason']}: kentongan status {code}"
         case Cause.UNREADY:
             return f"{values['channel']} would not pass now: {values['reason']}: kentongan check --channels"
         case Cause.DOUBT:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from kentongan import waves
 from kentongan.area.codes import Within
+from kentongan.bucket import cost_of, name_of
+from kentongan.clock import Process
 from kentongan.desk import targeting
 from kentongan.desk.composing import People
 from kentongan.desk.desk import Desk
 from kentongan.forecast import ASSUMED_LATENCY, Forecast, Way, forecast
-from kentongan.ledger import Read, foreseen, probes, senders
+from kentongan.ledger import Read, alerts, buckets, foreseen, probes, senders
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.reach import Reach, reach_of
 from kentongan.readiness import Standing
@@ -73,14 +77,16 @@ def _ways(
     people: People,
     messages: Collection[Rendered],
 ) -> list[Way]:
-    held, waiting = senders.holds(read), foreseen.waiting(read, besides=stored.id)
-    asked = probes.standings(read)
+    held, asked = senders.holds(read), probes.standings(read)
+    paused = buckets.paused(read, boot_id=Process.current().boot_id, now=desk.clock.boot() / 1000)
+    named = {name: name_of(name, desk.kinds.limits(each)) for name, each in desk.settings.channels.items()}
+    before, beside = _others(read, stored, named)
     ways = []
     for name, settings in instances.items():
-        posts = sum(1 for message in messages if message.instance == name)
+        own = [message for message in messages if message.instance == name]
         limits = desk.kinds.limits(settings)
         standing = asked.get(name)
-        if not posts:
+        if not own:
             continue
         quotas = [limits.daily, standing.last.seen.quota_left if standing is not None else None]
         allowed = [quota for quota in quotas if quota is not None]
@@ -89,15 +95,32 @@ def _ways(
                 instance=name,
                 limits=limits,
                 people=people.by_instance.get(name),
-                posts=posts,
+                posts=len(own),
                 batch=desk.kinds.traits(settings.kind).batch,
-                ahead=waiting.get(name, 0),
+                cost=cost_of(limits, limits.rate, own, {}),
+                before=before.get(named[name], 0),
+                beside=beside.get(named[name], 0),
+                paused=paused.get(named[name], 0.0),
                 latency=_latency(standing),
                 takes=max(0, min(allowed) - foreseen.taken_lately(read, name)) if allowed else None,
                 held=held.get(name) or held.get("*"),
             )
         )
     return ways
+
+
+def _others(read: Read, stored: StoredAlert, named: Mapping[str, str]) -> tuple[Mapping[str, int], Mapping[str, int]]:
+    """By credential, what graver alerts still have to send with it, and what equal ones have."""
+    before: Counter[str] = Counter()
+    beside: Counter[str] = Counter()
+    own = waves.rank(stored.draft)
+    ranks: dict[str, int] = {}
+    for (alert_id, instance), count in foreseen.waiting(read, besides=stored.id).items():
+        if alert_id not in ranks:
+            ranks[alert_id] = waves.rank(alerts.get(read, alert_id).draft)
+        if ranks[alert_id] >= own:
+            (before if ranks[alert_id] > own else beside)[named.get(instance, instance)] += count
+    return before, beside
 
 
 def _latency(standing: Standing | None) -> float:

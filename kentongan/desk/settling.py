@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from kentongan.bucket import name_of
 from kentongan.desk.desk import Desk
 from kentongan.errors import BadInput, Refused
-from kentongan.ledger import Write, alerts, dispatches, outcomes, restored, senders, views
+from kentongan.ledger import Write, alerts, buckets, dispatches, outcomes, restored, senders, throttled, views
 from kentongan.login import Login
 
 _AT_ONCE = 200
@@ -27,11 +28,17 @@ def resolve(desk: Desk, delivery: int, login: Login | None, *, sent: bool, again
 
 
 def retry(desk: Desk, handle: str, *, channel: str | None, by: str) -> tuple[list[str], int]:
-    """Lets held channels of an alert go on and makes what waits due now; returns the channels and the number."""
+    """Lets held channels of an alert go on and makes what waits due now; returns the channels and the number.
+
+    What a provider has asked us to wait is forgotten too; it will ask again if it means it.
+    """
     alert_id, wanted = _sent(desk, handle, channel)
 
     def put(write: Write) -> tuple[list[str], int]:
         released = [name for name in wanted if senders.release_hold(write, instance=name, by=by)]
+        configured = {name: desk.settings.channels[name] for name in wanted if name in desk.settings.channels}
+        buckets.resume(write, [name_of(name, desk.kinds.limits(each)) for name, each in configured.items()])
+        throttled.forget(write, alert_id, wanted)
         return released, outcomes.hasten(write, alert_id=alert_id, instances=wanted, by=by)
 
     return desk.ledger.write(put)

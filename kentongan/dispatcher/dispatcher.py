@@ -7,23 +7,24 @@ become due, what is too late, what was stopped, receipts that came early, and pr
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kentongan.bucket import name_of
+from kentongan.bucket import cost_of, name_of
 from kentongan.clock import Clock, Milliseconds, Process
 from kentongan.dispatcher.gate import Gate
 from kentongan.dispatcher.owned import OwnedDispatch
 from kentongan.dispatcher.pace import Credential, Pace, Spacing
-from kentongan.dispatcher.pacing import LedgerBucket, cost_of, fastest
+from kentongan.dispatcher.pacing import LedgerBucket, fastest
 from kentongan.dispatcher.part import Part, Sender
 from kentongan.dispatcher.probes import Probes
 from kentongan.dispatcher.run import Run
 from kentongan.dispatcher.upkeep import Upkeep
 from kentongan.errors import KentonganError, Refused
-from kentongan.ledger import Ledger, Read, Write, dispatches, renderings, senders, threads, views, work
+from kentongan.ledger import Ledger, Read, Write, dispatches, renderings, senders, threads, throttled, views, work
 from kentongan.ledger.work import OpenDispatch
 from kentongan.seam import Address, Channel
 from kentongan.settings import Policy
@@ -37,6 +38,8 @@ TOO_LONG = "direct, the orchestration took too long"
 """What the record says of an instance that was started without, because the budget was spent."""
 
 _SWEEP = 0.25
+_SAME_PAUSE: Milliseconds = 2_000
+"""Two ends of a pause that lie so near are told of as one."""
 _ORPHAN: Milliseconds = 500
 """How long a dispatch may be without an owner before any sender takes it."""
 
@@ -76,6 +79,8 @@ class Dispatcher:
     _refused: dict[str, str] = field(default_factory=dict)
     _credentials: dict[str, Credential] = field(default_factory=dict)
     _spacings: dict[str, Spacing] = field(default_factory=dict)
+    _telling: set[asyncio.Task[None]] = field(default_factory=set)
+    _throttled: dict[tuple[str, str], Milliseconds] = field(default_factory=dict)
     _sender: Sender = field(init=False)
     _loops: tuple[asyncio.Task[None], ...] = ()
     _upkeep: Upkeep = field(init=False)
@@ -115,7 +120,7 @@ class Dispatcher:
         for owned in self._alerts.values():
             owned.leave()
             runs.extend(owned.runs.values())
-        await asyncio.gather(*runs, return_exceptions=True)
+        await asyncio.gather(*runs, *self._telling, return_exceptions=True)
         for loop in self._loops:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
@@ -283,10 +288,39 @@ class Dispatcher:
             self._spacings[channel.name] = Spacing(channel.limits.rate, self._seconds)
         return Pace(
             credential=self._credentials[name],
-            cost=cost_of(channel.limits, rate, owned.messages.get(channel.name, {}), owned.plan.values),
+            cost=cost_of(channel.limits, rate, owned.messages.get(channel.name, {}).values(), owned.plan.values),
             rank=owned.rank,
             spacing=self._spacings.get(channel.name),
+            told=lambda seconds: self._tell_throttled(owned, channel.name, seconds),
         )
+
+    def _tell_throttled(self, owned: OwnedDispatch, instance: str, seconds: float) -> None:
+        """Says at once, and once, that a provider lets an alert wait for longer than it is of use there."""
+        until = self.clock.wall() + round(seconds * 1000)
+        deliver_by = owned.plan.instance(instance).deliver_by
+        place = (owned.alert_id, instance)
+        if until < deliver_by or until <= self._throttled.get(place, 0) + _SAME_PAUSE:
+            return
+        self._throttled[place] = until
+        _log.warning("throttled for longer than the alert is of use", extra={"alert": place[0], "instance": instance})
+
+        async def tell() -> None:
+            counted = functools.partial(throttled.waiting, alert_id=owned.alert_id, instance=instance)
+            try:
+                waiting, also = await asyncio.to_thread(self.ledger.read, counted)
+                await self.ledger.write_soon(
+                    lambda write: throttled.record(
+                        write, owned.alert_id, instance, until=until, deliver_by=deliver_by, waiting=waiting, also=also
+                    ),
+                    must=True,
+                )
+            except KentonganError:
+                # The next request that has to wait tells it again.
+                self._throttled.pop(place, None)
+
+        task = asyncio.create_task(tell())
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
 
     def _seconds(self) -> float:
         return self.clock.boot() / 1000

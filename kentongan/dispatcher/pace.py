@@ -83,6 +83,10 @@ class Credential:
         begins = self._held.begins(cost)
         return max(0.0, (begins if begins is not None else self._again) - now)
 
+    def paused(self) -> float:
+        """Seconds for which the provider lets everybody wait."""
+        return max(0.0, self._paused_until() - self._now())
+
     def lease(self, *, cost: float, rank: int) -> asyncio.Task[None] | None:
         """Leases more where there is not enough, or soon will not be; returns the task that does, None where none."""
         if self._leasing is not None and not self._leasing.done():
@@ -128,9 +132,12 @@ class Credential:
             self._again = self._now() + _AGAIN
             return
         self._know(found)
+        if self._now() < self._paused_until():
+            # It is looked at again and again, since an officer may end it.
+            self._again = 0.0
+            return
         self._again = lease.again
-        if self._now() >= self._paused_until():
-            self._held.add(lease)
+        self._held.add(lease)
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -167,7 +174,7 @@ class Spacing:
 class Pace:
     """One run's access to its credential: seconds that a request costs, and how its alert ranks.
 
-    `told` is called with every pause in seconds that the provider asks for.
+    `told` is called with the seconds of every pause that keeps it waiting, whoever was asked for it.
     """
 
     credential: Credential
@@ -200,6 +207,8 @@ class Pace:
                 if granted:
                     return granted
                 wait = self.credential.wait(cost=self.cost, rank=self.rank)
+                if (paused := self.credential.paused()) > 0:
+                    self.told(paused)
             else:
                 leasing, wait = None, 0.02
             if await _woken(woken, leasing, max(0.001, min(wait, _AGAIN))):

@@ -17,13 +17,14 @@ from kentongan.settings import Audience
 _DAY: Milliseconds = 86_400_000
 
 
-def waiting(read: Read, *, besides: str) -> dict[str, int]:
-    """How many deliveries of other alerts than `besides` are not done, by instance; those without any are left out."""
+def waiting(read: Read, *, besides: str) -> dict[tuple[str, str], int]:
+    """How many deliveries are not done, by alert and instance, of other alerts than `besides`; none is left out."""
     rows = read.sql(
-        "SELECT instance, count(*) AS n FROM delivery WHERE stage <> 'done' AND alert_id <> :alert GROUP BY instance",
+        "SELECT alert_id, instance, count(*) AS n FROM delivery WHERE stage <> 'done' AND alert_id <> :alert"
+        " GROUP BY alert_id, instance",
         {"alert": besides},
     ).all()
-    return {row.instance: row.n for row in rows}
+    return {(row.alert_id, row.instance): row.n for row in rows}
 
 
 def taken_lately(read: Read, instance: str) -> int:

@@ -211,12 +211,13 @@ class Place:
         deliver_within: float = 600.0,
         expires_within: float = 3600.0,
         following: Following | None = None,
+        severity: cap.model.Severity = cap.model.Severity.SEVERE,
     ) -> str:
         """Puts an alert on record and dispatches it: to people on direct channels, in two languages on public ones."""
         named = [c if isinstance(c, ScriptedChannel) else ScriptedChannel(c) for c in channels]
         now = datetime.fromtimestamp(self.clock.wall() / 1000, UTC)
         kind = Kind.ALERT if predecessor is None else Kind.CORRECTION
-        draft = _draft(id, now, now + timedelta(seconds=expires_within))
+        draft = _draft(id, now, now + timedelta(seconds=expires_within), severity)
         instances = tuple(
             PlannedInstance(
                 name=channel.name,
@@ -298,13 +299,13 @@ class Place:
             await dispatcher.close()
 
 
-def _draft(id: str, now: datetime, expires: datetime) -> Draft:
+def _draft(id: str, now: datetime, expires: datetime, severity: cap.model.Severity) -> Draft:
     info = cap.Info(
         language="id-ID",
         categories=(cap.model.Category.GEO,),
         event="Gempa bumi",
         urgency=cap.model.Urgency.IMMEDIATE,
-        severity=cap.model.Severity.SEVERE,
+        severity=severity,
         certainty=cap.model.Certainty.OBSERVED,
         expires=expires,
     )

@@ -19,11 +19,12 @@ JAKARTA = ZoneInfo("Asia/Jakarta")
 SMS = Way("sms", Limits("sms", 3, 20.0, 8, 10.0, 1800.0), 41_200, latency=0.05)
 
 ways = st.builds(
-    lambda rate, concurrency, within, people, ahead, paused, latency, takes: Way(
+    lambda rate, concurrency, within, people, before, beside, paused, latency, takes: Way(
         "sms",
         Limits("sms", 3, rate, concurrency, 10.0, within),
         people,
-        ahead=ahead,
+        before=before,
+        beside=beside,
         paused=paused,
         latency=latency,
         takes=takes,
@@ -32,7 +33,8 @@ ways = st.builds(
     concurrency=st.integers(1, 16),
     within=st.floats(10, 10_000),
     people=st.integers(0, 50_000),
-    ahead=st.integers(0, 50_000),
+    before=st.integers(0, 5_000),
+    beside=st.integers(0, 50_000),
     paused=st.floats(0, 5_000),
     latency=st.floats(0.001, 5),
     takes=st.none() | st.integers(0, 50_000),
@@ -59,7 +61,9 @@ def test_more_people_longer_queues_and_slower_providers_never_help(way: Way, mor
     seen = forecast(way, now=NOW, expires_at=None)
     for worse in (
         replace(way, people=way.people + more),
-        replace(way, ahead=way.ahead + more),
+        replace(way, before=way.before + more),
+        replace(way, beside=way.beside + more),
+        replace(way, cost=2 / way.limits.rate),
         replace(way, paused=way.paused + more),
         replace(way, latency=way.latency * 2),
         replace(way, takes=0),
@@ -85,7 +89,7 @@ def test_two_alerts_at_this_pace_are_done_when_it_was_foreseen(rate: float, peop
                 now = max(now, held.begins(cost) or leave.again) + 1e-9
             left[part] = max(0, left[part] - 1)
             done_at = now if part == 0 else done_at
-    way = Way("sms", Limits("sms", 3, rate, 16, 10.0, 1e6), people, ahead=others, latency=0.001)
+    way = Way("sms", Limits("sms", 3, rate, 16, 10.0, 1e6), people, beside=others, latency=0.001)
     seen = forecast(way, now=0, expires_at=None)
     assert seen.everyone_at is not None
     # What was unused for a moment is there at once.

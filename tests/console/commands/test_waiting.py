@@ -27,6 +27,7 @@ SAID = {
     Cause.APPROVAL: "kentongan approve K7Q4",
     Cause.BREAK_GLASS: "kentongan review K7Q4 --finding TEXT",
     Cause.REVIEW: "kentongan review K7Q4 --finding TEXT",
+    Cause.THROTTLED: "waits on sms-live: the token has ended: kentongan status K7Q4",
     Cause.HELD: "sms-live is held: the token has ended",
     Cause.UNREADY: "sms-live would not pass now: the token has ended: kentongan check --channels",
     Cause.DOUBT: "kentongan status K7Q4",
