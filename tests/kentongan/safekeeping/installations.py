@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from kentongan.clock import Clock
 from kentongan.keys import StateKeys
 from kentongan.ledger import Ledger
 from kentongan.ledger.verification import verify
@@ -34,7 +35,7 @@ def begun(root: Path, *, people: int = 5) -> tuple[State, StateKeys]:
 
 
 def backed_up(
-    state: State, keys: StateKeys, target: Path, *, clock: StandingClock | None = None, keep: int | None = None
+    state: State, keys: StateKeys, target: Path, *, clock: Clock | None = None, keep: int | None = None
 ) -> Backup:
     return backup.make(state, target, keys=keys, config=None, clock=clock or StandingClock(), keep=keep, tell=silent)
 
