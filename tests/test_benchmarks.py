@@ -35,3 +35,12 @@ def test_the_transports_benchmark_measures_both_in_turn(tmp_path: Path) -> None:
     rounds = json.loads(figures.read_text("utf-8"))["rounds"]
     assert [each["transport"] for each in rounds] == ["plain", "bulk"] * 2
     assert all(each["requests_per_second"] > 0 for each in rounds)
+
+
+def test_the_cost_of_being_looked_at_is_measured(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    run("watching.py", "--folder", str(tmp_path), "--deliveries", "300", "--seconds", "0.1", "--json", str(figures))
+    told = json.loads(figures.read_text("utf-8"))
+    assert told["deliveries"] == 300
+    assert told["scrapes"] >= 1
+    assert 0 < told["scrape_seconds_median"] <= told["scrape_seconds_most"]
