@@ -74,7 +74,8 @@ def _phone(text: str, default_region: str) -> str:
         raise wrong from None
     if number.extension or not phonenumbers.is_valid_number(number):
         raise wrong
-    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    # As `format_number` does for E.164, which costs a list of a million some seconds more.
+    return f"+{number.country_code}{phonenumbers.national_significant_number(number)}"
 
 
 def mask(address: Address) -> str:

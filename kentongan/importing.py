@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -59,6 +60,7 @@ class Importing:
         running, LedgerUnavailable where the ledger cannot be written; the list is then as before.
         """
         ledger, owner = self.ledger, self.owner
+        self._write(_give_room)
         self._write(
             lambda write: senders.register(write, sender=owner, role=ROLE, process=self.process, clock=ledger.clock)
         )
@@ -92,21 +94,25 @@ class Importing:
         done = Imported(0, 0)
         written = 0
         after = ""
-        rows: Iterator[tuple[str, Row]] = iter(staged)
-        while True:
-            beside = self.ledger.read(editions.is_sending)
-            chunk = list(islice(rows, _SIZE_BESIDE if beside else _SIZE))
-            upto = chunk[-1][0] if chunk else _END
-            span = Span(after, upto) if replace else None
-            began = time.monotonic()
-            done += self._write(partial(self._fill_chunk, chunk=chunk, number=number, span=span))
-            if not chunk:
-                return done
-            after = upto
-            written += len(chunk)
-            told(written)
-            if beside:
-                self.wait(time.monotonic() - began)
+        rows = iter(staged)
+        # While one chunk is being written the next is taken out; the last is empty, and ends the span of the list.
+        with ThreadPoolExecutor(1, thread_name_prefix="import") as writer:
+            chunk, more = list(islice(rows, _SIZE_BESIDE)), True
+            while more:
+                more = bool(chunk)
+                upto = chunk[-1][0] if chunk else _END
+                span = Span(after, upto) if replace else None
+                beside = self.ledger.read(editions.is_sending)
+                began = time.monotonic()
+                writing = writer.submit(self._write, partial(self._fill_chunk, chunk=chunk, number=number, span=span))
+                following = list(islice(rows, _SIZE_BESIDE if beside else _SIZE))
+                done += writing.result()
+                if beside:
+                    self.wait(time.monotonic() - began)
+                written += len(chunk)
+                told(written)
+                chunk, after = following, upto
+        return done
 
     def _fill_chunk(self, write: Write, chunk: list[tuple[str, Row]], number: int, span: Span | None) -> Imported:
         began_at = self._beat(write, number)
@@ -143,6 +149,13 @@ class Importing:
                     raise
                 self.wait(_EVERY)
         return self.ledger.write(act)
+
+
+def _give_room(write: Write) -> None:
+    """Lets SQLite keep the pages of a chunk in memory until it is committed, and move them to its file less often."""
+    if write.connection.dialect.name == "sqlite":
+        write.sql("PRAGMA cache_size = -65536")
+        write.sql("PRAGMA wal_autocheckpoint = 8000")
 
 
 class _Writing(Protocol):

@@ -47,8 +47,11 @@ _ADDRESS_PREFIX = b"kentongan address 1\n"
 _WORDS_PREFIX = b"kentongan words 1\n"
 
 
-# Made once: a list of people goes through it by the million.
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+# A string as it stands in canonical JSON; put together by hand where a list of people goes through by the million.
+_quoted = json.encoder.encode_basestring_ascii
 
 
 def canonical_json(value: object) -> bytes:
@@ -148,6 +151,13 @@ class StateKeys:
         """
         return self._wrapping.rewrap(wrapped)
 
+    def encrypt_for_new(
+        self, addresses: Sequence[Address], *, aad: bytes, random: Random = os.urandom
+    ) -> tuple[bytes, list[bytes]]:
+        """Returns a new person's own key, wrapped as `new_person_key` does, and their addresses encrypted with it."""
+        key = random(KEY_LENGTH)
+        return self._wrapping.wrap(key, random), _encrypt(AESGCM(key), addresses, aad, random)
+
     def encrypt_address(self, wrapped: bytes, address: Address, *, aad: bytes, random: Random = os.urandom) -> bytes:
         """Encrypts an address with a person's key; `aad` is the row it belongs to and must be given again to read it.
 
@@ -159,13 +169,7 @@ class StateKeys:
         self, wrapped: bytes, addresses: Sequence[Address], *, aad: bytes, random: Random = os.urandom
     ) -> list[bytes]:
         """Encrypts several addresses of one person, as `encrypt_address` does."""
-        cipher = self._unwrap(wrapped)
-        encrypted = []
-        for address in addresses:
-            nonce = random(NONCE_LENGTH)
-            content = canonical_json({"family": address.family, "value": address.value})
-            encrypted.append(nonce + cipher.encrypt(nonce, content, _ADDRESS_PREFIX + aad))
-        return encrypted
+        return _encrypt(self._unwrap(wrapped), addresses, aad, random)
 
     def decrypt_address(self, wrapped: bytes, encrypted: bytes, *, aad: bytes) -> Address:
         """Returns the address; raises BadInput where key, row or installation are not those it was encrypted with."""
@@ -200,7 +204,7 @@ class StateKeys:
 
         It depends on the channel family alone, so that two audiences and two providers count one person once.
         """
-        return hmac.digest(self._lookup_key, canonical_json([family, value]), "sha256").hex()
+        return hmac.digest(self._lookup_key, f"[{_quoted(family)},{_quoted(value)}]".encode("ascii"), "sha256").hex()
 
     def page_check(self, officer: str, digest: str) -> str:
         """Returns the six digits by which an officer who was paged about a digest shows that they have the page."""
@@ -209,6 +213,15 @@ class StateKeys:
 
     def _unwrap(self, wrapped: bytes) -> AESGCM:
         return AESGCM(self._wrapping.unwrap(wrapped))
+
+
+def _encrypt(cipher: AESGCM, addresses: Sequence[Address], aad: bytes, random: Random) -> list[bytes]:
+    encrypted = []
+    for address in addresses:
+        nonce = random(NONCE_LENGTH)
+        content = f'{{"family":{_quoted(address.family)},"value":{_quoted(address.value)}}}'.encode("ascii")
+        encrypted.append(nonce + cipher.encrypt(nonce, content, _ADDRESS_PREFIX + aad))
+    return encrypted
 
 
 def _make(folder: Path, random: Random) -> None:

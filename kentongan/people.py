@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import functools
 import io
 import re
 import sqlite3
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 from kentongan.addresses import FAMILIES, mask, normalise
 from kentongan.area.codes import is_code
@@ -33,7 +35,8 @@ class Row:
     """One person of a list; `number` counts rows as a spreadsheet does, the header being row 1.
 
     `reference` is the agency's own id or one made from the keyed hash of an address; groups and regions are in lower
-    case, sorted and without repeats; `language` is None where the person has no choice on record.
+    case, sorted and without repeats; `language` is None where the person has no choice on record. `hashes` are the
+    keyed hashes of the reference and of each address, as `identify` of `read_people` makes them; none where nobody has.
     """
 
     number: int
@@ -42,6 +45,7 @@ class Row:
     language: str | None
     groups: tuple[str, ...]
     regions: tuple[str, ...]
+    hashes: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ def _read(
     if "name" in columns:
         yield Remark("column name is not kept: no names are stored")
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    with contextlib.closing(_Seen(identify)) as seen:
+    with contextlib.closing(_Seen()) as seen:
         yield from _rows(reader, columns, seen, place, default_region, identify)
 
 
@@ -205,11 +209,14 @@ def _row(number: int, cells: dict[str, str], default_region: str, identify: Call
     language = cells.get("language", "").lower().replace("_", "-") or None
     if language is not None and not _LANGUAGE.fullmatch(language):
         raise _Wrong("language", "is no language code; write one such as id or en")
-    regions = _several(cells.get("regions", ""))
-    if not all(is_code(region) for region in regions):
+    regions = _regions(cells.get("regions", ""))
+    if regions is None:
         raise _Wrong("regions", "holds what is no region code; write codes such as 33.05 with semicolons between")
-    reference = _reference(cells.get("reference", ""), addresses) or f"p-{identify(*_pair(addresses[0]))[:20]}"
-    return Row(number, reference, tuple(addresses), language, _several(cells.get("groups", "")), regions)
+    hashes = [identify(*_pair(address)) for address in addresses]
+    reference = _reference(cells.get("reference", ""), addresses) or f"p-{hashes[0][:20]}"
+    hashes.insert(0, identify(REFERENCE, reference))
+    groups = _several(cells.get("groups", ""))
+    return Row(number, reference, tuple(addresses), language, groups, regions, tuple(hashes))
 
 
 REFERENCE = "reference"
@@ -232,6 +239,14 @@ def _reference(reference: str, addresses: Sequence[Address]) -> str:
     return reference
 
 
+@functools.lru_cache(maxsize=65_536)
+def _regions(cell: str) -> tuple[str, ...] | None:
+    """The regions of a cell, which many people share; None where one is no region code."""
+    regions = _several(cell)
+    return regions if all(is_code(region) for region in regions) else None
+
+
+@functools.lru_cache(maxsize=65_536)
 def _several(cell: str) -> tuple[str, ...]:
     return tuple(sorted({plain(part) for part in cell.split(";") if part.strip()}))
 
@@ -242,14 +257,13 @@ class _Seen:
     Addresses and references are kept by their keyed hashes, in a file without a name: a list may have millions.
     """
 
-    def __init__(self, identify: Callable[[str, str], str]) -> None:
-        self._identify = identify
+    def __init__(self) -> None:
         self._file = sqlite3.connect("", isolation_level=None)
         for statement in (
             "PRAGMA journal_mode = OFF",
             "PRAGMA synchronous = OFF",
             "PRAGMA cache_size = -32768",
-            "CREATE TABLE seen (hash BLOB PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID",
+            "CREATE TABLE seen (hash TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID",
             "BEGIN",
         ):
             self._file.execute(statement)
@@ -261,27 +275,32 @@ class _Seen:
         """Ends the file."""
         self._file.close()
 
-    def _hash(self, family: str, value: str) -> bytes:
-        # Half of a hash tells two of a hundred million apart.
-        return f"{family} {self._identify(family, value)[:32]}".encode()
-
     def add(self, row: Row) -> None:
         """Takes a row in; raises _Wrong where an earlier one has its reference or an address of it."""
-        hashes = [self._hash(*_pair(address)) for address in row.addresses]
-        hashes.append(self._hash(REFERENCE, row.reference))
-        for position, hash in enumerate(hashes):
-            if self._cursor.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (hash, row.number)).rowcount:
-                continue
-            (other,) = self._file.execute("SELECT number FROM seen WHERE hash = ?", (hash,)).fetchone()
-            self._file.executemany("DELETE FROM seen WHERE hash = ?", [(each,) for each in hashes[:position]])
-            if position == len(row.addresses):
-                raise _Wrong("reference", f"{row.reference} stands in row {other} already; give each person their own")
-            address = row.addresses[position]
-            raise _Wrong(address.family, f"{mask(address)} stands in row {other} already; keep one of the two rows")
+        families = (*(address.family for address in row.addresses), REFERENCE)
+        # Half of a hash tells two of a hundred million apart.
+        hashes = [
+            f"{family} {hash[:32]}" for family, hash in zip(families, (*row.hashes[1:], row.hashes[0]), strict=True)
+        ]
+        own = [(hash, row.number) for hash in hashes]
+        if self._cursor.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?)", own).rowcount < len(hashes):
+            self._take_out(row, hashes)
         for region in row.regions:
             *_, last = parts = region.split(".")
             if len(parts) > 1 and last.isdigit():
                 self._forms.setdefault(len(parts), {}).setdefault(len(last), (region, row.number))
+
+    def _take_out(self, row: Row, hashes: Sequence[str]) -> NoReturn:
+        """Takes a row out again and raises _Wrong with the first that an earlier one has."""
+        find = "SELECT number FROM seen WHERE hash = ?"
+        holders = [self._cursor.execute(find, (hash,)).fetchone()[0] for hash in hashes]
+        own = [(hash,) for hash, holder in zip(hashes, holders, strict=True) if holder == row.number]
+        self._cursor.executemany("DELETE FROM seen WHERE hash = ?", own)
+        position, other = next((at, holder) for at, holder in enumerate(holders) if holder != row.number)
+        if position == len(row.addresses):
+            raise _Wrong("reference", f"{row.reference} stands in row {other} already; give each person their own")
+        address = row.addresses[position]
+        raise _Wrong(address.family, f"{mask(address)} stands in row {other} already; keep one of the two rows")
 
     def remarks(self) -> Iterator[Remark]:
         """Says where region codes of one depth differ in length: a spreadsheet turns 33.10 into 33.1."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import marshal
 import os
 import secrets
 import sqlite3
@@ -46,9 +46,11 @@ class Staging:
     def add(self, reference: str, row: Row) -> None:
         """Takes a person in; raises BadInput where the disk for temporary files is full."""
         addresses = [(address.family, address.value) for address in row.addresses]
-        content = json.dumps((row.number, row.reference, addresses, row.language, row.groups, row.regions))
+        content = marshal.dumps(
+            (row.number, row.reference, addresses, row.language, row.groups, row.regions, row.hashes)
+        )
         nonce = os.urandom(NONCE_LENGTH)
-        sealed = nonce + self._cipher.encrypt(nonce, content.encode(), reference.encode())
+        sealed = nonce + self._cipher.encrypt(nonce, content, reference.encode())
         try:
             self._cursor.execute("INSERT INTO staged VALUES (?, ?)", (reference, sealed))
         except sqlite3.OperationalError as error:
@@ -59,11 +61,11 @@ class Staging:
         """All of them, in the order of their references; raises BadInput likewise."""
         try:
             for reference, sealed in self._file.execute("SELECT reference, content FROM staged ORDER BY reference"):
-                nonce, content = sealed[:NONCE_LENGTH], sealed[NONCE_LENGTH:]
-                number, own, addresses, language, groups, regions = json.loads(
-                    self._cipher.decrypt(nonce, content, reference.encode())
-                )
+                nonce, sealed_content = sealed[:NONCE_LENGTH], sealed[NONCE_LENGTH:]
+                # Written by this process, and the cipher knows whether it still is as it was.
+                content = self._cipher.decrypt(nonce, sealed_content, reference.encode())
+                number, own, addresses, language, groups, regions, hashes = marshal.loads(content)  # noqa: S302
                 places = tuple(Address(*each) for each in addresses)
-                yield reference, Row(number, own, places, language, tuple(groups), tuple(regions))
+                yield reference, Row(number, own, places, language, groups, regions, hashes)
         except sqlite3.OperationalError as error:
             raise no_room(error) from None

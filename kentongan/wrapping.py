@@ -57,6 +57,8 @@ class Wrapping:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        # As text: they are looked at for every key that is wrapped, a million times in one import.
+        self._watched = (str(folder / CURRENT), str(folder / NEXT))
         self._loaded = self._load()
 
     def wrap(self, key: bytes, random: Callable[[int], bytes] = os.urandom) -> bytes:
@@ -115,10 +117,10 @@ class Wrapping:
                 return _Loaded(stamp, tuple(AESGCM(derive(key, b"kentongan wrapping key 1")) for key in keys))
 
     def _stamp(self) -> tuple[tuple[int, int, int] | None, ...]:
-        return tuple(_identity(self._folder / name) for name in (CURRENT, NEXT))
+        return tuple(map(_identity, self._watched))
 
 
-def _identity(path: Path) -> tuple[int, int, int] | None:
+def _identity(path: str) -> tuple[int, int, int] | None:
     try:
         found = os.stat(path)
     except OSError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from kentongan.ledger.editions import FOR_GOOD, LANGUAGE
 from kentongan.ledger.opt_outs import REFERENCE
 from kentongan.ledger.transaction import Read, Write
 from kentongan.people import Row
+from kentongan.seam import Address
 
 _SHARED = 6
 """Characters that a person's id has of the keyed hash of their reference; the rest is random.
@@ -163,13 +164,15 @@ _LISTED_AGAIN = (
 
 def _add(changes: _Changes, reference: str, row: Row, keys: StateKeys) -> None:
     person = reference[:_SHARED] + secrets.token_hex(8 - _SHARED // 2)
-    key = keys.new_person_key()
+    wanted = _wanted(row, keys)
+    key, sealed = keys.encrypt_for_new(list(wanted.values()), aad=person.encode())
     changes.add(_NEW_PERSON, id=person, reference=reference, language=row.language, key=key)
     for name in row.groups:
         changes.add(_NEW_GROUP, person=person, value=name)
     for code in row.regions:
         changes.add(_NEW_REGION, person=person, value=code)
-    _addresses(changes, _Known(person, key, None, None), row, keys)
+    for (family, hash), ciphertext in zip(wanted, sealed, strict=True):
+        changes.add(_NEW_ADDRESS, person=person, family=family, hash=hash, ciphertext=ciphertext)
 
 
 def _bring_up_to_date(changes: _Changes, person: _Known, row: Row, keys: StateKeys) -> None:
@@ -206,9 +209,7 @@ def _replace(changes: _Changes, person: str, former: set[str], now: set[str], ne
 
 def _addresses(changes: _Changes, person: _Known, row: Row, keys: StateKeys) -> None:
     assert person.key is not None
-    wanted: Mapping[tuple[str, str], Any] = {
-        (address.family, keys.address_hash(address.family, address.value)): address for address in row.addresses
-    }
+    wanted = _wanted(row, keys)
     new = {place: address for place, address in wanted.items() if not person.addresses.get(place, (0, False))[1]}
     if new:
         sealed = keys.encrypt_addresses(person.key, list(new.values()), aad=person.id.encode())
@@ -223,6 +224,12 @@ def _addresses(changes: _Changes, person: _Known, row: Row, keys: StateKeys) -> 
             changes.add(_NO_ADDRESS, id=address_id)
 
 
+def _wanted(row: Row, keys: StateKeys) -> dict[tuple[str, str], Address]:
+    """A row's addresses by family and keyed hash."""
+    hashes = row.hashes[1:] or [keys.address_hash(each.family, each.value) for each in row.addresses]
+    return {(each.family, hash): each for each, hash in zip(row.addresses, hashes, strict=True)}
+
+
 def reference_of(row: Row, keys: StateKeys) -> str:
     """The keyed hash by which a person of a list is known."""
-    return keys.address_hash(REFERENCE, row.reference)
+    return row.hashes[0] if row.hashes else keys.address_hash(REFERENCE, row.reference)

@@ -106,7 +106,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    before=lists, former=lists, cut=lists, new=lists, kill=st.integers(1, 12), whole=st.booleans(), also=st.booleans()
+    before=lists, former=lists, cut=lists, new=lists, kill=st.integers(1, 13), whole=st.booleans(), also=st.booleans()
 )
 def test_an_import_that_is_killed_changes_nothing_and_the_next_is_whole(
     template: Path,
@@ -154,6 +154,7 @@ def monkeypatch_module() -> Any:
     """Two people in a transaction, so that lists of five are cut in their middle."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(importing, "_SIZE", 2)
+        patch.setattr(importing, "_SIZE_BESIDE", 2)
         patch.setattr(importing, "_TIDIED", 2)
         yield patch
 
