@@ -43,6 +43,7 @@ def checks(invocation: Invocation) -> Iterator[Found]:
         yield from _each("drills", lambda: _drills(invocation, configured))
     yield from _each("words", lambda: _words(chosen))
     yield from _each("state", lambda: _state(invocation))
+    yield from _each("backup", lambda: _backup(invocation, chosen))
     yield from _each("keys", lambda: _keys(invocation, chosen))
     yield from _each("officers", lambda: _officers(invocation))
     yield from _each("clock", _clock)
@@ -278,6 +279,29 @@ def _state(invocation: Invocation) -> Iterator[Found]:
             yield Found("state", "fault", f"{told}, and `kentongan serve` puts it back")
         for name, reason in ledger.read(senders.holds).items():
             yield Found("state", "fault" if name == senders.LEDGER else "note", standing.held(name, reason))
+
+
+def _backup(invocation: Invocation, settings: Settings | None) -> Iterator[Found]:
+    from kentongan.clock import SystemClock
+    from kentongan.ledger import Ledger, log
+    from kentongan.settings import Service
+    from kentongan.state import State
+
+    within = (settings.service if settings is not None else Service()).backed_up_within
+    with Ledger.open(State.find(invocation.state).ledger) as ledger:
+        last = ledger.read(lambda read: log.latest(read, "ledger.backed_up"))
+    now = SystemClock().wall()
+    if last is None:
+        yield Found(
+            "backup", "note", "no backup of this ledger was ever made; run `kentongan backup FOLDER` by a timer"
+        )
+    elif now - last > within * 1000:
+        hours = (now - last) // 3_600_000
+        yield Found(
+            "backup", "note", f"the last backup is {hours:,} hours old; see why, then `kentongan backup FOLDER`"
+        )
+    else:
+        yield Found("backup", "ok", "there is a recent one")
 
 
 def _keys(invocation: Invocation, settings: Settings | None) -> Iterator[Found]:

@@ -201,6 +201,9 @@ class Service(Model):
     ballast: int = Field(
         default=64, ge=0, le=100_000, description="Megabytes kept beside the ledger for when its disk is full; 0: none."
     )
+    backed_up_within: float = Field(
+        default=172_800.0, gt=0, description="Seconds after which a new backup of the ledger is wanted."
+    )
     keys_confirmed_within: float = Field(
         default=15_552_000.0, gt=0, description="Seconds after which the copy of the keys is to be looked at again."
     )

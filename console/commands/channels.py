@@ -37,7 +37,8 @@ def listing() -> None:
     from kentongan.ledger import senders
 
     with opened(Need.NOTHING) as office:
-        held = office.house.ledger.read(senders.holds)
+        holds = office.house.ledger.read(senders.holds)
+        held = {name: holds.get(senders.LEDGER) or holds.get(name) for name in office.settings.channels}
         instances = office.settings.channels
         if output.wants_json():
             output.document({"channels": [_told(name, each, held.get(name)) for name, each in instances.items()]})

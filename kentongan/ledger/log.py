@@ -134,6 +134,12 @@ def end(read: Read) -> Place:
     return Place(int(read.sql("SELECT coalesce(max(position), 0) FROM link").scalar_one()), 1 << 60)
 
 
+def latest(read: Read, type_: str) -> Milliseconds | None:
+    """When an event of a type that is about no alert was last recorded (wall time); None where it never was."""
+    at = read.sql("SELECT max(at) FROM event WHERE alert_id IS NULL AND type = :type", {"type": type_}).scalar_one()
+    return None if at is None else int(at)
+
+
 def bounds(read: Read, wanted: Filter) -> tuple[Place, Place]:
     """Before the first and at the last place where anything that is wanted can stand now."""
     if not wanted.alerts:

@@ -7,10 +7,11 @@ first and writes later fails at once, whatever the time-out, when another has wr
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
-import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,8 @@ HEAD = "0010"
 
 UNFINISHED = "restoring"
 """A file that lies beside the ledger while another is put in its place (`kentongan.safekeeping.restoring`)."""
+
+_PROBE = 65_536  # bytes whose writing shows whether there is room
 
 _PATIENCE = 2.0  # seconds to wait for another process's transaction
 
@@ -223,7 +226,14 @@ def is_full(path: Place, error: Exception) -> bool:
     said = str(getattr(error, "orig", None) or error).lower()
     if "full" in said or "no space" in said:
         return True
+    return ("i/o error" in said or "unable to open" in said) and _has_no_room(path.parent)
+
+
+def _has_no_room(folder: Path) -> bool:
+    """Whether nothing can be written there for want of room, be it the disk's or that of this user's quota."""
     try:
-        return "i/o error" in said and shutil.disk_usage(path.parent).free == 0
-    except OSError:
-        return False
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            # A disk that has a little room takes a little, and says nothing.
+            return file.write(bytes(_PROBE)) < _PROBE
+    except OSError as error:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -34,9 +34,12 @@ def test_keys_and_backup_are_kept_apart(run, approved, surroundings: Path, keys:
     assert not (surroundings / "kept").exists()
 
 
-def test_check_tells_of_keys_that_nobody_has_a_good_copy_of(run, surroundings: Path, config: Path) -> None:
+def test_check_tells_of_keys_and_backups_that_nobody_looks_after(run, surroundings: Path, config: Path) -> None:
     run("status")
     assert "no copy of the keys was ever confirmed" in run("check").out
+    assert "no backup of this ledger was ever made" in run("check").out
+    run("backup", surroundings / "kept")
+    assert "OK    backup: there is a recent one" in run("check").out
     ran = run("keys", "copy", surroundings / "medium", "--json")
     place = Path(ran.json["keys"])
     assert "OK    keys: a copy of them is kept apart" in run("check").out
@@ -45,8 +48,10 @@ def test_check_tells_of_keys_that_nobody_has_a_good_copy_of(run, surroundings: P
     ran = run("keys", "confirm", place)
     assert ran.code == 2
     assert "lacks people.key" in ran.err
-    (config / "service.yaml").write_text("keys_confirmed_within: 0.001\n")
-    assert "was last confirmed 0 days ago" in run("check").out
+    (config / "service.yaml").write_text("keys_confirmed_within: 0.001\nbacked_up_within: 0.001\n")
+    told = run("check").out
+    assert "was last confirmed 0 days ago" in told
+    assert "the last backup is 0 hours old" in told
 
 
 def test_an_empty_state_directory_has_nothing_to_back_up(run, surroundings: Path) -> None:

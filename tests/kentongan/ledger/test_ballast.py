@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import shutil
+import sqlite3
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from kentongan import concerns
 from kentongan.errors import LedgerUnavailable
 from kentongan.keys import StateKeys
 from kentongan.ledger import Ledger, Write, ballast, views
+from kentongan.ledger.opening import is_full
 from kentongan.paging import Cause, Paging
 from tests.kentongan.ledger.scenes import open_at
 from tests.kentongan.safekeeping.installations import differences, disk
@@ -107,3 +110,17 @@ def test_without_ballast_a_full_disk_is_said_as_ever(small: Path) -> None:
         with pytest.raises(LedgerUnavailable, match="disk is full"):
             write_for_ever(ledger)
         assert ledger.read(ballast.used_at) is None
+
+
+@pytest.mark.parametrize(("number", "full"), [(errno.ENOSPC, True), (errno.EDQUOT, True), (errno.EACCES, False)])
+def test_a_quota_that_is_used_up_is_a_full_disk_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, full: bool
+) -> None:
+    """SQLite says no more of it than "disk I/O error"."""
+
+    def refuse(**_: object) -> None:
+        raise OSError(number, "no")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    assert is_full(tmp_path / "ledger.db", sqlite3.OperationalError("disk I/O error")) is full
+    assert not is_full(tmp_path / "ledger.db", sqlite3.OperationalError("database is locked"))
