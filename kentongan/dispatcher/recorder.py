@@ -15,11 +15,9 @@ from kentongan.ledger.outcomes import Settled
 
 _log = logging.getLogger(__name__)
 
-_MOST = 256
-"""How many outcomes may wait for their commit; whoever hands in more waits, and so does the provider."""
-
-_APART = 0.02
-"""Seconds from one commit to the next, so that a fast provider's outcomes share one; the first waits for nothing."""
+_BUSY, _APART = 4, 0.02
+"""After a commit of so many outcomes the next waits so many seconds for more. With fewer none waits: a sender that is
+killed leaves in doubt whatever it has not recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +42,13 @@ class Shown:
 class Recorder:
     """Commits what is handed in, all of it that has come by then at once, and sets `woken` after each commit.
 
-    A crash leaves in doubt what was handed in and not yet committed, as it does what is in flight.
+    Up to `most` may wait for their commit; whoever hands in more waits, and so does the provider. A crash leaves them
+    in doubt, as it does what is in flight.
     """
 
-    def __init__(self, part: Part, woken: asyncio.Event) -> None:
+    def __init__(self, part: Part, *, most: int, woken: asyncio.Event) -> None:
         self._part = part
+        self._most = most
         self._woken = woken
         self._waiting: list[Shown] = []
         self._some = asyncio.Event()
@@ -69,9 +69,9 @@ class Recorder:
         self._waiting.append(shown)
         self._some.set()
         recorded = self._recorded
-        if len(self._waiting) >= _MOST or shown.hold is not None:
+        if len(self._waiting) >= self._most or shown.hold is not None:
             self._hurry.set()
-        if len(self._waiting) >= _MOST:
+        if len(self._waiting) >= self._most:
             self._room.clear()
         if shown.hold is not None:
             await recorded.wait()
@@ -96,14 +96,14 @@ class Recorder:
             self._room.set()
             if shown:
                 await self._record(shown)
-                self._next_at = asyncio.get_running_loop().time() + _APART
+                self._next_at = asyncio.get_running_loop().time() + (_APART if len(shown) >= _BUSY else 0.0)
                 self._woken.set()
             recorded.set()
 
     async def _gather(self) -> None:
         """Waits a moment for more where a commit has just been."""
         left = self._next_at - asyncio.get_running_loop().time()
-        if left > 0 and not self._closing and len(self._waiting) < _MOST:
+        if left > 0 and not self._closing and len(self._waiting) < self._most:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(left):
                     await self._hurry.wait()

@@ -36,7 +36,10 @@ _STOPPING = "this sender was stopping"
 _HELD = "the channel is held"
 
 _AHEAD = 4
-"""Requests that may wait with their intent committed, for each that may be in flight: the one batch ahead."""
+"""Requests that may wait with their intent committed, or be over and not yet recorded, for each that may be in flight.
+
+With those in flight they are what a crash leaves in doubt, whether it was sent or not.
+"""
 
 _ERASED = Rejected("the person was erased", Why.ADDRESS)
 _UNRENDERED = Rejected("no rendering in this language", Why.PAYLOAD)
@@ -65,8 +68,9 @@ class Requests:
         self._halt = halt
         self._refused: set[int] = set()
         self._barred = False
-        self._recorder = Recorder(part, woken)
-        self._queue: asyncio.Queue[list[Ready] | None] = asyncio.Queue(maxsize=_AHEAD * part.channel.limits.concurrency)
+        ahead = _AHEAD * part.channel.limits.concurrency
+        self._recorder = Recorder(part, most=ahead, woken=woken)
+        self._queue: asyncio.Queue[list[Ready] | None] = asyncio.Queue(maxsize=ahead)
         self._half_empty = asyncio.Event()
         self._workers: list[asyncio.Task[None]] = []
 
