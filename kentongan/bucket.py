@@ -28,6 +28,9 @@ SLICE = 0.5
 AHEAD = 0.5
 """How far ahead leases may begin; what waits longer is not leased yet, so that a graver alert need not wait for it."""
 
+_FAR = 600.0
+"""Nobody has leased so far beyond any pause: the clock was set back since."""
+
 WANTED: float = 1.0
 """Seconds for which a lower alert yields after a higher one has asked."""
 
@@ -88,7 +91,7 @@ def lease(bucket: Bucket, *, now: float, length: float, rank: int) -> tuple[Buck
     asked = replace(bucket, rank=rank, wanted=now + WANTED)
     if now < bucket.paused_until:
         return asked, Lease(now, now, again=bucket.paused_until)
-    start = max(bucket.leased_to, now - IDLE)
+    start = max(bucket.leased_to if bucket.leased_to < now + max(_FAR, 2 * length) else 0.0, now - IDLE)
     if start > now + AHEAD:
         return asked, Lease(now, now, again=start - AHEAD)
     return replace(asked, leased_to=start + length), Lease(start, start + length)

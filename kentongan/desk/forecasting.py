@@ -16,6 +16,7 @@ from kentongan.desk.desk import Desk
 from kentongan.forecast import ASSUMED_LATENCY, Forecast, Way, forecast
 from kentongan.ledger import Read, alerts, buckets, foreseen, probes, senders
 from kentongan.ledger.alerts import StoredAlert
+from kentongan.ledger.buckets import Here
 from kentongan.reach import Reach, reach_of
 from kentongan.readiness import Standing
 from kentongan.routes import Following
@@ -78,7 +79,7 @@ def _ways(
     messages: Collection[Rendered],
 ) -> list[Way]:
     held, asked = senders.holds(read), probes.standings(read)
-    paused = buckets.paused(read, boot_id=Process.current().boot_id, now=desk.clock.boot() / 1000)
+    paused = buckets.paused(read, Here(desk.clock, Process.current().boot_id))
     named = {name: name_of(name, desk.kinds.limits(each)) for name, each in desk.settings.channels.items()}
     before, beside = _others(read, stored, named)
     ways = []

@@ -25,6 +25,7 @@ from kentongan.dispatcher.run import Run
 from kentongan.dispatcher.upkeep import Upkeep
 from kentongan.errors import KentonganError, Refused
 from kentongan.ledger import Ledger, Read, Write, dispatches, renderings, senders, threads, throttled, views, work
+from kentongan.ledger.buckets import Here
 from kentongan.ledger.work import OpenDispatch
 from kentongan.seam import Address, Channel
 from kentongan.settings import Policy
@@ -282,7 +283,7 @@ class Dispatcher:
     def _pace(self, owned: OwnedDispatch, channel: Channel) -> Pace:
         name, rate = name_of(channel.name, channel.limits), fastest(channel, self.channels.values())
         if name not in self._credentials:
-            shared = LedgerBucket(name, self.ledger, self.clock, self.process.boot_id)
+            shared = LedgerBucket(name, self.ledger, Here(self.clock, self.process.boot_id))
             self._credentials[name] = Credential(shared, self._seconds)
         if channel.limits.rate < rate and channel.name not in self._spacings:
             self._spacings[channel.name] = Spacing(channel.limits.rate, self._seconds)

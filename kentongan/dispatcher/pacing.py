@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 
 from kentongan.bucket import Bucket, Lease, name_of
-from kentongan.clock import Clock
 from kentongan.ledger import Ledger, buckets
+from kentongan.ledger.buckets import Here
 from kentongan.seam import Channel
 
 
@@ -17,28 +17,21 @@ class LedgerBucket:
 
     name: str
     ledger: Ledger
-    clock: Clock
-    boot_id: str
+    here: Here
 
     def look(self) -> Bucket:
         """How it stands; raises LedgerUnavailable."""
-        return self.ledger.read(lambda read: buckets.get(read, self.name, boot_id=self.boot_id))
+        return self.ledger.read(lambda read: buckets.get(read, self.name, self.here))
 
     def lease(self, length: float, rank: int) -> Awaitable[tuple[Bucket, Lease]]:
         """Leases some of its time; raises LedgerUnavailable."""
         return self.ledger.write_soon(
-            lambda write: buckets.lease(
-                write, self.name, boot_id=self.boot_id, now=self.clock.boot() / 1000, length=length, rank=rank
-            )
+            lambda write: buckets.lease(write, self.name, self.here, length=length, rank=rank)
         )
 
     def pause(self, seconds: float) -> Awaitable[Bucket]:
         """Stops everybody who shares it; raises LedgerUnavailable."""
-        return self.ledger.write_soon(
-            lambda write: buckets.pause(
-                write, self.name, boot_id=self.boot_id, now=self.clock.boot() / 1000, seconds=seconds
-            )
-        )
+        return self.ledger.write_soon(lambda write: buckets.pause(write, self.name, self.here, seconds=seconds))
 
 
 def fastest(channel: Channel, others: Iterable[Channel]) -> float:

@@ -30,7 +30,7 @@ def register(write: Write, *, sender: str, role: str, process: Process, clock: C
             namespace=process.namespace,
             pid=process.pid,
             started=process.started,
-            beat=_moment(write, clock),
+            beat=moment(write, clock),
         )
     )
     write.event("sender.started", sender=sender, role=role)
@@ -39,11 +39,11 @@ def register(write: Write, *, sender: str, role: str, process: Process, clock: C
 def beat(write: Write, *, sender: str, clock: Clock) -> Milliseconds:
     """Renews a sender's lease; returns this machine's boot time from which it lasts."""
     before = clock.boot()
-    write.sql("UPDATE sender SET beat = :beat WHERE id = :id", {"beat": _moment(write, clock), "id": sender})
+    write.sql("UPDATE sender SET beat = :beat WHERE id = :id", {"beat": moment(write, clock), "id": sender})
     return before
 
 
-def _moment(read: Read, clock: Clock) -> Milliseconds:
+def moment(read: Read, clock: Clock) -> Milliseconds:
     """The moment by the clock of leases: what all who share the ledger have in common.
 
     A file is shared on one machine, whose boot time never jumps; a database by machines that know only its own clock.
@@ -73,7 +73,7 @@ def gone(read: Read, *, clock: Clock, process: Process, suspects: Sequence[str] 
         rows = read.sql(
             "SELECT * FROM sender WHERE id IN (SELECT value FROM json_each(:ids))", {"ids": json.dumps(list(suspects))}
         ).all()
-    now = _moment(read, clock) if rows else 0
+    now = moment(read, clock) if rows else 0
     result = []
     for row in rows:
         there = Process(row.boot_id, row.namespace, row.pid, row.started)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +18,8 @@ from kentongan.clock import Process, SystemClock
 from kentongan.delivery import Evidence, Phase
 from kentongan.errors import LedgerUnavailable
 from kentongan.keys import StateKeys
-from kentongan.ledger import Ledger, Read, Write, claims, dispatches, outcomes, senders, views, work
+from kentongan.ledger import Ledger, Read, Write, buckets, claims, dispatches, outcomes, senders, views, work
+from kentongan.ledger.buckets import Here
 from kentongan.ledger.outcomes import Settled
 from kentongan.ledger.verification import signed_head, verify
 from kentongan.plan import PlannedInstance
@@ -431,3 +433,26 @@ def _threads() -> Iterator[_Threads]:
         yield threads
     finally:
         threads.join()
+
+    def test_two_who_lease_of_one_credential_never_get_the_same_time(self, ledger: Ledger, place: str) -> None:
+        here = Here(SystemClock(), Process.current().boot_id)
+        got: list[tuple[float, float]] = []
+
+        def lease(of: Ledger) -> None:
+            for _ in range(15):
+                # Each is so short that a few dozen fit into what may be leased ahead.
+                _, leave = of.write(lambda write: buckets.lease(write, "account", here, length=0.01, rank=0))
+                got.append((leave.start, leave.end))
+
+        with type(self).open_ledger(place, "there") as there:
+            threads = [threading.Thread(target=lease, args=(of,)) for of in (ledger, there)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            spans = sorted(span for span in got if span[1] > span[0])
+            assert len(spans) == 30
+            # On a server's clock each is told by ours, to the millisecond.
+            assert all(later[0] - earlier[0] > 0.005 for earlier, later in itertools.pairwise(spans))
+            there.write(lambda write: buckets.pause(write, "account", here, seconds=60.0))
+            assert 58.0 < ledger.read(lambda read: buckets.paused(read, here))["account"] <= 60.0
