@@ -59,7 +59,7 @@ def unready(condition: Condition) -> list[str]:
     return reasons
 
 
-_LEDGER = "see that its disk has room and that no other program keeps it locked"
+_LEDGER = "see that its disk has room, and that nothing locks it or keeps it away"
 
 
 def _since(seconds: float | None) -> str:
