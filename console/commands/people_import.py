@@ -33,7 +33,8 @@ _MOST_FAULTS = 20
 @click.option("--skip-faulty", is_flag=True, help="Import the other rows where some cannot be read.")
 @click.option("--faults", metavar="FILE", type=Path, help="Write every row that cannot be read into a new file.")
 @click.option("--replace", is_flag=True, help="The list is complete: take off whoever is not on it.")
-def import_(file: str, region: str, skip_faulty: bool, faults: Path | None, replace: bool) -> None:
+@click.option("--yes", is_flag=True, help="With --replace: even where most people leave the list by that.")
+def import_(file: str, region: str, skip_faulty: bool, faults: Path | None, replace: bool, yes: bool) -> None:
     """Import a list of people, one a row; a known reference is brought up to date. Names are never kept.
 
     Columns: phone, whatsapp, telegram, email, at least one of them; reference, language, groups and regions where
@@ -45,6 +46,7 @@ def import_(file: str, region: str, skip_faulty: bool, faults: Path | None, repl
     from kentongan.clock import Process
     from kentongan.importing import Importing
     from kentongan.ledger.filling import reference_of
+    from kentongan.ledger.people import count_listed
     from kentongan.people import Fault, Remark, read_people
     from kentongan.staging import Staging
 
@@ -59,17 +61,29 @@ def import_(file: str, region: str, skip_faulty: bool, faults: Path | None, repl
                     wrong.add(item)
                 elif isinstance(item, Remark):
                     remarks.append(item.sentence)
-                elif skip_faulty or not wrong.count:
+                elif not wrong.count or (skip_faulty and not replace):
                     staged.add(reference_of(item, keys), item)
                     told(staged.count)
-        if wrong.count and not skip_faulty:
+        if wrong.count and (replace or not skip_faulty):
             name = "standard input" if file == "-" else file
-            remedy = f"nothing was imported from {name}; mend these rows, or give --skip-faulty"
+            instead = "; with --replace they would leave the list" if replace else ", or give --skip-faulty"
+            remedy = f"nothing was imported from {name}; mend these rows{instead}"
             raise BadInput("\n".join([*wrong.told(), remedy]))
+        if replace and not yes:
+            _hold_back(staged.count, office.house.ledger.read(count_listed))
         importing = Importing(office.house.ledger, keys, f"import-{secrets.token_hex(6)}", Process.current())
         with progress("Writing", staged.count) as told:
             done = importing.run(staged, replace=replace, told=told)
         _tell(staged.count, done, wrong, remarks, replace=replace)
+
+
+def _hold_back(rows: int, listed: int) -> None:
+    """Raises BadInput where a list that is said to be complete has less than half of the people there are."""
+    if rows < listed / 2:
+        raise BadInput(
+            f"this list has {telling.people(rows)}, and {listed:,} are on the one in force; "
+            "give --yes if the others are to leave it"
+        )
 
 
 def _tell(rows: int, done: Imported, wrong: _Faults, remarks: Sequence[str], *, replace: bool) -> None:

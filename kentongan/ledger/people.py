@@ -86,6 +86,11 @@ def count_distinct(
     )
 
 
+def count_listed(read: Read) -> int:
+    """How many people are on the list."""
+    return int(read.sql(f"SELECT count(DISTINCT a.person_id) FROM address a WHERE {listed('a')}").scalar_one())
+
+
 def known_groups(read: Read) -> frozenset[str]:
     """The groups that people are in."""
     return frozenset(read.sql(f"SELECT DISTINCT g.name FROM person_group g WHERE {listed('g')}").scalars())

@@ -167,6 +167,20 @@ def test_a_complete_list_takes_off_whoever_is_not_on_it(run, surroundings: Path)
     assert (told["added"], told["updated"], told["removed"]) == (1, 1, 1)
 
 
+def test_a_complete_list_takes_nobody_off_by_mistake(run, surroundings: Path) -> None:
+    file = surroundings / "people.csv"
+    file.write_text("reference,phone\n" + "".join(f"{name},+62812345670{n}\n" for n, name in enumerate("abcde")))
+    run("people", "import", file)
+    file.write_text("reference,phone\n")
+    assert "5 are on the one in force; give --yes" in run("people", "import", file, "--replace").err
+    file.write_text("reference,phone\na,+628123456700\nb,+628123456701\nc,12\n")
+    faulty = run("people", "import", file, "--replace", "--skip-faulty", "--yes")
+    assert (faulty.code, "with --replace they would leave the list" in faulty.err) == (2, True)
+    file.write_text("reference,phone\na,+628123456700\nb,+628123456701\n")
+    assert run("people", "import", file, "--replace").code == 2
+    assert run("people", "import", file, "--replace", "--yes", "--json").json["removed"] == 3
+
+
 # --- Config ---
 
 
