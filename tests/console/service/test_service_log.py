@@ -8,6 +8,8 @@ import io
 import json
 import logging
 import logging.config
+import subprocess
+import sys
 import threading
 from datetime import datetime
 from pathlib import Path
@@ -129,6 +131,26 @@ def test_whoever_stops_reading_standard_error_holds_up_nobody_and_hears_what_was
     lost = [line["count"] for line in lines if line["message"] == "lines dropped"]
     assert sum(lost) == 50 - (len(lines) - len(lost))
     assert lost
+
+
+WHO_LOGS = """
+import logging, sys
+from pathlib import Path
+from console.service import log
+log._LAST_WORDS = 0.1
+with log.log_to(Path(sys.argv[1]), on_stderr="json"):
+    for number in range(5_000):
+        logging.getLogger("kentongan").warning("sweep waits", extra={"number": number, "fill": "x" * 100})
+sys.stderr.flush()
+"""
+
+
+def test_a_process_whose_standard_error_nobody_reads_ends_all_the_same(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WHO_LOGS, str(tmp_path / "service.log")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, cwd=Path(__file__).parents[3]) as process:
+        assert process.wait(30) == 0
+        assert process.stderr is not None
+        assert json.loads(process.stderr.readline())["number"] == 0
 
 
 def test_a_row_that_cannot_be_written_does_not_stand_in_the_error(tmp_path: Path) -> None:

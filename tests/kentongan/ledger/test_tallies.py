@@ -85,7 +85,7 @@ def test_a_look_says_what_officers_see_and_how_long_acceptance_took(
 
 
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(st.lists(st.sampled_from(["accepted", "rejected", "in_doubt", "receipt", "late", "look", "other"]), max_size=12))
 def test_following_finds_what_counting_anew_finds(keys: StateKeys, acts: list[str]) -> None:
