@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from kentongan import waves
 from kentongan.bucket import cost_of, name_of
 from kentongan.clock import Clock, Milliseconds, Process
 from kentongan.dispatcher.gate import Gate
@@ -27,6 +28,7 @@ from kentongan.errors import KentonganError, Refused
 from kentongan.ledger import Ledger, Read, Write, dispatches, renderings, senders, threads, throttled, views, work
 from kentongan.ledger.buckets import Here
 from kentongan.ledger.work import OpenDispatch
+from kentongan.plan import PUBLIC
 from kentongan.seam import Address, Channel
 from kentongan.settings import Policy
 
@@ -223,7 +225,7 @@ class Dispatcher:
             through = TOO_LONG
         else:
             through = "direct, without orchestration"
-        for instance in owned.plan.instances:
+        for instance in waves.ordered(owned.plan.instances):
             self._begin(owned, instance.name, through)
 
     def _left(self, owned: OwnedDispatch) -> float:
@@ -290,7 +292,7 @@ class Dispatcher:
         return Pace(
             credential=self._credentials[name],
             cost=cost_of(channel.limits, rate, owned.messages.get(channel.name, {}).values(), owned.plan.values),
-            rank=owned.rank,
+            rank=waves.place(owned.rank, public=owned.plan.instance(channel.name).family == PUBLIC),
             spacing=self._spacings.get(channel.name),
             told=lambda seconds: self._tell_throttled(owned, channel.name, seconds),
         )

@@ -17,6 +17,7 @@ from kentongan.ledger.planned import NEW_KEY, last_id, record_planned
 from kentongan.ledger.reach import reach_condition
 from kentongan.ledger.transaction import EVERY, Write
 from kentongan.plan import PUBLIC, Plan, PlannedInstance
+from kentongan.waves import next_part
 
 
 def plan_public(write: Write, alert_id: str, plan: Plan) -> None:
@@ -51,15 +52,16 @@ def expand(write: Write, alert_id: str, plan: Plan, size: int) -> bool:
     if row.expanded:
         return False
     cursor: dict[str, int | str] = json.loads(row.cursor)
-    for part, instance in _parts(plan):
-        position = cursor.get(part, 0)
-        if position == "done":
+    for parts in _waves(plan):
+        part = next_part(cursor, list(parts))
+        if part is None:
             continue
+        instance, position = parts[part], int(cursor.get(part, 0))
         before = last_id(write)
         if part == instance.name:
-            reached = _people_chunk(write, alert_id, plan, instance, int(position), size)
+            reached = _people_chunk(write, alert_id, plan, instance, position, size)
         else:
-            reached = follow_chunk(write, alert_id, plan, instance, int(position), size)
+            reached = follow_chunk(write, alert_id, plan, instance, position, size)
             record_planned(write, alert_id, instance.name, before)
         cursor[part] = "done" if reached is None else reached
         _move(write, "dispatch.advanced", alert_id, {"cursor": canonical(cursor)})
@@ -68,15 +70,22 @@ def expand(write: Write, alert_id: str, plan: Plan, size: int) -> bool:
     return False
 
 
-def _parts(plan: Plan) -> Iterator[tuple[str, PlannedInstance]]:
-    """What is to be planned in chunks, each by the name it has in the cursor; no instance's name holds a slash."""
+def _waves(plan: Plan) -> Iterator[Mapping[str, PlannedInstance]]:
+    """What is to be planned in chunks, by the name it has in the cursor; no instance's name holds a slash.
+
+    A wave begins when the one before is done; within it channels take turns, so that none waits for another's people.
+    """
     for instance in plan.instances:
         if plan.predecessor is not None:
-            yield f"{instance.name}/follow", instance
+            yield {f"{instance.name}/follow": instance}
+    written = [
+        instance
+        for instance in plan.instances
+        if instance.family != PUBLIC and plan.kind.widens and instance.name not in plan.following.spare
+    ]
     # Who is written to at once on a channel that a fallback comes to is known when the channels before it are done.
-    for instance in sorted(plan.instances, key=lambda each: bool(plan.following.waits_for(each.name))):
-        if instance.family != PUBLIC and plan.kind.widens and instance.name not in plan.following.spare:
-            yield instance.name, instance
+    for waits in (False, True):
+        yield {each.name: each for each in written if bool(plan.following.waits_for(each.name)) is waits}
 
 
 def _move(write: Write, event: str, alert_id: str, changes: Mapping[str, Any]) -> None:

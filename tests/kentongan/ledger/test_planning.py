@@ -86,6 +86,24 @@ def test_two_channels_of_one_family_write_to_nobody_twice(ledger: Ledger, keys: 
     assert len(ledger.read(lambda read: views.deliveries(read, "alert1"))) == 5
 
 
+def test_no_channel_waits_until_another_has_all_its_people(ledger: Ledger, keys: StateKeys) -> None:
+    rows = [
+        Row(n, f"p{n}", (Address("phone", f"+6281200000{n:03}"), Address("email", f"p{n}@x.example")), None, (), ())
+        for n in range(6)
+    ]
+    ledger.write(lambda write: register.import_people(write, rows, keys=keys))
+    plan = [direct("sms", later()), direct("mail", later()).model_copy(update={"family": "email"})]
+    ledger.write(lambda write: put_dispatch(write, plan))
+    found = ledger.read(lambda read: dispatches.get(read, "alert1"))
+    assert found is not None
+    for _ in range(2):
+        assert ledger.write(lambda write: planning.expand(write, "alert1", found.plan, 2))
+    begun = [each.instance for each in ledger.read(lambda read: views.deliveries(read, "alert1"))]
+    assert sorted(begun) == ["mail", "mail", "sms", "sms"]
+    expand_all(ledger, "alert1", size=2)
+    assert len(ledger.read(lambda read: views.deliveries(read, "alert1"))) == 12
+
+
 def test_public_deliveries_are_there_with_the_dispatch_itself(ledger: Ledger) -> None:
     ledger.write(lambda write: put_dispatch(write, [public("toots", later()), public("feed", later(), ("mul",))]))
     found = ledger.read(lambda read: views.deliveries(read, "alert1"))
