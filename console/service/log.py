@@ -10,7 +10,6 @@ import contextlib
 import json
 import logging
 import logging.handlers
-import os
 import queue
 import sys
 import threading
@@ -157,28 +156,15 @@ class StandardError(logging.Handler):
             dropped, self._dropped = self._dropped, 0
             with contextlib.suppress(OSError, ValueError):
                 if dropped:
-                    _write(self._lost(dropped) + "\n")
-                _write(line + "\n")
+                    sys.stderr.write(self._lost(dropped) + "\n")
+                sys.stderr.write(line + "\n")
+                sys.stderr.flush()
             if self._ending and self._lines.empty():
                 return
 
     def _lost(self, count: int) -> str:
         told = {"name": __name__, "levelname": "WARNING", "msg": "lines dropped", "count": count}
         return self.format(logging.makeLogRecord(told))
-
-
-def _write(text: str) -> None:
-    """Writes to standard error below Python's own lock on it: whoever waits there for a reader would keep the process
-    from ending.
-    """
-    try:
-        descriptor = sys.stderr.fileno()
-    except (OSError, ValueError):
-        sys.stderr.write(text)
-        return
-    left = memoryview(text.encode("utf-8", "replace"))
-    while left:
-        left = left[os.write(descriptor, left) :]
 
 
 @contextlib.contextmanager
