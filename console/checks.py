@@ -91,7 +91,7 @@ def _paging(invocation: Invocation, settings: Settings) -> Iterator[Found]:
     if all(instance.mode is Mode.DRILL for instance in named.values()):
         yield Found("paging", "note", "paging.yaml names drill channels alone, so nobody is paged for live alerts")
     families = {channels.traits(instance.kind).family for instance in named.values()}
-    with Ledger.open(State.find(invocation.state).ledger) as ledger:
+    with Ledger.open(State.find(invocation.state).place) as ledger:
         now = to_datetime(SystemClock().wall())
         known = [name for name, officer in ledger.read(register.officers).items() if officer.active(now)]
         reached = {sealed.officer for sealed in ledger.read(pages.pagers) if sealed.family in families}
@@ -178,7 +178,7 @@ def _routes(invocation: Invocation, settings: Settings) -> Iterator[Found]:
     if routes == Routes():
         yield Found("routes", "ok", "there are none: every channel of its mode gets an alert")
         return
-    with Ledger.open(State.find(invocation.state).ledger) as ledger:
+    with Ledger.open(State.find(invocation.state).place) as ledger:
         groups = ledger.read(known_groups)
     modes = {name: each.mode.value for name, each in settings.channels.items()}
     remarks = route_faults.remarks(routes, modes, library(data_path("templates")).names, groups)
@@ -256,21 +256,23 @@ def _words(settings: Settings | None) -> Iterator[Found]:
 
 def _state(invocation: Invocation) -> Iterator[Found]:
     from console import standing
-    from kentongan.keys import StateKeys
     from kentongan.ledger import Ledger, ballast, senders
+    from kentongan.ledger.opening import open_keys
     from kentongan.state import State
 
     place = State.find(invocation.state)
-    StateKeys.open(place.root, create=not place.ledger.exists())
+    open_keys(place)
     yield Found("state", "ok", f"{place.root}: its keys are there and nobody else can read them")
-    with Ledger.open(place.ledger) as ledger:
-        damage = ledger.read(lambda read: read.sql("PRAGMA quick_check(1)").scalar_one())
+    with Ledger.open(place.place) as ledger:
+        # A database keeps checksums of its own pages, and says when it reads one that is damaged.
+        damage = "ok" if place.database else ledger.read(lambda read: read.sql("PRAGMA quick_check(1)").scalar_one())
         if damage != "ok":
             yield Found("state", "fault", f"ledger {place.ledger} is damaged ({damage}); restore it from a backup")
             return
         # An empty transaction: whether it could be written, now.
         ledger.write(lambda write: None)
-        yield Found("state", "ok", f"{place.ledger}: it can be read and written")
+        where = f"ledger in Postgres, {place.database}" if place.database is not None else str(place.ledger)
+        yield Found("state", "ok", f"{where}: it can be read and written")
         free = shutil.disk_usage(place.root).free
         if free < _SPARE:
             yield Found("state", "fault", f"only {free // 1_000_000} MB are free below {place.root}; make room")
@@ -326,7 +328,7 @@ def _officers(invocation: Invocation) -> Iterator[Found]:
     from kentongan.state import State
 
     now = to_datetime(SystemClock().wall())
-    with Ledger.open(State.find(invocation.state).ledger) as ledger:
+    with Ledger.open(State.find(invocation.state).place) as ledger:
         active = sum(each.active(now) for each in ledger.read(officers).values())
     if active >= 2:
         yield Found("officers", "ok", f"{active} officers count now")

@@ -74,7 +74,7 @@ root = _Root(
     epilog=(
         "Exit codes: 0 well; 1 a channel failed, or more addresses than policy tolerates; 2 bad input or config; "
         "3 refused by a rule; 4 something in doubt; 130 detached. KENTONGAN_CONFIG and KENTONGAN_STATE name the "
-        "folders where no option does."
+        "folders where no option does; KENTONGAN_DATABASE_URL a Postgres database for the ledger."
     ),
 )
 

@@ -151,13 +151,13 @@ def _house(invocation: Invocation, need: Need, role: str) -> Iterator[House]:
 
 def _without_config(invocation: Invocation, role: str, error: BadConfig) -> House:
     """The house where the config is wrong, for one who only looks; raises where it is not the config that is wrong."""
-    from kentongan.keys import StateKeys
     from kentongan.ledger import Ledger
+    from kentongan.ledger.opening import open_keys
 
     place = State.find(invocation.state)
     clock = SystemClock()
-    keys = StateKeys.open(place.root, create=not place.ledger.exists())
-    ledger = Ledger.open(place.ledger, clock=clock)
+    keys = open_keys(place)
+    ledger = Ledger.open(place.place, clock=clock)
     output.warn(f"the config cannot be used ({str(error).splitlines()[0]}); times are in UTC")
     return House(place, None, ledger, keys, clock, role, "")
 

@@ -57,17 +57,18 @@ class House:
         """
         # Late: the help of a command must not pay for it.
         from kentongan.ledger import Ledger
+        from kentongan.ledger.opening import open_keys
 
         folder = config_folder.find_config(config)
         settings = config_folder.load(folder, channels.settings_models()) if folder is not None else None
         place = State.find(state)
-        keys = StateKeys.open(place.root, create=not place.ledger.exists())
+        keys = open_keys(place)
         clock = SystemClock()
         sender = "" if role == CONSOLE else secrets.token_hex(8)
         return cls(
             state=place,
             settings=settings,
-            ledger=Ledger.open(place.ledger, clock=clock, chain=sender or CONSOLE),
+            ledger=Ledger.open(place.place, clock=clock, chain=sender or CONSOLE),
             keys=keys,
             clock=clock,
             role=role,

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 from kentongan.errors import BadConfig
 
 VARIABLE = "KENTONGAN_DATABASE_URL"
+VARIABLES = (VARIABLE, f"{VARIABLE}_FILE")
 
 _HOST = re.compile(r"(?:[\w.-]*|\[[0-9A-Fa-f:.%]+\])(?::\d+)?")
 

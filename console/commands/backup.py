@@ -177,13 +177,13 @@ def _record(state: State, event: str, *, schema: str | None = None, **data: Any)
     """Puts on record who did it; a ledger that cannot be written now, or is of another version, does not undo it."""
     from console.office import at_keyboard
     from kentongan.ledger import Ledger
-    from kentongan.ledger.opening import HEAD
+    from kentongan.ledger.opening import HEAD, exists
 
-    if not state.ledger.exists() or schema not in (None, HEAD):
+    if not exists(state.place) or schema not in (None, HEAD):
         return
     by, signed = at_keyboard(state)
     try:
-        with Ledger.open(state.ledger) as ledger:
+        with Ledger.open(state.place) as ledger:
             ledger.write(lambda write: write.event(event, by=by, signed=signed, **data))
     except LedgerUnavailable as error:
         output.warn(f"done, but it could not be put on record: {error}")

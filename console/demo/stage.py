@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from console.demo import samples, stand_ins
 from console.service.service import Service
 from flows.house import House
+from kentongan import database
 from kentongan.area.reading import read_regions
 from kentongan.area.rows import RegionRow
 from kentongan.data import data_path
@@ -87,14 +88,19 @@ def _config(root: Path, sandbox: Sandbox, receipts: int) -> Path:
 
 @contextlib.contextmanager
 def _secrets() -> Iterator[None]:
-    """Puts what the stand-ins ask for where the demo's config looks for it, while it lasts."""
+    """Puts what the stand-ins ask for where the demo's config looks for it, while it lasts.
+
+    And takes away what names a ledger: what is played has one of its own.
+    """
     values = stand_ins.credentials()
+    named = {name: os.environ.pop(name) for name in database.VARIABLES if name in os.environ}
     os.environ.update(values)
     try:
         yield
     finally:
         for name in values:
             del os.environ[name]
+        os.environ.update(named)
 
 
 def _admit(desk: Desk, root: Path) -> tuple[Login, Login]:

@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 
 from flows import settings
+from kentongan import database
 from kentongan.keys import write_private
 from kentongan.state import State
 
@@ -36,7 +37,7 @@ _START = 120.0
 _GRACE = 4.0
 _LIVED = 60.0
 _WAITS = (0.5, 30.0)
-_DROPPED = ("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING", "PREFECT_PROFILE")
+_DROPPED = ("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING", "PREFECT_PROFILE", *database.VARIABLES)
 
 
 class PrefectServer:

@@ -177,11 +177,12 @@ def by_source(read: Read, source_digest: str) -> StoredAlert | None:
 
 
 def by_origin(read: Read, sender: str, identifier: str) -> StoredAlert | None:
-    """The newest alert that relays this message of another sender."""
+    """The newest alert that relays this message of another sender; what is prepared to withdraw it is not meant."""
     row = (
         read.sql(
             f"SELECT * FROM alert WHERE {read.in_json('content', 'origin', 'identifier')} = :identifier"
-            f" AND {read.in_json('content', 'origin', 'sender')} = :sender ORDER BY created_at DESC LIMIT 1",
+            f" AND {read.in_json('content', 'origin', 'sender')} = :sender AND kind <> 'correction'"
+            " ORDER BY created_at DESC, rowid DESC LIMIT 1",
             {"identifier": identifier, "sender": sender},
         )
         .mappings()

@@ -2,7 +2,7 @@
 
 The ledger's statements are written for SQLite, with `:named` parameters and lists handed over as JSON. Few of their
 forms are unknown to Postgres, and only those are turned here; a statement that must differ in more than its words is
-written twice, beside the other (`Read.either`). What a statement may use is told in docs/decisions/0014-postgres.md.
+written twice, beside the other (`Read.either`). What a statement may use is told in docs/decisions/0019-postgres.md.
 """
 
 from __future__ import annotations

@@ -104,9 +104,10 @@ def chunk(read: Read, wanted: Filter, *, after: Place, up_to: Place, most: int) 
     ):
         if value:
             conditions.append(condition)
+    # Along the links, so that each chunk ends as soon as it is full: sorting an alert's million events would not.
+    along = read.either(sqlite="CROSS JOIN", postgres="JOIN")
     rows = read.sql(
-        # Along the links, so that each chunk ends as soon as it is full: sorting an alert's million events would not.
-        "SELECT e.*, l.position FROM link l CROSS JOIN event e ON e.chain = l.chain AND e.seq = l.seq"
+        f"SELECT e.*, l.position FROM link l {along} event e ON e.chain = l.chain AND e.seq = l.seq"
         " LEFT JOIN delivery d ON d.id = e.delivery_id LEFT JOIN alert a ON a.id = e.alert_id"
         f" WHERE {' AND '.join(conditions)} ORDER BY l.position, e.ordinal LIMIT :most",
         {

@@ -22,8 +22,10 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from kentongan.database import Database, Place
 from kentongan.errors import LedgerUnavailable
+from kentongan.keys import StateKeys
 from kentongan.ledger import postgres
 from kentongan.ledger.holder import end_stopped_holder
+from kentongan.state import State
 
 HEAD = "0010"
 """The newest migration; a test compares it with the folder."""
@@ -52,6 +54,15 @@ def is_mistake(error: sqlalchemy.exc.DBAPIError) -> bool:
 def exists(place: Place) -> bool:
     """Whether there is a ledger at `place`; raises LedgerUnavailable."""
     return postgres.exists(place) if isinstance(place, Database) else place.exists()
+
+
+def open_keys(state: State) -> StateKeys:
+    """The keys of an installation; made where there is no ledger yet, whose people new ones could not read.
+
+    Raises BadConfig, BadInput, LedgerUnavailable.
+    """
+    # A database is asked only where it matters.
+    return StateKeys.open(state.root, create=not state.keys.is_dir() and not exists(state.place))
 
 
 def open_engines(place: Place) -> tuple[Engine, Engine]:

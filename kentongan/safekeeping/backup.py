@@ -67,6 +67,11 @@ def make(
     `config`: the folder whose files are copied too. `keep`: how many of this ledger's backups stay there. Raises
     BadInput, LedgerUnavailable, and then has left nothing.
     """
+    if state.database is not None:
+        raise BadInput(
+            f"the ledger is in Postgres ({state.database}), which this command does not copy; back it up with pg_dump,"
+            " and its keys with `kentongan keys copy` (docs/backup.md)"
+        )
     if not state.ledger.exists():
         raise BadInput(f"{state.root} holds no ledger to back up; name the state directory with --state")
     if state.root.resolve() in (target.resolve(), *target.resolve().parents):

@@ -55,6 +55,11 @@ def restore(state: State, source: Path, *, keys_from: Path | None, over: bool, c
     beside the new one; without it none may be there. Raises BadInput, BadConfig, LedgerUnavailable, and then has
     changed nothing.
     """
+    if state.database is not None:
+        raise BadInput(
+            f"the ledger is in Postgres ({state.database}), which this command does not restore; unset"
+            " KENTONGAN_DATABASE_URL to restore a file, or see docs/backup.md"
+        )
     found, signature = manifest.read(source)
     if found.schema > HEAD:
         raise BadInput(f"{source} was written by a newer Kentongan (version {found.version}); restore it with that one")

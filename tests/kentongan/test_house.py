@@ -24,6 +24,7 @@ CORE_USES = {
     "lxml",
     "markupsafe",
     "phonenumbers",
+    "psycopg",
     "pydantic",
     "sqlalchemy",
     "tenacity",

@@ -18,8 +18,22 @@ from kentongan.clock import Process, SystemClock
 from kentongan.delivery import Evidence, Phase
 from kentongan.errors import LedgerUnavailable
 from kentongan.keys import StateKeys
-from kentongan.ledger import Ledger, Read, Write, buckets, claims, dispatches, outcomes, senders, views, work
+from kentongan.ledger import (
+    Ledger,
+    Read,
+    Write,
+    buckets,
+    canonical,
+    claims,
+    dispatches,
+    log,
+    outcomes,
+    senders,
+    views,
+    work,
+)
 from kentongan.ledger.buckets import Here
+from kentongan.ledger.log import Filter, Place
 from kentongan.ledger.outcomes import Settled
 from kentongan.ledger.verification import signed_head, verify
 from kentongan.plan import PlannedInstance
@@ -363,6 +377,32 @@ class LedgerContract:
         before, after = ledger.read(look)
         assert before == after
         assert self.notes(ledger) == ["meanwhile"]
+
+    @pytest.mark.parametrize(
+        ("wanted", "types"),
+        [
+            (Filter(), {"one", "two", "three", "damaged"}),
+            (Filter(channel="bot"), {"one", "two"}),
+            (Filter(officer="budi"), {"one", "two"}),
+            (Filter(types=("one", "three")), {"one", "three"}),
+            (Filter(region="17.71", alerts=("alert9",)), set()),
+            (Filter(state="accepted", since=1, until=2), set()),
+        ],
+    )
+    def test_the_record_is_read_by_what_is_asked_for_and_past_what_is_damaged(
+        self, ledger: Ledger, wanted: Filter, types: set[str]
+    ) -> None:
+        ledger.write(lambda write: write.event("one", by="budi", instance="bot"))
+        ledger.write(lambda write: write.event("two", proof=[{"by": ["budi"]}], instances=["feed", "bot"], note="a\0"))
+        ledger.write(lambda write: write.event("three", who="budi", on="bot"))
+        ledger.write(lambda write: write.event("damaged", by="budi", instance="bot"))
+        change = "UPDATE event SET data = :data WHERE type = 'damaged'"
+        broken = '{"by":"budi","instance":"bot"'
+        ledger.write(lambda write: write.sql(change, {"data": broken}))
+        found, _, _ = ledger.read(lambda read: log.chunk(read, wanted, after=Place(), up_to=log.end(read), most=99))
+        assert {event.type for event in found} == types
+        whole = canonical({"by": "budi", "instance": "bot"})
+        ledger.write(lambda write: write.sql(change, {"data": whole}))
 
     # --- Holds ---
 

@@ -65,7 +65,9 @@ class Others:
     def __init__(self, open_ledger: Open, place: str) -> None:
         self._open = open_ledger
         self._place = place
-        self._context = multiprocessing.get_context("spawn")
+        # Processes of their own kind, forked from one that has no threads and has imported all that they need.
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload([__name__, "tests.postgres", "psycopg", "sqlalchemy.dialects.sqlite"])
         self.started: list[Other] = []
 
     def start(self, name: str) -> Other:
