@@ -56,8 +56,11 @@ def backup(target: Path, with_keys: Path | None, keep: int | None) -> None:
 
     invocation = current()
     state, clock = State.find(invocation.state), SystemClock()
+    escrowed = None
     if with_keys is not None:
         _keep_apart(with_keys, target, state)
+        # First: a copy of the keys does no harm where no backup comes of it.
+        escrowed = escrow.copy(state, with_keys, dated=backups.dated(clock.wall()), now=clock.wall())
     with _progress() as tell:
         made = backups.make(
             state,
@@ -68,9 +71,6 @@ def backup(target: Path, with_keys: Path | None, keep: int | None) -> None:
             keep=keep,
             tell=tell,
         )
-    escrowed = None
-    if with_keys is not None:
-        escrowed = escrow.copy(state, with_keys, dated=backups.dated(clock.wall()), now=clock.wall())
     _record(state, "ledger.backed_up", schema=made.manifest.schema, place=str(made.place), taken=made.manifest.taken)
     if escrowed is not None:
         _record(state, "keys.copied", place=str(escrowed))

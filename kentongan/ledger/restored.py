@@ -83,7 +83,7 @@ def standing(read: Read) -> Unknown:
     """What is still unknown of a ledger that was restored: doubts that nobody has settled, alerts not sent by it."""
     rows = read.sql(
         "SELECT a.code, count(DISTINCT t.delivery_id) AS n FROM attempt t JOIN delivery d ON d.id = t.delivery_id"
-        " JOIN alert a ON a.id = d.alert_id WHERE t.evidence = 'in_doubt' AND t.reason LIKE :reason || '%'"
+        " JOIN alert a ON a.id = d.alert_id WHERE t.evidence = 'in_doubt' AND t.reason = :reason"
         " GROUP BY a.code ORDER BY a.code",
         {"reason": Reason.RESTORED.value},
     )
@@ -96,13 +96,13 @@ def in_doubt(
     """Deliveries of an alert that are in doubt, behind the id `after`; with `restored` those by restoring alone."""
     rows = read.sql(
         "SELECT d.id FROM delivery d WHERE d.alert_id = :alert AND d.stage = 'done' AND d.result = 'in_doubt'"
-        " AND d.instance IN (SELECT value FROM json_each(:instances)) AND d.id > :after AND (NOT :restored OR EXISTS"
+        " AND d.instance IN (SELECT value FROM json_each(:instances)) AND d.id > :after AND (:restored = 0 OR EXISTS"
         " (SELECT 1 FROM attempt t WHERE t.delivery_id = d.id AND t.evidence = 'in_doubt'"
-        " AND t.reason LIKE :reason || '%')) ORDER BY d.id LIMIT :most",
+        " AND t.reason = :reason)) ORDER BY d.id LIMIT :most",
         {
             "alert": alert_id,
             "instances": json.dumps(list(instances)),
-            "restored": restored,
+            "restored": int(restored),
             "after": after,
             "reason": Reason.RESTORED.value,
             "most": most,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -324,23 +326,10 @@ def test_a_former_ledger_is_kept_and_what_it_had_more_is_named(tmp_path: Path) -
 
 def _in_another_process(state: State, place: Path) -> None:
     """Locks of one process do not keep itself out."""
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            restore(state, place, over=True)
-            told = b"restored"
-        except BaseException as error:
-            told = f"{type(error).__name__}: {error}".encode()
-        os.write(write, told)
-        os._exit(0)
-    os.close(write)
-    with os.fdopen(read) as answer:
-        told = answer.read()
-    os.waitpid(child, 0)
-    if told.startswith("BadConfig: "):
-        raise BadConfig(told)
-    raise AssertionError(told)
+    line = [sys.executable, "-m", "console.main", "restore", str(place), "--over", "--state", str(state.root)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[3])
+    assert done.returncode == 2, done.stdout
+    raise BadConfig(done.stderr)
 
 
 def test_one_that_was_cut_off_is_said_and_done_again(
