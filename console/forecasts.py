@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from kentongan.ledger.alerts import StoredAlert
     from kentongan.routes import Following
     from kentongan.seam import Rendered
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,17 @@ def look(
 
 
 def before_sending(office: Office, ahead: Prospect, without: Collection[str], *, overlaps: bool) -> Seen:
-    """Foresees an alert as `send` would send it; `overlaps`: see `forecasting.foresee`."""
+    """Foresees an alert as `send` would send it; `overlaps`: see `forecasting.foresee`. Whatever fails, it goes on."""
+    try:
+        return _before_sending(office, ahead, without, overlaps=overlaps)
+    except Exception as error:
+        # A forecast that cannot be made must keep no warning back; sending itself says what is wrong.
+        _log.warning("not foreseen", extra={"error": type(error).__name__})
+        output.warn("warning: by when everybody will have it cannot be foreseen")
+        return NOTHING
+
+
+def _before_sending(office: Office, ahead: Prospect, without: Collection[str], *, overlaps: bool) -> Seen:
     from kentongan.desk import subjects
     from kentongan.ledger import renderings
 

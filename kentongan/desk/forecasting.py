@@ -13,6 +13,7 @@ from kentongan.clock import Process
 from kentongan.desk import targeting
 from kentongan.desk.composing import People
 from kentongan.desk.desk import Desk
+from kentongan.errors import DamagedRecord
 from kentongan.forecast import ASSUMED_LATENCY, Forecast, Way, forecast
 from kentongan.ledger import Read, alerts, buckets, foreseen, probes, senders
 from kentongan.ledger.alerts import StoredAlert
@@ -118,7 +119,11 @@ def _others(read: Read, stored: StoredAlert, named: Mapping[str, str]) -> tuple[
     ranks: dict[str, int] = {}
     for (alert_id, instance), count in foreseen.waiting(read, besides=stored.id).items():
         if alert_id not in ranks:
-            ranks[alert_id] = waves.rank(alerts.get(read, alert_id).draft)
+            try:
+                ranks[alert_id] = waves.rank(alerts.get(read, alert_id).draft)
+            except DamagedRecord:
+                # No sender can read it either.
+                ranks[alert_id] = -1
         if ranks[alert_id] >= own:
             (before if ranks[alert_id] > own else beside)[named.get(instance, instance)] += count
     return before, beside

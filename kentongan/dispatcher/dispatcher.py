@@ -124,6 +124,8 @@ class Dispatcher:
             owned.leave()
             runs.extend(owned.runs.values())
         await asyncio.gather(*runs, *self._telling, return_exceptions=True)
+        for credential in self._credentials.values():
+            await credential.close()
         for loop in self._loops:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)

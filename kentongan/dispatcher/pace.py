@@ -24,6 +24,7 @@ _AHEAD = SLICE / 2
 """With less left than so many seconds more is leased, where requests come in a stream."""
 
 _AGAIN = 0.25
+_MOST_PAUSE = 30 * 86_400.0
 
 
 class Shared(Protocol):
@@ -111,6 +112,11 @@ class Credential:
         self._pausing.add(task)
         task.add_done_callback(self._pausing.discard)
 
+    async def close(self) -> None:
+        """Lets what is being written to the ledger end."""
+        tasks = [*self._pausing, *([self._leasing] if self._leasing is not None else [])]
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     def _paused_until(self) -> float:
         return max(self._known.paused_until, self._own_pause)
 
@@ -184,7 +190,8 @@ class Pace:
     told: Callable[[float], None] = lambda seconds: None
 
     def pause(self, seconds: float) -> None:
-        """Stops all requests with the credential for `seconds`, because the provider asked for it."""
+        """Stops all requests with the credential for `seconds`, because the provider asked for it; 30 days at most."""
+        seconds = min(seconds, _MOST_PAUSE)
         self.credential.pause(seconds)
         self.told(seconds)
 

@@ -17,7 +17,7 @@ from kentongan.cap.model import Severity
 from kentongan.ledger import buckets, throttled
 from kentongan.paging import Cause, Paging
 from kentongan.seam import Job, Mode, Outcome, Retryable
-from tests.kentongan.sending import DIRECT, Place, ScriptedChannel, finished, until
+from tests.kentongan.sending import DIRECT, PUBLIC_POST, Place, ScriptedChannel, finished, until
 
 RATE = 100.0
 
@@ -82,6 +82,18 @@ async def test_a_throttle_told_to_one_process_stops_all_with_that_credential_and
             place.ledger.write(lambda write: buckets.resume(write, ["account"]))
             await until(lambda: len(same.sent) > stopped)
             assert {each.alert_id for each in place.ledger.read(throttled.standing)} <= {"alert-1", "alert-2"}
+
+
+async def test_an_absurd_wait_is_recorded_like_any_other(place: Place) -> None:
+    channel = sharing("toots", answer=lambda job, times: Retryable("429", after=1e300))
+    channel.traits = PUBLIC_POST
+    place.dispatch(channel)
+    async with place.sending(channel) as dispatcher:
+        await finished(dispatcher)
+        await until(lambda: place.ledger.read(throttled.standing))
+    (found,) = place.ledger.read(lambda read: throttled.standing(read, "alert-1"))
+    assert (found.instance, found.also) == ("toots", {})
+    assert place.words(instance="toots") == {"expired": 2}
 
 
 @pytest.mark.parametrize("processes", [1, 2])
