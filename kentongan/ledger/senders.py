@@ -91,6 +91,13 @@ def is_known(read: Read, sender: str) -> bool:
     return read.execute(select(schema.sender.c.id).where(schema.sender.c.id == sender)).first() is not None
 
 
+def alive(read: Read, *, clock: Clock, process: Process) -> list[str]:
+    """The roles of all senders that are there now, whatever they hold."""
+    rows = read.execute(select(schema.sender.c.id, schema.sender.c.role).where(schema.sender.c.ended == 0)).all()
+    lost = gone(read, clock=clock, process=process, suspects=[row.id for row in rows])
+    return sorted({row.role for row in rows if row.id not in lost})
+
+
 def running(read: Read, *, clock: Clock, process: Process, role: str) -> list[str]:
     """Senders of one role that are there now."""
     ids = [row.id for row in read.execute(select(schema.sender.c.id).where(schema.sender.c.role == role))]

@@ -15,10 +15,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kentongan.clock import Clock, Milliseconds
+from kentongan.clock import Clock, Milliseconds, Process
 from kentongan.errors import BadConfig, BadInput, KentonganError
 from kentongan.keys import StateKeys
-from kentongan.ledger import Ledger, Read, pages
+from kentongan.ledger import Ledger, Read, pages, senders
 from kentongan.ledger.opening import HEAD, UNFINISHED
 from kentongan.ledger.restored import Unknown, some_addresses, take_over
 from kentongan.ledger.verification import Verdict, check_head
@@ -88,6 +88,19 @@ def restore(state: State, source: Path, *, keys_from: Path | None, over: bool, c
         escrow.note(state, keys_from, now=now)
     config = source / "config"
     return Restored(found, unknown, missing, former, config if config.is_dir() else None)
+
+
+def hold_in_place(ledger: Ledger, *, taken_at: Milliseconds, clock: Clock, by: str) -> Unknown:
+    """Holds a ledger that was put back by other means, as it was at `taken_at`, with all that was open in doubt.
+
+    Run before anything sends from it. Raises BadInput, BadConfig, LedgerUnavailable.
+    """
+    if taken_at > clock.wall():
+        raise BadInput("what was put back cannot be of a time to come; give the time when it was made")
+    there = ledger.read(lambda read: senders.alive(read, clock=clock, process=Process.current()))
+    if there:
+        raise BadConfig(f"something sends from this ledger ({', '.join(there)}); stop it first, then run this again")
+    return take_over(ledger, taken_at=taken_at, by=by)
 
 
 # --- Nobody else ---

@@ -97,9 +97,30 @@ def test_a_restored_ledger_goes_on_by_an_officers_word_alone(run, approved, surr
 
 
 @pytest.mark.parametrize(
-    "line", [["resume"], ["resume", "K7Q4", "--restored"], ["resolve", "--sent"], ["resolve", "7", "--restored"]]
+    "line",
+    [
+        ["restore", "--taken", "1h", "--over"],
+        ["resume"],
+        ["resume", "K7Q4", "--restored"],
+        ["resolve", "--sent"],
+        ["resolve", "7", "--restored"],
+        ["restore"],
+    ],
 )
 def test_half_a_line_is_refused(run, line: list[str]) -> None:
     ran = run(*line)
     assert ran.code == 2
     assert len(ran.sentences) == 1
+
+
+def test_a_ledger_that_was_put_back_by_other_means_is_held_in_place(run, approved) -> None:
+    """A snapshot of the machine, or a database's dump, brings back what may have been sent since."""
+    code = approved("--drill")
+    run("send", code, "--no-wait")
+    assert "to come" in run("restore", "--taken", "2099-01-01 00:00").err
+    ran = run("restore", "--taken", "1h")
+    assert ran.code == 0, ran.err
+    assert f"{code}: 1 message in doubt" in ran.out
+    assert "NOTHING GOES OUT" in run("status").out
+    assert run("status", code, "--json").json["channels"][0]["words"] == {"in_doubt": 1}
+    assert run("log", "verify").code == 0

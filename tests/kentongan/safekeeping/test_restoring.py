@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kentongan import concerns
-from kentongan.clock import to_milliseconds
+from kentongan.clock import SystemClock, to_milliseconds
+from kentongan.database import Database
 from kentongan.delivery import Action, Evidence, Phase
 from kentongan.errors import BadConfig, BadInput, LedgerUnavailable
 from kentongan.keys import StateKeys
@@ -382,3 +383,29 @@ def test_officers_are_paged_that_nothing_goes_out(tmp_path: Path) -> None:
         assert "restored from a backup of 2026-11-21 07:20 UTC" in str(found.values["reason"])
         ledger.write(lambda write: senders.release_hold(write, instance=senders.LEDGER, by="siti"))
         assert ledger.read(lambda read: concerns.concerns(read, paging=Paging(), modes={})) == []
+
+
+def test_a_dump_of_a_database_that_was_put_back_is_held_where_it_is(address: str, tmp_path: Path) -> None:
+    keys, clock = StateKeys.open(tmp_path), SystemClock()
+    with Ledger.open(Database(address), clock=clock) as ledger:
+        ledger.write(lambda write: put_people(write, keys, 9))
+        ledger.write(
+            lambda w: put_dispatch(w, [public("toots", clock.wall() + HOUR), direct("sms", clock.wall() + HOUR)])
+        )
+        register_sender(ledger, "s1")
+        taken = clock.wall()
+
+        def hold() -> restored.Unknown:
+            return restoring.hold_in_place(ledger, taken_at=taken, clock=clock, by="siti")
+
+        with pytest.raises(BadConfig, match=r"something sends from this ledger \(send\)"):
+            hold()
+        ledger.write(lambda write: senders.end(write, sender="s1"))
+        assert hold().doubts == {"K7Q4": 11}
+        doubts = ledger.read(
+            lambda read: restored.in_doubt(read, "alert1", instances=["sms"], restored=True, after=0, most=99)
+        )
+        assert len(doubts) == 9
+        assert ledger.read(restored.standing).doubts == {"K7Q4": 11}
+        ledger.write(lambda w: outcomes.resolve(w, delivery=doubts[0], sent=False, again=True, by="siti"))
+        assert differences(ledger, keys) == []
