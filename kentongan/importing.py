@@ -68,7 +68,7 @@ class Importing:
         try:
             if not take_back(self.ledger, self.process, self._write):
                 raise _busy()
-            number = self._write(lambda write: editions.begin(write, owner=owner))
+            number = self._write(self._begin)
             if number is None:
                 raise _busy()
             done = self._fill(staged, number, replace, told)
@@ -86,6 +86,11 @@ class Importing:
         finally:
             with contextlib.suppress(LedgerUnavailable):
                 ledger.write(lambda write: senders.end(write, sender=owner))
+
+    def _begin(self, write: Write) -> int | None:
+        # Taking another import back may have lasted longer than a sender may be silent.
+        senders.beat(write, sender=self.owner, clock=self.ledger.clock)
+        return editions.begin(write, owner=self.owner)
 
     def _withdraw(self, number: int) -> None:
         _withdraw(self._write, number)
