@@ -290,7 +290,11 @@ def _backup(invocation: Invocation, settings: Settings | None) -> Iterator[Found
     from kentongan.state import State
 
     within = (settings.service if settings is not None else Service()).backed_up_within
-    with Ledger.open(State.find(invocation.state).ledger) as ledger:
+    place = State.find(invocation.state)
+    if place.database is not None:
+        yield Found("backup", "note", f"{place.database} is backed up by Postgres' own tools; see docs/backup.md")
+        return
+    with Ledger.open(place.place) as ledger:
         last = ledger.read(lambda read: log.latest(read, "ledger.backed_up"))
     now = SystemClock().wall()
     if last is None:

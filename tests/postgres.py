@@ -58,6 +58,9 @@ class Server:
     def database(self) -> str:
         return self._new(f" TEMPLATE {_TEMPLATE}")
 
+    def copy_of(self, address: str) -> str:
+        return self._new(f" TEMPLATE {urlsplit(address).path.lstrip('/')}")
+
     def empty(self) -> str:
         return self._new("")
 

@@ -57,8 +57,8 @@ def restore(state: State, source: Path, *, keys_from: Path | None, over: bool, c
     """
     if state.database is not None:
         raise BadInput(
-            f"the ledger is in Postgres ({state.database}), which this command does not restore; unset"
-            " KENTONGAN_DATABASE_URL to restore a file, or see docs/backup.md"
+            f"the ledger is in Postgres ({state.database}), which is put back by pg_restore; then run"
+            " `kentongan restore --taken TIME` (docs/backup.md)"
         )
     found, signature = manifest.read(source)
     if found.schema > HEAD:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from urllib.parse import quote
 
@@ -11,6 +12,7 @@ from kentongan.database import VARIABLE, Database
 from kentongan.errors import BadConfig
 from kentongan.state import State
 
+ROOT = Path(__file__).resolve().parents[2]
 _SECRET = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1).map(lambda text: f"kept{text}")
 
 
@@ -79,6 +81,17 @@ def test_the_address_may_lie_in_a_file(tmp_path: Path) -> None:
         Database.find({VARIABLE: "postgresql://db/alerts", f"{VARIABLE}_FILE": str(file)})
     with pytest.raises(BadConfig, match="cannot be read"):
         Database.find({f"{VARIABLE}_FILE": str(tmp_path / "absent")})
+
+
+def test_every_command_opens_the_ledger_that_is_named() -> None:
+    """`state.ledger` is the file, whatever is named; whoever opens it beside a database writes where nobody looks."""
+    found = []
+    for package in ("console", "flows", "kentongan"):
+        for file in (ROOT / package).rglob("*.py"):
+            found += [
+                f"{file}: {line}" for line in re.findall(r"Ledger\.open\(.*\.ledger\b.*", file.read_text("utf-8"))
+            ]
+    assert found == []
 
 
 def test_without_an_address_the_ledger_is_a_file(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,11 +14,14 @@ from flows.house import House
 from kentongan.clock import SystemClock, to_datetime
 from kentongan.database import VARIABLE
 from kentongan.desk import membership
+from kentongan.ledger import Ledger, alerts, senders
 from kentongan.login import LoginFile
 from kentongan.officers import unseal
+from kentongan.state import State
 from sandbox import telegram
 from sandbox.server import Sandbox
 from tests.console.commands.conftest import SECRETS, quake
+from tests.kentongan.ledger.scenes import public, put_dispatch
 from tests.postgres import Server
 
 PEOPLE = 200
@@ -83,3 +88,31 @@ def test_an_alert_is_drafted_approved_sent_and_verified(
     refused = run("backup", surroundings / "backups")
     assert refused.code == 2
     assert "back it up with pg_dump" in refused.err
+
+
+@pytest.mark.slow
+def test_a_database_that_was_put_back_is_held_with_what_was_open_in_doubt(
+    run, log_in: Callable[[str], None], postgres: Server, monkeypatch: pytest.MonkeyPatch, surroundings: Path
+) -> None:
+    log_in("siti")
+    code = run(*quake("--drill"), "--json").json["code"]
+    assert run("submit", code).code == 0
+    log_in("budi")
+    assert run("approve", code).code == 0
+    before = run("status", code, "--json").json
+    with Ledger.open(State.find(None).place) as ledger:
+        stored = ledger.read(lambda read: alerts.by_handle(read, code))
+        # What a sender was about to do when the copy was made.
+        ledger.write(lambda write: put_dispatch(write, [public("toots", stored.created_at + 3_600_000)]))
+    taken = datetime.now(UTC)
+    monkeypatch.setenv(VARIABLE, postgres.copy_of(os.environ[VARIABLE]))
+    assert "put back by pg_restore; then run" in run("restore", surroundings).err
+    held = run("restore", "--taken", taken.isoformat(), "--json")
+    assert held.code == 0, held.err
+    assert held.json["may_have_been_sent"] == [code]
+    assert held.json["doubts"] == {"K7Q4": 2}
+    assert run("status", code, "--json").json["state"] == before["state"] == "approved"
+    with Ledger.open(State.find(None).place) as ledger:
+        assert ledger.read(senders.holds).keys() == {senders.LEDGER}
+    assert run("resume", "--restored").code == 0
+    assert run("status", "K7Q4", "--json").json["doubts"] != []
