@@ -31,6 +31,7 @@ CONSOLE = "console"
 """The chain of commands that are no senders."""
 
 _GROUP = 256  # most pieces of work in one commit
+_ROOM_SOON, _ROOM_AGAIN = 0.5, 10.0  # seconds for another's ballast to become room, and until that is waited for again
 _WAIT_FIRST, _WAIT_MOST = 0.05, 1.0  # seconds between two tries at what must be written
 
 T = TypeVar("T")
@@ -61,6 +62,7 @@ class Ledger:
         self.commit_times = CommitTimes()
         self.ballast = Ballast(path)
         self._ballast_used = False
+        self._waited_at = -_ROOM_AGAIN
         self._engine = engine
         self._reader = reader
         self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
@@ -210,7 +212,13 @@ class Ledger:
             self._ballast_used = True
             _log.error("the disk is full and the ballast is used up", extra={"ledger": str(self.path)})
             return True
-        return self.ballast.has_room()
+        # Another process may be giving it back at this moment, which takes the disk a moment. Waited for now and then
+        # only: on a disk that stays full, every commit would.
+        patience = _ROOM_SOON if time.monotonic() - self._waited_at > _ROOM_AGAIN else 0.0
+        self._waited_at = time.monotonic()
+        while not (there := self.ballast.has_room()) and time.monotonic() < self._waited_at + patience:
+            time.sleep(0.01)
+        return there
 
     def _postpone(self, group: list[_Work], error: sqlalchemy.exc.DBAPIError) -> list[_Work]:
         """Gives up what need not be written; returns what must be, but on closing gives that up too."""

@@ -22,13 +22,13 @@ from kentongan.paging import Cause, Paging
 from tests.kentongan.ledger.scenes import open_at
 from tests.kentongan.safekeeping.installations import differences, disk
 
-SIZE = 1_000_000
+SIZE = 3_000_000
 
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
     """A disk on which a ledger and twice its ballast have room."""
-    with disk(tmp_path / "small", "4m") as folder:
+    with disk(tmp_path / "small", "10m") as folder:
         yield folder
 
 
@@ -124,3 +124,23 @@ def test_a_quota_that_is_used_up_is_a_full_disk_too(
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     assert is_full(tmp_path / "ledger.db", sqlite3.OperationalError("disk I/O error")) is full
     assert not is_full(tmp_path / "ledger.db", sqlite3.OperationalError("database is locked"))
+
+
+def test_room_that_another_process_is_just_giving_back_is_waited_for(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name is gone before the blocks are."""
+    asked = 0
+
+    def has_room(_: ballast.Ballast) -> bool:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            filling.unlink()
+        return asked > 2
+
+    with open_at(small / "ledger.db") as ledger:
+        filling = fill(small)
+        monkeypatch.setattr(ballast.Ballast, "has_room", has_room)
+        ledger.write(note)
+        assert asked == 3
