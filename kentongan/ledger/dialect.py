@@ -21,6 +21,10 @@ _ROWS = re.compile(r"\bjson_each\(:(?P<name>\w+)\)(?: (?:AS )?(?P<alias>(?!ON\b|
 _FIELD = re.compile(r"(?<!:):(\w+) ->")
 _IS = re.compile(r"\bIS :(\w+)")
 _INDEX = re.compile(r" (?:INDEXED BY \w+|NOT INDEXED)\b")
+_VALUES = re.compile(
+    r"(?P<head>INSERT INTO .* VALUES )(?P<row>\(.*\))(?P<tail>(?: ON CONFLICT DO NOTHING)?)", re.DOTALL
+)
+_PLACE = re.compile(r"%\((\w+)\)s")
 _NAME = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)")
 _NEW_KEY = "lower(hex(randomblob(16)))"
 
@@ -31,6 +35,21 @@ class Statement:
 
     text: str
     lists: frozenset[str]
+
+    def run(self, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> tuple[str, Any]:
+        """The text and the parameters of one run, or of a run for each; rows to be inserted go in together."""
+        if isinstance(parameters, Mapping):
+            return self.text, self.bind(parameters)
+        values = _VALUES.fullmatch(self.text) if len(parameters) > 1 else None
+        if values is None:
+            return self.text, [self.bind(each) for each in parameters] or {}
+        rows = ", ".join(_PLACE.sub(rf"%(\1.{number})s", values["row"]) for number in range(len(parameters)))
+        bound = {
+            f"{name}.{number}": value
+            for number, each in enumerate(parameters)
+            for name, value in self.bind(each).items()
+        }
+        return f"{values['head']}{rows}{values['tail']}", bound
 
     def bind(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """The parameters as this statement takes them."""
@@ -59,13 +78,6 @@ def _rows(text: str, match: re.Match[str]) -> str:
     objects = re.search(rf"\b{alias}\.value ->" if match["alias"] else r"\bvalue ->", text)
     elements = "jsonb_array_elements" if objects else "jsonb_array_elements_text"
     return f"{elements}(CAST(:{match['name']} AS jsonb)) AS {alias}(value)"
-
-
-def bound(statement: Statement, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Any:
-    """The parameters of one run of a statement, or of many."""
-    if isinstance(parameters, Mapping):
-        return statement.bind(parameters)
-    return [statement.bind(each) for each in parameters] or {}
 
 
 def _storable(value: Any) -> Any:

@@ -32,8 +32,7 @@ class Read:
         """Runs a statement, as it stands on SQLite; a list of parameters runs it for each."""
         if not self.on_postgres:
             return self.connection.exec_driver_sql(text, parameters)
-        statement = dialect.for_postgres(text)
-        return self.connection.exec_driver_sql(statement.text, dialect.bound(statement, parameters))
+        return self.connection.exec_driver_sql(*dialect.for_postgres(text).run(parameters))
 
     @property
     def on_postgres(self) -> bool:

@@ -255,6 +255,18 @@ def test_deliveries_are_counted_as_in_a_file(address: str, tmp_path: Path) -> No
 # --- Statements ---
 
 
+def test_rows_go_in_together_but_where_one_may_meet_another() -> None:
+    rows = [{"a": 1, "b": "x"}, {"a": 2, "b": None}]
+    insert = for_postgres("INSERT INTO t (a, b) VALUES (:a, coalesce(:b, '%')) ON CONFLICT DO NOTHING")
+    assert insert.run(rows) == (
+        "INSERT INTO t (a, b) VALUES (%(a.0)s, coalesce(%(b.0)s, '%%')), (%(a.1)s, coalesce(%(b.1)s, '%%'))"
+        " ON CONFLICT DO NOTHING",
+        {"a.0": 1, "b.0": "x", "a.1": 2, "b.1": None},
+    )
+    upsert = for_postgres("INSERT INTO t (a, b) VALUES (:a, :b) ON CONFLICT (a) DO UPDATE SET b = excluded.b")
+    assert upsert.run(rows) == (upsert.text, rows)
+
+
 @pytest.mark.parametrize(
     ("written", "turned"),
     [
