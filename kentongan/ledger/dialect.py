@@ -22,7 +22,8 @@ _FIELD = re.compile(r"(?<!:):(\w+) ->")
 _IS = re.compile(r"\bIS :(\w+)")
 _INDEX = re.compile(r" (?:INDEXED BY \w+|NOT INDEXED)\b")
 _VALUES = re.compile(
-    r"(?P<head>INSERT INTO .* VALUES )(?P<row>\(.*\))(?P<tail>(?: ON CONFLICT DO NOTHING)?)", re.DOTALL
+    r"(?P<head>INSERT INTO .* VALUES )(?P<row>\((?:(?! ON CONFLICT ).)*\))(?P<tail>(?: ON CONFLICT DO NOTHING)?)",
+    re.DOTALL,
 )
 _PLACE = re.compile(r"%\((\w+)\)s")
 _NAME = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)")

@@ -263,7 +263,7 @@ def test_rows_go_in_together_but_where_one_may_meet_another() -> None:
         " ON CONFLICT DO NOTHING",
         {"a.0": 1, "b.0": "x", "a.1": 2, "b.1": None},
     )
-    upsert = for_postgres("INSERT INTO t (a, b) VALUES (:a, :b) ON CONFLICT (a) DO UPDATE SET b = excluded.b")
+    upsert = for_postgres("INSERT INTO t (a, b) VALUES (:a, :b) ON CONFLICT (a) DO UPDATE SET b = coalesce(:b, t.b)")
     assert upsert.run(rows) == (upsert.text, rows)
 
 
