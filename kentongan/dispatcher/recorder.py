@@ -15,7 +15,7 @@ from kentongan.ledger.outcomes import Settled
 
 _log = logging.getLogger(__name__)
 
-_BUSY, _APART = 4, 0.02
+_BUSY, _APART = 16, 0.01
 """After a commit of so many outcomes the next waits so many seconds for more. With fewer none waits: a sender that is
 killed leaves in doubt whatever it has not recorded."""
 

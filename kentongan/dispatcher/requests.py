@@ -35,10 +35,10 @@ _log = logging.getLogger(__name__)
 _STOPPING = "this sender was stopping"
 _HELD = "the channel is held"
 
-_AHEAD = 4
-"""Requests that may wait with their intent committed, or be over and not yet recorded, for each that may be in flight.
+_AHEAD = 2
+"""Requests that may wait with their intent committed, for each that may be in flight.
 
-With those in flight they are what a crash leaves in doubt, whether it was sent or not.
+With those in flight, and as many that are over and not yet recorded, they are what a crash leaves in doubt.
 """
 
 _ERASED = Rejected("the person was erased", Why.ADDRESS)
@@ -68,9 +68,9 @@ class Requests:
         self._halt = halt
         self._refused: set[int] = set()
         self._barred = False
-        ahead = _AHEAD * part.channel.limits.concurrency
-        self._recorder = Recorder(part, most=ahead, woken=woken)
-        self._queue: asyncio.Queue[list[Ready] | None] = asyncio.Queue(maxsize=ahead)
+        at_once = part.channel.limits.concurrency
+        self._recorder = Recorder(part, most=at_once, woken=woken)
+        self._queue: asyncio.Queue[list[Ready] | None] = asyncio.Queue(maxsize=_AHEAD * at_once)
         self._half_empty = asyncio.Event()
         self._workers: list[asyncio.Task[None]] = []
 
