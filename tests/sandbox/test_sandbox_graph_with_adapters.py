@@ -100,7 +100,7 @@ async def opened(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     made: list[Channel] = []
 
     def build(kind: str, **changes: Any) -> Channel:
-        common = {"kind": kind, "mode": "drill", "sandbox": True, "base_url": sandbox.base_url(kind), "deadline": 0.5}
+        common = {"kind": kind, "mode": "drill", "sandbox": True, "base_url": sandbox.base_url(kind), "deadline": 1.5}
         token = {"token": {"env": f"{kind.upper()}_TOKEN"}}
         settings = channels.settings_model(kind).model_validate({**common, **token, **of[kind], **changes})
         made.append(channels.adapter(kind)(kind, settings))
