@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +13,6 @@ from kentongan.ledger.claims import Intent
 from kentongan.ledger.outcomes import Settled
 
 _log = logging.getLogger(__name__)
-
-_BUSY, _APART = 16, 0.01
-"""After a commit of so many outcomes the next waits so many seconds for more. With fewer none waits: a sender that is
-killed leaves in doubt whatever it has not recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +49,7 @@ class Recorder:
         self._some = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
-        self._hurry = asyncio.Event()
         self._recorded = asyncio.Event()
-        self._next_at = 0.0
         self._closing = False
         self._task: asyncio.Task[None] | None = None
 
@@ -69,8 +62,6 @@ class Recorder:
         self._waiting.append(shown)
         self._some.set()
         recorded = self._recorded
-        if len(self._waiting) >= self._most or shown.hold is not None:
-            self._hurry.set()
         if len(self._waiting) >= self._most:
             self._room.clear()
         if shown.hold is not None:
@@ -80,7 +71,6 @@ class Recorder:
     async def close(self) -> None:
         """Returns when all that was handed in is recorded."""
         self._closing = True
-        self._hurry.set()
         self._some.set()
         if self._task is not None:
             await asyncio.shield(self._task)
@@ -88,25 +78,14 @@ class Recorder:
     async def _run(self) -> None:
         while not self._closing or self._waiting:
             await self._some.wait()
-            await self._gather()
             self._some.clear()
-            self._hurry.clear()
             shown, self._waiting = self._waiting, []
             recorded, self._recorded = self._recorded, asyncio.Event()
             self._room.set()
             if shown:
                 await self._record(shown)
-                self._next_at = asyncio.get_running_loop().time() + (_APART if len(shown) >= _BUSY else 0.0)
                 self._woken.set()
             recorded.set()
-
-    async def _gather(self) -> None:
-        """Waits a moment for more where a commit has just been."""
-        left = self._next_at - asyncio.get_running_loop().time()
-        if left > 0 and not self._closing and len(self._waiting) < self._most:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(left):
-                    await self._hurry.wait()
 
     async def _record(self, shown: Sequence[Shown]) -> None:
         try:
