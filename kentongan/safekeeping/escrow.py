@@ -13,6 +13,7 @@ from pathlib import Path
 
 from kentongan.clock import Milliseconds
 from kentongan.errors import BadInput
+from kentongan.key_files import replace_private
 from kentongan.keys import StateKeys
 from kentongan.safekeeping import files
 from kentongan.state import State
@@ -82,7 +83,7 @@ def note(state: State, place: Path, *, now: Milliseconds) -> Confirmed:
     found = Confirmed(now, str(place.resolve()), digest_of(state.keys))
     content = json.dumps({"at": found.at, "place": found.place, "digest": found.digest}, indent=1).encode() + b"\n"
     try:
-        files.replace_private(state.root / _MARKER, content)
+        replace_private(state.root / _MARKER, content)
     except OSError as error:
         raise BadInput(
             f"the copy is good, but that cannot be noted in {state.root}: {files.told(error)}; make room and confirm it"

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kentongan.errors import BadInput
-from kentongan.keys import write_private
+from kentongan.key_files import sync_folder
 
 _CHUNK = 1 << 20
 _PART = ".kentongan-part-"
@@ -79,33 +79,11 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def replace_private(path: Path, content: bytes) -> None:
-    """Writes a file for its owner alone, the old one standing until the new one is whole."""
-    new = path.with_name(f"{_PART}{secrets.token_hex(8)}")
-    try:
-        write_private(new, content)
-        os.replace(new, path)
-    finally:
-        new.unlink(missing_ok=True)
-    sync_folder(path.parent)
-
-
 def sync_file(path: Path) -> None:
     """Brings what was written to a file down to the disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sync_folder(folder: Path) -> None:
-    """Brings the names in a folder down to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        # Some network file systems cannot sync a folder; the files in it are synced all the same.
-        with contextlib.suppress(OSError):
-            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from kentongan.clock import Clock, Milliseconds, Process
 from kentongan.errors import BadConfig, BadInput, KentonganError
+from kentongan.key_files import replace_private, sync_folder
 from kentongan.keys import StateKeys
 from kentongan.ledger import Ledger, Read, pages, senders
 from kentongan.ledger.opening import HEAD, UNFINISHED
@@ -218,20 +219,20 @@ def _switch(state: State, folder: Path, now: Milliseconds) -> Path | None:
     there = [state.root / name for name in names if (state.root / name).exists()]
     former = _keep(state, there, now) if there or (state.keys.is_dir() and new_keys.is_dir()) else None
     unfinished = state.root / UNFINISHED
-    files.replace_private(unfinished, b"")
+    replace_private(unfinished, b"")
     # A journal beside a ledger that it is not of would be read into it.
     for path in there:
         if path != state.ledger:
             path.unlink()
     if new_keys.is_dir():
-        files.sync_folder(new_keys)
+        sync_folder(new_keys)
         if former is not None and state.keys.is_dir():
             state.keys.rename(former / state.keys.name)
         new_keys.rename(state.keys)
     os.replace(folder / LEDGER, state.ledger)
-    files.sync_folder(state.root)
+    sync_folder(state.root)
     unfinished.unlink()
-    files.sync_folder(state.root)
+    sync_folder(state.root)
     return former
 
 
@@ -246,7 +247,7 @@ def _keep(state: State, there: Sequence[Path], now: Milliseconds) -> Path:
             except OSError:
                 # Not every file system knows second names.
                 files.copy_private(path, former / path.name)
-        files.sync_folder(former)
+        sync_folder(former)
     except BaseException:
         shutil.rmtree(former, ignore_errors=True)
         raise
@@ -270,6 +271,6 @@ def _missing(read: Read, state: State, keys: StateKeys) -> tuple[str, ...]:
 def _keep_head(state: State, found: Manifest) -> None:
     """Puts the backup's own head with the others; `log verify` goes by it where no newer one lies here."""
     document = (json.dumps(found.head, indent=1, sort_keys=True) + "\n").encode()
-    files.replace_private(state.heads / f"{dated(found.taken_at)}.json", document)
+    replace_private(state.heads / f"{dated(found.taken_at)}.json", document)
     if not (state.heads / LATEST_HEAD).exists():
-        files.replace_private(state.heads / LATEST_HEAD, document)
+        replace_private(state.heads / LATEST_HEAD, document)
