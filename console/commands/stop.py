@@ -31,10 +31,10 @@ def stop(code: str, secret_file: str | None) -> None:
         return remote.stop(code, secret_file)
     # Not the house: a wrong config, template or key must not stand between anybody and a stop.
     state = State.find(current().state)
-    with Ledger.open(state.place) as ledger:
+    with Ledger.open(state.place, urgent=True) as ledger:
         by, signed = at_keyboard(state)
         stored = ledger.read(lambda read: alerts.by_handle(read, code))
-        ledger.write(lambda write: dispatches.stop(write, stored.id, by=by, signed=signed))
+        ledger.write(lambda write: dispatches.stop(write, stored.id, by=by, signed=signed), urgent=True)
         client.wake(state, stored.id)
         seen = ledger.read(lambda read: overview(read, stored.id))
     total = sum(channel.total for channel in seen.channels)

@@ -142,7 +142,7 @@ def application(house: Callable[[], House], *, audience: str, wake: Callable[[st
         # No desk: a wrong template must not stand between an officer and a stop.
         ledger = house().ledger
         stored = ledger.read(lambda read: alerts.by_handle(read, code))
-        ledger.write(lambda write: dispatches.stop(write, stored.id, by=officer.name, signed=True))
+        ledger.write(lambda write: dispatches.stop(write, stored.id, by=officer.name, signed=True), urgent=True)
         wake(stored.id)
         return State(code=stored.code, state=ledger.read(lambda read: alerts.get(read, stored.id)).state)
 

@@ -182,7 +182,7 @@ def stop(desk: Desk, handle: str, *, by: str, signed: bool) -> StoredAlert:
     What was not begun is then marked as cancelled, in chunks, whether or not a service is there to do it.
     """
     stored = desk.ledger.read(lambda read: alerts.by_handle(read, handle))
-    desk.ledger.write(lambda write: dispatches.stop(write, stored.id, by=by, signed=signed))
+    desk.ledger.write(lambda write: dispatches.stop(write, stored.id, by=by, signed=signed), urgent=True)
     while desk.ledger.write(lambda write: outcomes.cancel_stopped(write, stored.id)):
         pass
     return desk.ledger.read(lambda read: alerts.get(read, stored.id))

@@ -2,6 +2,8 @@
 
 The service makes the file. Whatever process first finds the disk full deletes it and goes on; how long that lasts is
 told to officers, who make room. It is made anew when there is room.
+
+Beside it lies a small reserve that nothing but a stop may take: whatever has eaten the ballast, a stop goes on record.
 """
 
 from __future__ import annotations
@@ -21,6 +23,9 @@ from kentongan.ledger.transaction import Read, Write
 
 _ENOUGH = 1_000_000
 """Bytes that are worth another try, where another process has made room."""
+
+_RESERVE = 1_000_000
+"""Bytes kept for stops: some hundred of them."""
 
 _USED = "ballast used"
 
@@ -43,13 +48,16 @@ class Ballast:
 
     def release(self) -> bool:
         """Gives its room back to the disk; True where this process did, False where there was none."""
-        if self.path is None:
-            return False
-        try:
-            self.path.unlink()
-        except OSError:
-            return False
-        return True
+        return _unlink(self.path)
+
+    @property
+    def reserve(self) -> Path | None:
+        """Where the room lies that is kept for stops."""
+        return self.path.with_name(self.path.name + "-for-stop") if self.path is not None else None
+
+    def make_room_to_stop(self) -> bool:
+        """Gives back what is kept for stops, else the ballast, where the disk is full; True where it has room then."""
+        return self.has_room() or _unlink(self.reserve) or self.release()
 
     def has_room(self) -> bool:
         """Whether the disk has room for some commits at least."""
@@ -61,29 +69,44 @@ class Ballast:
             return False
 
     def make(self, size: int) -> bool:
-        """Takes `size` bytes of the disk where as many are left beside them; True where it did, False where it cannot.
+        """Takes `size` bytes of the disk, and the reserve for stops, where as many are left beside them.
 
-        One that is there already, of whatever size, is left as it is.
+        True where it took `size` bytes, False where it cannot, or where they are there already, however many.
         """
-        if self.path is None:
+        if self.path is None or self.reserve is None:
             return False
-        new = self.path.with_name(f"{self.path.name}.{os.getpid()}")
+        _take(self.reserve, _RESERVE)
+        return _take(self.path, size)
+
+
+def _unlink(path: Path | None) -> bool:
+    if path is None:
+        return False
+    try:
+        path.unlink()
+    except OSError:
+        return False
+    return True
+
+
+def _take(path: Path, size: int) -> bool:
+    new = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        if path.exists() or shutil.disk_usage(path.parent).free < 2 * size:
+            return False
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            if self.there or shutil.disk_usage(self.path.parent).free < 2 * size:
-                return False
-            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            try:
-                # Blocks of its own: a file with holes would give nothing back.
-                os.posix_fallocate(descriptor, 0, size)
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            os.replace(new, self.path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                new.unlink(missing_ok=True)
-            return False
-        return True
+            # Blocks of its own: a file with holes would give nothing back.
+            os.posix_fallocate(descriptor, 0, size)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(new, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
+        return False
+    return True
 
 
 def note_used(write: Write) -> None:

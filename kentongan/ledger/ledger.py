@@ -50,6 +50,7 @@ class _Work:
     act: Callable[[Write], Any]
     future: Future[Any]
     must: bool
+    urgent: bool = False
 
 
 class Ledger:
@@ -72,17 +73,22 @@ class Ledger:
         self._thread.start()
 
     @classmethod
-    def open(cls, path: Place, *, clock: Clock | None = None, chain: str = CONSOLE) -> Ledger:
-        """Opens the ledger at `path`, a file or a database, making or migrating it first; raises LedgerUnavailable."""
+    def open(cls, path: Place, *, clock: Clock | None = None, chain: str = CONSOLE, urgent: bool = False) -> Ledger:
+        """Opens the ledger at `path`, a file or a database, making or migrating it first; raises LedgerUnavailable.
+
+        `urgent`: to stop an alert, for which room is kept on a full disk.
+        """
         ballast = Ballast(path)
         used = False
         try:
             engine, reader = open_engines(path)
         except LedgerUnavailable:
             # Not even its journal's index has room.
-            if ballast.has_room() or not ballast.release():
+            if ballast.has_room():
                 raise
-            used = True
+            used = ballast.release()
+            if not used and not (urgent and ballast.make_room_to_stop()):
+                raise
             engine, reader = open_engines(path)
         ledger = cls(path, engine, reader, clock or SystemClock(), chain)
         if used:
@@ -128,9 +134,12 @@ class Ledger:
         """How many pieces of work wait for the writer."""
         return self._queue.qsize()
 
-    def write(self, act: Callable[[Write], T]) -> T:
-        """Runs `act` in a transaction and returns once it is on disk; raises LedgerUnavailable or what `act` raised."""
-        return self._submit(act, must=False).result()
+    def write(self, act: Callable[[Write], T], *, urgent: bool = False) -> T:
+        """Runs `act` in a transaction and returns once it is on disk; raises LedgerUnavailable or what `act` raised.
+
+        With `urgent`, a stop, it may use the room that is kept for stops on a full disk.
+        """
+        return self._submit(act, must=False, urgent=urgent).result()
 
     async def write_soon(self, act: Callable[[Write], T], *, must: bool = False) -> T:
         """The same without holding up the event loop. With `must` it is tried until the ledger takes it.
@@ -139,12 +148,12 @@ class Ledger:
         """
         return await asyncio.shield(asyncio.wrap_future(self._submit(act, must=must)))
 
-    def _submit(self, act: Callable[[Write], T], *, must: bool) -> Future[T]:
+    def _submit(self, act: Callable[[Write], T], *, must: bool, urgent: bool = False) -> Future[T]:
         future: Future[T] = Future()
         with self._handing_in:
             if self._closing:
                 raise LedgerUnavailable(f"ledger {self.path} is closed in this process; run the command again")
-            self._queue.put(_Work(act, future, must))
+            self._queue.put(_Work(act, future, must, urgent))
         return future
 
     def _run(self) -> None:
@@ -240,6 +249,9 @@ class Ledger:
                 transaction = stack.enter_context(connection.begin())
             except sqlalchemy.exc.DBAPIError as error:
                 raise _NotBegun(error) from None
+            if any(work.urgent for work in group):
+                # Now, and not once it has failed: whoever else waits for room may not write before this has.
+                self.ballast.make_room_to_stop()
             write = Write(connection, self.clock.wall())
             if self._ballast_used:
                 note_used(write)

@@ -18,12 +18,12 @@ MEGABYTE = 1_000_000
 async def test_it_is_made_again_when_there_is_room(tmp_path: Path) -> None:
     installation = install(tmp_path, {})
     (installation.config / "service.yaml").write_text("ballast: 1\n")
-    with disk(installation.state, "6m") as state, installation.open() as house:
+    with disk(installation.state, "8m") as state, installation.open() as house:
         ballasting = Ballasting(house)
         await ballasting.look()
         assert (state / "ledger.db.ballast").stat().st_size == MEGABYTE
         filling = state / "filling"
-        filling.write_bytes(bytes(4 * MEGABYTE))
+        filling.write_bytes(bytes(5 * MEGABYTE))
         assert house.ledger.ballast.release()
         house.ledger.write(ballast.note_used)
         await ballasting.look()

@@ -8,6 +8,7 @@ import errno
 import shutil
 import sqlite3
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,7 +78,8 @@ async def test_the_writer_goes_on_by_itself_and_officers_are_told(small: Path, t
         with pytest.raises(LedgerUnavailable, match="disk is full"):
             write_for_ever(ledger)
         assert not ledger.ballast.make(SIZE)
-        left = {"ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.lock", "filling"}
+        kept = "ledger.db.ballast-for-stop"
+        left = {"ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.lock", "filling", kept}
         assert names(small) == left, "and nothing half made"
         filling.unlink()
         assert ledger.ballast.make(SIZE)
@@ -85,6 +87,31 @@ async def test_the_writer_goes_on_by_itself_and_officers_are_told(small: Path, t
         assert causes(ledger) == []
         assert not ledger.ballast.make(SIZE), "it is there already"
         assert differences(ledger, keys) == []
+
+
+def test_a_stop_is_recorded_when_everything_else_is_refused(small: Path) -> None:
+    """Also beside a sender that takes whatever room there is, and from a process that has yet to open the ledger."""
+    over = threading.Event()
+
+    def sender(hungry: Ledger) -> None:
+        while not over.is_set():
+            with contextlib.suppress(LedgerUnavailable):
+                hungry.write(note)
+
+    with open_at(small / "ledger.db", chain="sender") as hungry:
+        hungry.ballast.make(SIZE)
+        fill(small)
+        with pytest.raises(LedgerUnavailable, match="disk is full"):
+            write_for_ever(hungry)
+        eater = threading.Thread(target=sender, args=(hungry,))
+        eater.start()
+        try:
+            with Ledger.open(small / "ledger.db", urgent=True) as ledger:
+                ledger.write(lambda write: write.event("stopped"), urgent=True)
+        finally:
+            over.set()
+            eater.join()
+        assert len(hungry.read(lambda read: views.events(read, types=("stopped",)))) == 1
 
 
 def test_a_ledger_that_could_not_even_be_opened_is(small: Path) -> None:
