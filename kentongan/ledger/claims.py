@@ -35,50 +35,63 @@ class Claimed:
     handle: Mapping[str, str] | None
 
 
-_CLAIM = """
+_DUE = """
+SELECT d.id, d.wave + d.attempt AS turn, d.due_at FROM delivery d
+WHERE d.alert_id = :alert AND d.instance = :instance AND d.stage = 'planned' AND d.attempt {attempts}
+  AND d.due_at <= :now AND (d.deliver_by > :now OR d.action IN ('find', 'edit'))
+  AND (d.action = 'find' OR EXISTS (SELECT 1 FROM alert a WHERE a.id = :alert AND a.state = 'dispatched'))
+ORDER BY {order} LIMIT :most
+"""
+
+# First tries lie in the index in their order; those that come again are few, and each try costs them a wave.
+_CLAIM = f"""
 UPDATE delivery SET stage = 'claimed', sender = :sender,
-  epoch = (SELECT epoch FROM alert WHERE alert.id = delivery.alert_id)
+  epoch = (SELECT epoch FROM alert WHERE alert.id = :alert)
 WHERE id IN (
-  SELECT d.id FROM delivery d JOIN alert a ON a.id = d.alert_id
-  WHERE d.alert_id = :alert AND d.instance = :instance AND d.stage = 'planned' AND d.due_at <= :now
-    AND (d.deliver_by > :now OR d.action IN ('find', 'edit')) AND (a.state = 'dispatched' OR d.action = 'find')
-    AND NOT EXISTS (SELECT 1 FROM hold WHERE hold.instance IN (d.instance, '*'))
-  ORDER BY d.due_at, d.id LIMIT :most)
+  SELECT c.id FROM (
+    SELECT * FROM ({_DUE.format(attempts="= 0", order="d.wave, d.due_at, d.id")}) AS fresh
+    UNION ALL
+    SELECT * FROM ({_DUE.format(attempts="> 0", order="turn, d.due_at, d.id")}) AS again) AS c
+  WHERE NOT EXISTS (SELECT 1 FROM hold WHERE hold.instance IN (:instance, '*'))
+  ORDER BY c.turn, c.due_at, c.id LIMIT :most)
 RETURNING id, key, alert_id, instance, language, address_id, action, attempt, doubted, first_intent_at, deliver_by,
-  follows, handle,
-  (SELECT count(*) FROM attempt t WHERE t.delivery_id = delivery.id AND t.evidence = 'in_doubt') AS doubts,
-  (SELECT max(intent_at) FROM attempt t WHERE t.delivery_id = delivery.id) AS last_intent_at
+  follows, handle, wave + attempt AS turn, due_at,
+  CASE WHEN attempt > 0 THEN (SELECT count(*) FROM attempt t WHERE t.delivery_id = delivery.id
+    AND t.evidence = 'in_doubt') ELSE 0 END AS doubts,
+  CASE WHEN attempt > 0 THEN (SELECT max(intent_at) FROM attempt t WHERE t.delivery_id = delivery.id) END
+    AS last_intent_at
 """
 
 
 def claim(write: Write, *, sender: str, alert_id: str, instance: str, most: int) -> list[Claimed]:
-    """Reserves up to `most` due deliveries of one instance for `sender`; none where the instance is held."""
+    """Reserves up to `most` due deliveries of one instance for `sender`, in the order in which they are to be sent.
+
+    That is wave by wave, where each try that was made costs a delivery a wave: it comes again after the first tries of
+    its own, and keeps nobody waiting for ever. None where the instance is held.
+    """
     rows = write.sql(
         _CLAIM, {"sender": sender, "alert": alert_id, "instance": instance, "now": write.now, "most": most}
     ).all()
-    return sorted(
-        (
-            Claimed(
-                id=row.id,
-                key=row.key,
-                alert_id=row.alert_id,
-                instance=row.instance,
-                language=row.language,
-                address_id=row.address_id,
-                action=Action(row.action),
-                attempt=row.attempt,
-                doubts=row.doubts,
-                doubted=bool(row.doubted),
-                first_intent_at=row.first_intent_at,
-                last_intent_at=row.last_intent_at,
-                deliver_by=row.deliver_by,
-                follows=row.follows,
-                handle=json.loads(row.handle) if row.handle else None,
-            )
-            for row in rows
-        ),
-        key=lambda claimed: claimed.id,
-    )
+    return [
+        Claimed(
+            id=row.id,
+            key=row.key,
+            alert_id=row.alert_id,
+            instance=row.instance,
+            language=row.language,
+            address_id=row.address_id,
+            action=Action(row.action),
+            attempt=row.attempt,
+            doubts=row.doubts,
+            doubted=bool(row.doubted),
+            first_intent_at=row.first_intent_at,
+            last_intent_at=row.last_intent_at,
+            deliver_by=row.deliver_by,
+            follows=row.follows,
+            handle=json.loads(row.handle) if row.handle else None,
+        )
+        for row in sorted(rows, key=lambda row: (row.turn, row.due_at, row.id))
+    ]
 
 
 _INTEND = """

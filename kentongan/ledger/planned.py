@@ -11,7 +11,10 @@ from kentongan.ledger.chaining import canonical, digest
 from kentongan.ledger.transaction import Read, Write
 
 STATIC = ("id", "key", "language", "person_id", "address_id", "family", "unique_by", "deliver_by", "follows")
-"""Columns of a delivery that are fixed when it is planned, in the order in which their digest is made."""
+"""Columns of a delivery that are fixed when it is planned, in the order in which their digest is made.
+
+Where the event says so (`waved`), `wave` is the last of them.
+"""
 
 NEW_KEY = "lower(hex(randomblob(16)))"
 
@@ -33,14 +36,15 @@ def record_planned(write: Write, alert_id: str, instance: str, before: int) -> N
             last=rows[-1][0],
             count=len(rows),
             digest=static_digest(rows),
+            waved=True,
         )
 
 
 def planned_rows(read: Read, alert_id: str, instance: str, after: int, upto: int | None) -> Sequence[Row[Any]]:
-    """The static columns of an instance's deliveries with `after` < id <= `upto`, in the order of ids."""
+    """The static columns of an instance's deliveries with `after` < id <= `upto`, in the order of ids; `wave` last."""
     return read.sql(
-        f"SELECT {', '.join(STATIC)} FROM delivery WHERE alert_id = :alert AND instance = :instance AND id > :after"
-        " AND (:upto IS NULL OR id <= :upto) ORDER BY id",
+        f"SELECT {', '.join(STATIC)}, wave FROM delivery WHERE alert_id = :alert AND instance = :instance"
+        " AND id > :after AND (:upto IS NULL OR id <= :upto) ORDER BY id",
         {"alert": alert_id, "instance": instance, "after": after, "upto": upto},
     ).all()
 

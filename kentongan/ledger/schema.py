@@ -140,6 +140,7 @@ delivery = Table(
     Column("address_id", BigInteger),
     Column("deliver_by", BigInteger, nullable=False),
     Column("follows", BigInteger),  # the predecessor's delivery, for a correction
+    Column("wave", Integer, nullable=False, server_default=text("0")),  # the lower, the sooner (kentongan.nearness)
     Column("stage", Text, nullable=False),
     Column("action", Text, nullable=False),
     Column("due_at", BigInteger, nullable=False),
@@ -157,7 +158,17 @@ delivery = Table(
     Column("url", Text),
     Column("handle", Text),
     UniqueConstraint("alert_id", "family", "unique_by"),
-    Index("delivery_due", "alert_id", "instance", "stage", "due_at"),
+    # Static, so that no change of a delivery touches it; the next holds for what waits alone.
+    Index("delivery_part", "alert_id", "instance"),
+    Index(
+        "delivery_due",
+        "alert_id",
+        "instance",
+        "attempt",
+        "wave",
+        "due_at",
+        sqlite_where=text("stage = 'planned'"),
+    ),
     Index("delivery_open", "alert_id", "instance", "due_at", sqlite_where=text("stage <> 'done'")),
     Index("delivery_sender", "sender", sqlite_where=text("sender IS NOT NULL")),
     Index("delivery_provider", "instance", "provider_id", sqlite_where=text("provider_id IS NOT NULL")),
@@ -475,6 +486,7 @@ bucket = Table(
     Column("paused_until", Float, nullable=False),
     Column("rank", Integer, nullable=False),  # of the highest alert that has asked lately
     Column("wanted", Float, nullable=False),  # until when lower ones yield to it
+    Column("throttled", Integer, nullable=False, server_default=text("0")),  # times in a row, without a word how long
 )
 
 throttle = Table(
