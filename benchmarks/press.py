@@ -23,8 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from console.service.client import nudge
 from kentongan.desk import releases
 from kentongan.ledger import Read, views
+from tests.chaos.counter import credentials, sandbox
 from tests.chaos.installation import Installation, Recipients
-from tests.chaos.smoke import credentials, sandbox
 
 
 def main() -> int:

@@ -28,8 +28,8 @@ from kentongan.clock import to_datetime
 from kentongan.desk import releases
 from kentongan.ledger import alerts, renderings, views
 from kentongan.seam import Accepted, Job
+from tests.chaos.counter import credentials
 from tests.chaos.installation import Installation, Recipients
-from tests.chaos.smoke import credentials
 
 _ANSWER = b"HTTP/1.1 202 Accepted\r\nContent-Type: text/plain\r\nContent-Length: 25\r\n\r\n0: Accepted for delivery\n"
 

@@ -194,6 +194,8 @@ class Sandbox:
             match request.method, verb:
                 case "GET", "counts":
                     return Answer.of(200, stand_in.counts())
+                case "GET", "moments":
+                    return Answer.of(200, stand_in.moments())
                 case "GET", "messages":
                     return Answer.of(200, [m.view() for m in stand_in.messages])
                 case "DELETE", "messages":

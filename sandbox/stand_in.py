@@ -68,6 +68,7 @@ class StandIn(abc.ABC):
         self.repeats = 0
         self.messages: list[Message] = []
         self.recipients: dict[str, list[Message]] = {}
+        self._asked: dict[str, float] = {}
         self._counts: Counter[tuple[str, str]] = Counter()
 
     @property
@@ -109,6 +110,8 @@ class StandIn(abc.ABC):
         """Answers a request, or fails as the queue of faults wants it."""
         self.requests += 1
         call = self.read(request, path)
+        if call.sends:
+            self._asked[call.recipient] = self.now()
         rule = self.faults.take(recipient=call.recipient, text=call.text, sends=call.sends)
         if rule is None:
             return Reply(call.act())
@@ -177,10 +180,21 @@ class StandIn(abc.ABC):
             ],
         }
 
+    def moments(self) -> dict[str, Any]:
+        """When each recipient's last request came, taken or not, and when the last message for it was taken."""
+        return {
+            recipient: {
+                "asked": asked,
+                "taken": taken[-1].taken_at if (taken := self.recipients.get(recipient)) else None,
+            }
+            for recipient, asked in self._asked.items()
+        }
+
     def forget(self) -> None:
         """Forgets messages, counts and faults; settings and scripts stay."""
         self.faults.clear()
         self.messages.clear()
         self.recipients.clear()
+        self._asked.clear()
         self._counts.clear()
         self.requests = self.repeats = 0

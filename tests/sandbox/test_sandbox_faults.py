@@ -310,3 +310,15 @@ def test_every_fault_either_takes_the_message_or_does_not() -> None:
 def test_a_rule_that_is_no_object_names_an_example() -> None:
     with pytest.raises(BadRule, match="throttle"):
         Rule.read(["throttle"])
+
+
+async def test_it_tells_when_a_request_came_and_whether_the_message_was_taken(sandbox: Sandbox, kind: str) -> None:
+    sandbox.add_faults(kind, [Rule(Fault.THROTTLE)])
+    caller = await Caller.connect(sandbox)
+    await caller.ask(a_send(kind))
+    ((_, refused),) = sandbox.stand_in(kind).moments().items()
+    await caller.ask(a_send(kind))
+    ((_, taken_then),) = sandbox.stand_in(kind).moments().items()
+    assert refused["asked"] <= taken_then["asked"] <= taken_then["taken"]
+    assert refused["taken"] is None
+    await caller.close()
