@@ -125,6 +125,11 @@ WORDS: Mapping[str, Callable[[_Data], str]] = {
     "deliveries.hastened": lambda data: f"{len(data.get('ids', ()))} made due now, for the clock was set back",
     "delivery.hastened": lambda data: f"made due now{_by(data)}",
     "dispatch.owned": lambda data: f"taken over by sender {data.get('owner')}" if data.get("before") else "taken up",
+    "dispatch.joined": lambda data: (
+        f"sender {data.get('sender')} does not take part{_because(data)}"
+        if data.get("why")
+        else f"sent by sender {data.get('sender')} too"
+    ),
     "dispatch.advanced": lambda data: "more are planned",
     "dispatch.expanded": lambda data: "everybody is planned",
     "dispatch.refused": lambda data: f"not sent{_because(data)}",

@@ -162,8 +162,11 @@ class House:
         only: frozenset[str] | None = None,
         orchestrate: Callable[[str], Awaitable[None]] | None = None,
         done: Callable[[str], None] | None = None,
+        takes_part: bool = False,
     ) -> Dispatcher:
         """A dispatcher over the channels in `opened`, not started; `vouch` is the desk's own unless given.
+
+        With `takes_part` it also sends of what another sender owns.
 
         Raises TypeError in a process that opened the house to send nothing.
         """
@@ -182,6 +185,7 @@ class House:
             chance=random.random,
             role=self.role,
             only=only,
+            takes_part=takes_part,
             orchestrate=orchestrate,
             done=done,
             sender=self.sender,

@@ -1,5 +1,7 @@
 """The dispatcher: one sender of this process, which takes dispatches over, runs their instances, and sweeps.
 
+Where it takes part, it also claims and sends of what other senders own, so that many machines send one alert.
+
 Its sweep is a plain loop. It does all that must not wait for anybody: beats, rows of senders that are gone, what has
 become due, what is too late, what was stopped, receipts that came early, and probes of held instances.
 """
@@ -40,6 +42,9 @@ BUDGET: Milliseconds = 1_000
 TOO_LONG = "direct, the orchestration took too long"
 """What the record says of an instance that was started without, because the budget was spent."""
 
+BESIDE = "beside the sender that owns it"
+"""What the record says of an instance that another sender has begun as well."""
+
 _SWEEP = 0.25
 _SAME_PAUSE: Milliseconds = 2_000
 """Two ends of a pause that lie so near are told of as one."""
@@ -59,8 +64,9 @@ class Pulse:
 class Dispatcher:
     """Sends what the ledger holds as dispatched. Start it with `start`, end it with `close`.
 
-    `role` names the process in the record. `only`: the alerts it takes; None takes all. `vouch` answers why an alert
-    must not be sent, None when it may. `orchestrate` shows the dispatch in Prefect; whatever it does, every instance
+    `role` names the process in the record. `only`: the alerts it takes; None takes all. `takes_part`: it also sends of
+    alerts that another sender owns, by the channels that it has. `vouch` answers why an alert must not be sent, None
+    when it may. `orchestrate` shows the dispatch in Prefect; whatever it does, every instance
     is started within BUDGET. `done` is told of an alert of which nothing is left to do. `chance` gives numbers from 0
     to 1.
     """
@@ -74,6 +80,7 @@ class Dispatcher:
     chance: Callable[[], float]
     role: str
     only: frozenset[str] | None = None
+    takes_part: bool = False
     orchestrate: Callable[[str], Awaitable[None]] | None = None
     done: Callable[[str], None] | None = None
     sender: str = field(default_factory=lambda: secrets.token_hex(8))
@@ -187,7 +194,7 @@ class Dispatcher:
     # --- Taking over ---
 
     async def _take(self, alert_id: str, *, orchestrated: bool = False) -> bool:
-        if alert_id in self._alerts:
+        if self._is_ours(alert_id):
             return True
         if alert_id in self._refused or self._closing.is_set():
             return False
@@ -210,11 +217,39 @@ class Dispatcher:
             self._refused[alert_id] = refusal
         if not ours or self._closing.is_set():
             return False
-        if alert_id not in self._alerts:
-            owned = self._alerts[alert_id] = self.ledger.read(lambda read: OwnedDispatch.load(read, alert_id))
+        if not self._is_ours(alert_id):
+            owned = self._alerts.get(alert_id)
+            if owned is None:
+                owned = self._alerts[alert_id] = self.ledger.read(lambda read: OwnedDispatch.load(read, alert_id))
+            owned.ours = True
             owned.spawn(owned.expand(self.ledger))
             owned.spawn(self._start_all(owned, orchestrated=orchestrated))
         return True
+
+    def _is_ours(self, alert_id: str) -> bool:
+        owned = self._alerts.get(alert_id)
+        return owned is not None and owned.ours
+
+    async def _join(self, alert_id: str) -> None:
+        """Takes part in what another sender owns."""
+        if alert_id in self._refused or self._closing.is_set():
+            return
+        refusal = self.ledger.read(lambda read: self.vouch(read, alert_id))
+        if refusal is not None:
+            self._refused[alert_id] = refusal
+            _log.warning("alert not taken part in", extra={"alert": alert_id, "why": refusal})
+        else:
+            owned = self._alerts[alert_id] = self.ledger.read(
+                lambda read: OwnedDispatch.load(read, alert_id, ours=False)
+            )
+            for instance in waves.ordered(owned.plan.instances):
+                # What this process lacks is no fault of the channel: its owner sends there.
+                if instance.name in self.channels:
+                    self._begin(owned, instance.name, BESIDE)
+        await self.ledger.write_soon(
+            lambda write: write.event("dispatch.joined", alert=alert_id, sender=self.sender, why=refusal or ""),
+            must=True,
+        )
 
     async def _start_all(self, owned: OwnedDispatch, *, orchestrated: bool) -> None:
         """Shows the dispatch in Prefect and, when the budget is spent or Prefect fails, starts what has not begun."""
@@ -263,7 +298,7 @@ class Dispatcher:
             return
         pace = self._pace(owned, channel)
         pace.prepare()
-        if first:
+        if first and owned.ours:
             await self.ledger.write_soon(lambda write: _record_start(write, owned.alert_id, instance, through))
         part = Part(
             sender=self._sender,
@@ -297,6 +332,7 @@ class Dispatcher:
             rank=waves.place(owned.rank, public=owned.plan.instance(channel.name).family == PUBLIC),
             spacing=self._spacings.get(channel.name),
             told=lambda seconds: self._tell_throttled(owned, channel.name, seconds),
+            backoff=(self.policy.backoff_first, self.policy.backoff_most),
         )
 
     def _tell_throttled(self, owned: OwnedDispatch, instance: str, seconds: float) -> None:
@@ -394,18 +430,32 @@ class Dispatcher:
     async def _tend(self, dispatch: OpenDispatch, gone: Sequence[str | None]) -> None:
         alert_id = dispatch.alert_id
         owned = self._alerts.get(alert_id)
-        if owned is not None and dispatch.owner not in (self.sender, None):
+        if owned is not None and owned.ours and dispatch.owner not in (self.sender, None):
             # Another took it over while this process slept.
             self._yield(owned)
             return
-        if owned is None:
+        if owned is None or not owned.ours:
             # A dispatch far ahead is as old: the clock was set back since.
             orphan = dispatch.owner is None and abs(self.clock.wall() - dispatch.at) > _ORPHAN
-            if not (orphan or dispatch.owner in gone or dispatch.owner == self.sender):
+            if orphan or dispatch.owner in gone or dispatch.owner == self.sender:
+                await self._take(alert_id)
+            elif owned is None and self.takes_part and dispatch.owner is not None and dispatch.state == "dispatched":
+                await self._join(alert_id)
+            owned = self._alerts.get(alert_id)
+            if owned is None:
                 return
-            if not await self._take(alert_id):
-                return
-            owned = self._alerts[alert_id]
+        if owned.ours:
+            await self._mend(owned, dispatch)
+        else:
+            owned.expanded = dispatch.expanded or dispatch.state != "dispatched"
+        for instance in dispatch.plan.instances:
+            running = owned.runs.get(instance.name)
+            if running is not None and running.done() and self._is_due(alert_id, instance.name):
+                self._begin(owned, instance.name, "sweep")
+
+    async def _mend(self, owned: OwnedDispatch, dispatch: OpenDispatch) -> None:
+        """What the owner does for all who send of an alert: its end, its stop, and what is too late."""
+        alert_id = dispatch.alert_id
         if dispatch.state != "dispatched":
             owned.expanded = True
             await self._upkeep.cancel_stopped(alert_id)
@@ -414,9 +464,6 @@ class Dispatcher:
         for instance in dispatch.plan.instances:
             if instance.deliver_by <= self.clock.wall():
                 await self._upkeep.close_overdue(alert_id, instance.name)
-            running = owned.runs.get(instance.name)
-            if running is not None and running.done() and self._is_due(alert_id, instance.name):
-                self._begin(owned, instance.name, "sweep")
 
     def _is_due(self, alert_id: str, instance: str) -> bool:
         return self.ledger.read(lambda read: work.is_due(read, alert_id, instance))

@@ -1,4 +1,4 @@
-"""A dispatch that a sender of this process owns: its runs, and the planning of whom they write to."""
+"""A dispatch that a sender of this process owns or takes part in: its runs, and the planning of whom they write to."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ _AGAIN = 0.25
 class OwnedDispatch:
     """An alert on its way; `messages` by instance and language. `expanded` once all its deliveries are planned.
 
-    `rank`: how it ranks among alerts (`kentongan.waves`).
+    `rank`: how it ranks among alerts (`kentongan.waves`). `ours` is False where another sender owns and plans it, and
+    this one takes part: it claims what is planned and sends that.
     """
 
     alert_id: str
@@ -37,13 +38,14 @@ class OwnedDispatch:
     messages: Mapping[str, Mapping[str, Rendered]]
     expanded: bool
     rank: int = 0
+    ours: bool = True
     runs: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     live: dict[str, Run] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     @classmethod
-    def load(cls, read: Read, alert_id: str) -> OwnedDispatch:
-        """Reads a dispatch that this sender has taken."""
+    def load(cls, read: Read, alert_id: str, *, ours: bool = True) -> OwnedDispatch:
+        """Reads a dispatch that this sender has taken, or takes part in."""
         stored = alerts.get(read, alert_id)
         found = dispatches.get(read, alert_id)
         assert found is not None
@@ -58,6 +60,7 @@ class OwnedDispatch:
             messages=messages,
             expanded=found.expanded or stored.state != "dispatched",
             rank=waves.rank(stored.draft),
+            ours=ours,
         )
 
     @property
