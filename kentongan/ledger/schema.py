@@ -204,6 +204,7 @@ receipt = Table(
     Column("reason", Text, nullable=False),
     Column("delivery_id", BigInteger),
     UniqueConstraint("instance", "key", "provider_id", "confirmed"),
+    Index("receipt_delivery", "delivery_id", sqlite_where=text("delivery_id IS NOT NULL")),
 )
 
 sender = Table(
@@ -527,4 +528,24 @@ link = Table(
     Column("previous", Text, nullable=False),
     Column("digest", Text, nullable=False),
     PrimaryKeyConstraint("chain", "seq"),
+)
+
+# What is left of the deliveries of alerts that ended long ago (kentongan.ledger.pruned).
+checkpoint = Table(
+    "checkpoint",
+    metadata,
+    Column("alert_id", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("content", Text, nullable=False),  # what was counted of its deliveries before they went, as JSON
+    Column("signature", Text, nullable=False),  # the installation's, over the content
+    Column("finished_at", BigInteger),  # NULL while some are still there
+)
+pruned = Table(
+    "pruned",
+    metadata,
+    Column("alert_id", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("events", LargeBinary, nullable=False),  # the places and digests of events that went
+    Column("signature", LargeBinary, nullable=False),  # the installation's
+    PrimaryKeyConstraint("alert_id", "number"),
 )
