@@ -21,6 +21,7 @@ from kentongan.seam import Mode
 class Cause(enum.StrEnum):
     """Why officers are paged, the most urgent first."""
 
+    LEDGER = "ledger"
     RESTORED = "restored"
     REFUSED = "refused"
     DISK = "disk"
@@ -37,7 +38,7 @@ class Cause(enum.StrEnum):
 
 _ALL = tuple(cause for cause in Cause if cause is not Cause.TEST)
 _PRESSING = frozenset(
-    each.value for each in (Cause.RESTORED, Cause.REFUSED, Cause.DISK, Cause.BREAK_GLASS, Cause.APPROVAL)
+    each.value for each in (Cause.LEDGER, Cause.RESTORED, Cause.REFUSED, Cause.DISK, Cause.BREAK_GLASS, Cause.APPROVAL)
 )
 """Pages on which an alert hangs. They are bounded by themselves: a channel that is held again and again all night must
 not use up the pages that an approval needs."""

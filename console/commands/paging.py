@@ -258,6 +258,8 @@ def _told(concern: Concern) -> str:
     mode = "LIVE" if concern.status is Status.ACTUAL else "drill"
     about = f"{code}, {mode} {values.get('kind')} ({values.get('headline')})"
     match concern.cause:
+        case Cause.LEDGER:
+            return f"no alert goes out, for the ledger {values['reason']}: kentongan check"
         case Cause.RESTORED:
             return f"nothing goes out: {values['reason']}: kentongan resume --restored"
         case Cause.REFUSED:

@@ -1,6 +1,7 @@
 """The pager of the service: calls officers over the agency's own channels, beside alerts and never before them.
 
-It has connections of its own, so that no alert waits for a page, and a page that cannot be sent is tried again.
+It has connections of its own, so that no alert waits for a page, and a page that cannot be sent is tried again. A page
+that the ledger does not take goes out all the same, and is recorded once it does.
 """
 
 from __future__ import annotations
@@ -8,18 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from flows.house import House
 from kentongan import concerns as reading
 from kentongan.cap.model import Status
 from kentongan.data import data_path
-from kentongan.errors import BadConfig, KentonganError
+from kentongan.errors import BadConfig, KentonganError, LedgerUnavailable
 from kentongan.ledger import Read, Write, pages
 from kentongan.ledger import officers as register
-from kentongan.paging import Cause, Concern, Page, Pager, due
+from kentongan.paging import Cause, Concern, Page, Pager, Past, due
 from kentongan.seam import Accepted, Address, Channel, Credential, InDoubt, Job, Mode, Outcome, Rejected, Retryable
 from kentongan.words import pages as words
 from kentongan.words.composing import TemplateFault
@@ -51,13 +52,32 @@ def opened_pagers(house: House) -> dict[str, Channel]:
     return house.open_channels(list(named)) if named else {}
 
 
-class Paging:
-    """Pages officers while it runs: `start`, then `stop`. Use it from one event loop."""
+@dataclass(slots=True)
+class Known:
+    """What was last read of whom to page, for the time in which nothing can be read or recorded.
 
-    def __init__(self, house: House) -> None:
+    `reached`: the officers who count, with the families of their addresses. `unrecorded`: pages by id that are not on
+    record, or of which the outcome is not.
+    """
+
+    sealed: Sequence[pages.Sealed] = ()
+    reached: Mapping[str, set[str]] = field(default_factory=dict)
+    unrecorded: dict[str, Past] = field(default_factory=dict)
+
+
+class Paging:
+    """Pages officers while it runs: `start`, then `stop`. Use it from one event loop.
+
+    `silent`: whether the ledger has taken nothing of this process for so long that somebody should look.
+    """
+
+    def __init__(self, house: House, *, silent: Callable[[], bool] = lambda: False) -> None:
         self._house = house
+        self._silent = silent
+        self._silent_since: int | None = None
+        self._known = Known()
         self._channels: dict[str, Channel] = {}
-        self._sending: set[asyncio.Task[Paged]] = set()
+        self._sending: set[asyncio.Task[None]] = set()
         self._gate = asyncio.Semaphore(_AT_ONCE)
         self._loop: asyncio.Task[None] | None = None
 
@@ -86,8 +106,7 @@ class Paging:
         while True:
             try:
                 if fresh:
-                    await self._house.ledger.write_soon(pages.settle_lost)
-                    fresh = False
+                    fresh = not await self._settle_lost()
                 await self.look()
             except KentonganError:
                 _log.warning("pages wait for the ledger")
@@ -96,50 +115,128 @@ class Paging:
                 _log.exception("pages not looked for")
             await asyncio.sleep(_LOOK)
 
+    async def _settle_lost(self) -> bool:
+        """Calls in doubt what was open before; False where the ledger does not take it now."""
+        try:
+            await self._house.ledger.write_soon(pages.settle_lost)
+        except LedgerUnavailable:
+            return False
+        return True
+
     async def look(self) -> int:
         """Begins every page that is due now; returns how many. Raises LedgerUnavailable."""
-        wanted = await asyncio.to_thread(self._house.ledger.read, self._due)
+        trouble = await self._trouble()
+        try:
+            wanted = await asyncio.to_thread(self._house.ledger.read, self._due)
+        except LedgerUnavailable:
+            if trouble is None:
+                raise
+            wanted = []
+        if trouble is not None:
+            wanted = [*self._due_on_trouble(trouble), *wanted]
         if not wanted:
             return 0
-        ids = [secrets.token_hex(8) for _ in wanted]
-
-        def begin(write: Write) -> None:
-            for id, page in zip(ids, wanted, strict=True):
-                pages.begin(write, id, page)
-
-        await self._house.ledger.write_soon(begin)
-        for id, page in zip(ids, wanted, strict=True):
-            task = asyncio.create_task(self._send(id, page))
+        begun = {secrets.token_hex(8): page for page in wanted}
+        recorded = trouble is None and await self._begin(begun)
+        for id, page in begun.items():
+            task = asyncio.create_task(self._send(id, page, recorded=recorded))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
         return len(wanted)
 
+    async def _trouble(self) -> Concern | None:
+        """What officers are to know of a ledger that takes nothing; None where it does."""
+        fault: LedgerUnavailable | None = None
+        if self._silent():
+            try:
+                await self._house.ledger.write_soon(pages.try_to_write)
+            except LedgerUnavailable as error:
+                fault = error
+        if fault is None:
+            self._silent_since = None
+            return None
+        now = self._house.clock.wall()
+        since = self._silent_since = self._silent_since or now
+        reason = str(fault).removeprefix(f"ledger {self._house.ledger.path} ")
+        return Concern(f"ledger:{since}", Cause.LEDGER, None, Status.ACTUAL, {"reason": reason})
+
+    def _due_on_trouble(self, trouble: Concern) -> list[Page]:
+        settings = self._house.settings
+        assert settings is not None
+        return due(
+            [trouble],
+            officers=self._known.reached,
+            pagers=pagers_of(self._house, self._channels),
+            past=list(self._known.unrecorded.values()),
+            acknowledged=(),
+            now=self._house.clock.wall(),
+            paging=settings.paging,
+        )
+
+    async def _begin(self, begun: Mapping[str, Page]) -> bool:
+        """Puts pages on record before they are sent; False where the ledger does not take them now."""
+
+        def begin(write: Write) -> None:
+            for id, page in begun.items():
+                pages.begin(write, id, page)
+
+        try:
+            await self._house.ledger.write_soon(begin)
+        except LedgerUnavailable:
+            _log.warning("pages go out before they are on record")
+            return False
+        return True
+
     def _due(self, read: Read) -> list[Page]:
         settings = self._house.settings
         assert settings is not None
+        sealed = pages.pagers(read)
+        now = datetime.fromtimestamp(read.now / 1000, UTC)
+        reached: dict[str, set[str]] = {
+            name: set() for name, officer in register.officers(read).items() if officer.active(now)
+        }
+        for each in sealed:
+            if each.officer in reached:
+                reached[each.officer].add(each.family)
+        self._known.sealed, self._known.reached = sealed, reached
         modes = {name: instance.mode for name, instance in settings.channels.items()}
         found = reading.concerns(read, paging=settings.paging, modes=modes)
         if not found:
             return []
-        now = datetime.fromtimestamp(read.now / 1000, UTC)
-        counted = {name for name, officer in register.officers(read).items() if officer.active(now)}
-        reached: dict[str, set[str]] = {name: set() for name in counted}
-        for sealed in pages.pagers(read):
-            if sealed.officer in counted:
-                reached[sealed.officer].add(sealed.family)
+        recorded = pages.past(read, {concern.about for concern in found}, since=read.now - _HOUR)
         return due(
             found,
             officers=reached,
             pagers=pagers_of(self._house, self._channels),
-            past=pages.past(read, {concern.about for concern in found}, since=read.now - _HOUR),
+            past=[*recorded, *list(self._known.unrecorded.values())],
             acknowledged=pages.acknowledged(read),
             now=read.now,
             paging=settings.paging,
         )
 
-    async def _send(self, id: str, page: Page) -> Paged:
-        async with self._gate:
-            return await send(self._house, self._channels[page.instance], id, page)
+    async def _send(self, id: str, page: Page, *, recorded: bool) -> None:
+        unrecorded, at = self._known.unrecorded, self._house.clock.wall()
+
+        def note(outcome: str) -> None:
+            unrecorded[id] = Past(page.concern.about, page.officer, page.instance, at, outcome)
+
+        def record(write: Write) -> None:
+            if not recorded:
+                pages.begin(write, id, page, at=at)
+            pages.settle(write, id, outcome=paged.outcome, reason=paged.reason)
+
+        if not recorded:
+            note("open")
+        try:
+            async with self._gate:
+                paged = await attempt(self._house, self._channels[page.instance], id, page, known=self._known.sealed)
+            note(paged.outcome)
+            await self._house.ledger.write_soon(record, must=True)
+        except LedgerUnavailable:
+            # This process ends, and the ledger with it.
+            _log.warning("page not recorded", extra={"page": id})
+        finally:
+            unrecorded.pop(id, None)
 
 
 def pagers_of(house: House, opened: Mapping[str, Channel]) -> Sequence[Pager]:
@@ -155,25 +252,33 @@ def pagers_of(house: House, opened: Mapping[str, Channel]) -> Sequence[Pager]:
 
 async def send(house: House, channel: Channel, id: str, page: Page) -> Paged:
     """Sends one page that is on record, once, and records what became of it; nothing but a mistake of ours raises."""
+    paged = await attempt(house, channel, id, page)
+    await house.ledger.write_soon(
+        lambda write: pages.settle(write, id, outcome=paged.outcome, reason=paged.reason), must=True
+    )
+    return paged
+
+
+async def attempt(house: House, channel: Channel, id: str, page: Page, *, known: Sequence[pages.Sealed] = ()) -> Paged:
+    """Sends one page, once, and records nothing; `known`: where officers are, for when the ledger cannot be read."""
     outcome: Outcome
     try:
-        outcome = await _attempt(house, channel, id, page)
+        outcome = await _attempt(house, channel, id, page, known)
     except (KentonganError, TemplateFault) as error:
         outcome = Retryable(f"not made: {type(error).__name__}")
     except Exception as error:
         _log.exception("page not sent")
         outcome = InDoubt(type(error).__name__)
     word, reason = _told(outcome)
-    await house.ledger.write_soon(lambda write: pages.settle(write, id, outcome=word, reason=reason), must=True)
     if word != "accepted":
         _log.warning("page not accepted", extra={"instance": channel.name, "outcome": word, "why": reason})
     return Paged(page, word, reason)
 
 
-async def _attempt(house: House, channel: Channel, id: str, page: Page) -> Outcome:
+async def _attempt(house: House, channel: Channel, id: str, page: Page, known: Sequence[pages.Sealed]) -> Outcome:
     settings = house.settings
     assert settings is not None
-    address = await asyncio.to_thread(_address, house, page.officer, channel)
+    address = await asyncio.to_thread(_address, house, page.officer, channel, known)
     if address is None:
         return Retryable("the officer has no such address any more")
     values = {"officer": page.officer} if page.concern.cause is Cause.TEST else {}
@@ -198,8 +303,12 @@ async def _attempt(house: House, channel: Channel, id: str, page: Page) -> Outco
     return outcome
 
 
-def _address(house: House, officer: str, channel: Channel) -> Address | None:
-    for sealed in house.ledger.read(pages.pagers):
+def _address(house: House, officer: str, channel: Channel, known: Sequence[pages.Sealed]) -> Address | None:
+    try:
+        known = house.ledger.read(pages.pagers)
+    except LedgerUnavailable:
+        _log.warning("page goes to where the officer was last known to be")
+    for sealed in known:
         if sealed.officer == officer and sealed.family == channel.traits.family:
             return pages.open_pager(sealed, house.keys)
     return None

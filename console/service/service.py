@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _HEADS_EVERY = 60.0
+_SILENT = 8.0
+"""Seconds without a beat on record after which officers are paged: it beats every two."""
 _MOST_OF_ONE = 32
 """Connections to the officers' address that one machine, or one office behind one address, may hold."""
 _DRAIN = 13.0
@@ -65,7 +67,7 @@ class Service:
         self._metrics: Metrics | None = None
         self._following: Following | None = None
         self._officers = officers
-        self._paging = Paging(house)
+        self._paging = Paging(house, silent=self._is_silent)
         self._probing = Probing(house)
         self._retention = Retention(house)
         self.pid = os.getpid()
@@ -110,6 +112,11 @@ class Service:
             channels=len(self._channels),
             pulse=self.dispatcher.pulse,
         )
+
+    def _is_silent(self) -> bool:
+        """Whether no beat of this process has been recorded for most of a lease."""
+        beat = self.dispatcher.pulse.beat
+        return beat is not None and beat > _SILENT
 
     def goes_round(self) -> bool:
         """Whether its work goes on at all; a ledger that is locked or full is no reason to start it anew."""

@@ -69,8 +69,8 @@ def _aad(officer: str) -> bytes:
 # --- What was paged ---
 
 
-def begin(write: Write, id: str, page: Page) -> None:
-    """Puts a page on record before it is sent."""
+def begin(write: Write, id: str, page: Page, *, at: Milliseconds | None = None) -> None:
+    """Puts a page on record before it is sent; one that was sent `at` a time when nothing could be recorded, after."""
     write.execute(
         insert(schema.page).values(
             id=id,
@@ -79,7 +79,7 @@ def begin(write: Write, id: str, page: Page) -> None:
             alert_id=page.concern.alert_id,
             officer=page.officer,
             instance=page.instance,
-            at=write.now,
+            at=write.now if at is None else at,
             outcome="open",
         )
     )
@@ -134,6 +134,14 @@ def of_alert(read: Read, alert_id: str) -> list[Mapping[str, Any]]:
     table = schema.page
     rows = read.execute(select(table).where(table.c.alert_id == alert_id).order_by(table.c.at, table.c.id)).mappings()
     return [dict(row) for row in rows]
+
+
+def try_to_write(write: Write) -> None:
+    """Writes a little that means nothing, to see whether the ledger takes anything."""
+    write.sql(
+        "INSERT INTO meta (name, value) VALUES ('pager', :now) ON CONFLICT (name) DO UPDATE SET value = :now",
+        {"now": str(write.now)},
+    )
 
 
 # --- Who has taken note ---

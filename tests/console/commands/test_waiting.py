@@ -21,6 +21,7 @@ VALUES = {
 }
 
 SAID = {
+    Cause.LEDGER: "no alert goes out, for the ledger the token has ended: kentongan check",
     Cause.RESTORED: "nothing goes out: the token has ended: kentongan resume --restored",
     Cause.REFUSED: "is NOT being sent: the token has ended: kentongan status K7Q4",
     Cause.DISK: "make room on it, then kentongan check",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -221,6 +223,46 @@ async def test_what_is_noted_and_who_is_revoked_are_not_paged(office: Office) ->
     membership.revoke(office.house.desk(), "budi", office.logins["siti"])
     office.submitted()
     assert await office.round() == 0
+
+
+async def test_officers_are_paged_when_the_ledger_takes_nothing_and_it_is_recorded_once_it_does(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kentongan.ledger.opening._PATIENCE", 0.05)
+    office.paging = paging = pager.Paging(office.house, silent=lambda: True)
+    paging._channels = {"sms": office.gateway}  # type: ignore[dict-item]
+    office.gateway.mode = Mode.LIVE
+    assert await paging.look() == 0, "a slow process is no reason"
+    with contextlib.closing(sqlite3.connect(office.installation.state / "ledger.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert await paging.look() == 1
+        async with asyncio.timeout(5):
+            await office.gateway.arrived.wait()
+        ((message, job),) = office.gateway.sent
+        assert "is locked" in message.text
+        assert job.to == BUDI
+        assert await paging.look() == 0, "it was paged, though nothing says so yet"
+        assert office.outcomes() == []
+        other.execute("ROLLBACK")
+    await asyncio.wait(paging._sending)
+    assert office.outcomes() == [("ledger", "budi", "accepted")]
+    assert await paging.look() == 0
+
+
+async def test_a_page_that_is_due_goes_out_although_it_cannot_be_recorded(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kentongan.ledger.opening._PATIENCE", 0.05)
+    office.submitted()
+    with contextlib.closing(sqlite3.connect(office.installation.state / "ledger.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert await office.paging.look() == 1
+        async with asyncio.timeout(5):
+            await office.gateway.arrived.wait()
+        assert await office.paging.look() == 0
+    await asyncio.wait(office.paging._sending)
+    assert office.outcomes() == [("approval", "budi", "accepted")]
+    assert len(office.gateway.sent) == 1
 
 
 async def test_an_address_is_nowhere_in_the_ledger_in_the_clear(office: Office) -> None:
