@@ -1,7 +1,7 @@
 """What a recipient costs at a million and at ten thousand: the sender's processor time, and its memory at the most.
 
 Every size has an installation of its own, whose people come in with `kentongan people import`. One alert goes to all of
-them through the whole sender, in a process of its own, against the stand-in of `throughput.py`.
+them through the whole sender, in a process of its own, against the stand-in of `stand_in.py`.
 
     python benchmarks/million.py --recipients 1000000 --few 10000 --folder /var/lib/kentongan
 """
@@ -25,7 +25,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.measures import Compare, Line, Measured, Round, at_most, number, print_alone, tell
-from benchmarks.throughput import cpu, stand_in, with_record
+from benchmarks.stand_in import stand_in
+from benchmarks.throughput import cpu, with_record
 from kentongan.ledger import alerts, views
 from tests.chaos.counter import credentials
 from tests.chaos.installation import Installation, Recipients
@@ -156,8 +157,8 @@ def measure(*, rounds: int, folder: Path, recipients: int = _MANY, few: int = _F
     The ledger of the many is left as `<folder>/<recipients>/state/ledger.db`.
     """
     taken: list[Round] = []
-    with stand_in() as base_url:
-        made = {count: prepare(folder / str(count), count, base_url, concurrency) for count in (few, recipients)}
+    with stand_in() as there:
+        made = {count: prepare(folder / str(count), count, there.base, concurrency) for count in (few, recipients)}
         for count in [*[few] * (rounds - rounds // 2), recipients, *[few] * (rounds // 2)]:
             sent = send(made[count])
             _tell(sent)

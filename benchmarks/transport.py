@@ -11,89 +11,26 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
-import multiprocessing
 import os
 import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import httpx
 
+from benchmarks.stand_in import stand_in
 from channels._http import IDLE, Wire
 from channels._reading import Answer
 
 _BODY = b'{"ok":true,"result":{"message_id":12345}}'
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
-
-
-class StandIn(asyncio.Protocol):
-    """Answers every request as soon as all of it is there."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._came = b""
-
-    def data_received(self, data: bytes) -> None:
-        self._came += data
-        while (end := self._came.find(b"\r\n\r\n")) >= 0:
-            _, _, length = self._came[:end].lower().partition(b"content-length: ")
-            whole = end + 4 + int(length.partition(b"\r\n")[0] or 0)
-            if len(self._came) < whole:
-                return
-            self._came = self._came[whole:]
-            self._transport.write(ANSWER)
-
-
-def serve(pipe: Connection) -> None:
-    """Serves until the pipe ends; tells its port, then at each question the seconds of CPU it has used."""
-
-    async def run() -> None:
-        loop, ended = asyncio.get_running_loop(), asyncio.Event()
-
-        def tell() -> None:
-            try:
-                pipe.recv()
-                pipe.send(time.process_time())
-            except (EOFError, OSError):
-                loop.remove_reader(pipe.fileno())
-                ended.set()
-
-        server = await loop.create_server(StandIn, "127.0.0.1", 0)
-        pipe.send(server.sockets[0].getsockname()[1])
-        loop.add_reader(pipe.fileno(), tell)
-        await ended.wait()
-        server.close()
-
-    asyncio.run(run())
-
-
-@contextlib.contextmanager
-def stand_in() -> Iterator[tuple[int, Callable[[], float]]]:
-    """Gives the port of a stand-in, and what asks it for the CPU time it has used."""
-    ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs,), daemon=True)
-    process.start()
-    theirs.close()
-
-    def used() -> float:
-        ours.send(None)
-        return float(ours.recv())
-
-    try:
-        yield int(ours.recv()), used
-    finally:
-        ours.close()
-        process.join()
 
 
 @dataclass(frozen=True)
@@ -108,11 +45,11 @@ class Measured:
 
 
 async def measure(
-    name: str, number: int, port: int, used: Callable[[], float], *, requests: int, connections: int
+    name: str, number: int, base: str, used: Callable[[], float], *, requests: int, connections: int
 ) -> Measured:
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=IDLE)
     kept = httpx.AsyncHTTPTransport(trust_env=False, limits=limits) if name == "plain" else None
-    wire = Wire(f"http://127.0.0.1:{port}", public=False, deadline=60.0, concurrency=connections, transport=kept)
+    wire = Wire(base, public=False, deadline=60.0, concurrency=connections, transport=kept)
     left = iter(range(requests))
 
     async def ask() -> None:
@@ -138,10 +75,17 @@ def main() -> int:
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round's figures there")
     arguments = parser.parse_args()
-    with stand_in() as (port, used):
+    with stand_in(ANSWER) as there:
         rounds = [
             asyncio.run(
-                measure(name, number, port, used, requests=arguments.requests, connections=arguments.connections)
+                measure(
+                    name,
+                    number,
+                    there.base,
+                    lambda: there.seen().cpu,
+                    requests=arguments.requests,
+                    connections=arguments.connections,
+                )
             )
             for number in range(arguments.rounds)
             for name in ("plain", "bulk")
