@@ -193,6 +193,27 @@ def _waiting(read: Read, taken_at: Milliseconds, after: int) -> list[int]:
     return [row.id for row in rows]
 
 
+def doubt_planned(write: Write, alert_id: str, instance: str, *, after: int) -> None:
+    """Brings into doubt what was planned behind the delivery `after`, of an alert from before the ledger was restored.
+
+    It follows what turned out late to have gone; that may have been known, and followed, before the loss.
+    """
+    rows = write.sql(
+        "SELECT id FROM delivery WHERE alert_id = :alert AND instance = :instance AND id > :after ORDER BY id",
+        {"alert": alert_id, "instance": instance, "after": after},
+    )
+    _doubt_waiting(write, [row.id for row in rows], _last_taken(write))
+
+
+def _last_taken(read: Read) -> Milliseconds:
+    """The moment of the backup from which the ledger was restored last."""
+    data = read.sql(
+        "SELECT e.data FROM event e JOIN link l ON l.chain = e.chain AND l.seq = e.seq"
+        " WHERE e.alert_id IS NULL AND e.type = 'ledger.restored' ORDER BY l.position DESC LIMIT 1"
+    ).scalar_one()
+    return int(json.loads(data)["taken"])
+
+
 def _doubt_waiting(write: Write, ids: Sequence[int], taken_at: Milliseconds) -> dict[str, int]:
     """What was planned: an attempt may have been made since, so there is one, and it is in doubt."""
     attempts = []

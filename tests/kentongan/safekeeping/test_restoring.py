@@ -40,9 +40,11 @@ from tests.kentongan.ledger.scenes import (
     open_at,
     public,
     put_alert,
+    put_correction,
     put_dispatch,
     put_people,
     register_sender,
+    release,
 )
 from tests.kentongan.safekeeping.installations import backed_up, begun, differences, disk
 
@@ -213,6 +215,54 @@ def test_what_was_too_late_for_anybody_to_send_is_in_no_doubt(tmp_path: Path) ->
         assert restored.take_over(ledger, taken_at=clock.wall(), by="siti").doubts == {}
         ledger.write(lambda write: outcomes.close_overdue(write, "alert1", "toots"))
         assert {each.word for each in ledger.read(lambda read: views.deliveries(read, "alert1"))} == {"expired"}
+
+
+@pytest.mark.parametrize("restored_first", [True, False])
+def test_what_follows_late_may_have_followed_before_the_loss(tmp_path: Path, restored_first: bool) -> None:
+    """A receipt that comes (again) after restoring says that a warning had gone; its correction may have too."""
+    keys, clock = StateKeys.open(tmp_path), StandingClock()
+    with open_at(tmp_path / "ledger.db", clock=clock) as ledger:
+        ledger.write(lambda write: put_people(write, keys, 1))
+        ledger.write(lambda write: put_dispatch(write, [direct("sms", later())]))
+        expand_all(ledger, "alert1")
+        register_sender(ledger, "s1")
+        _send(ledger, "sms", 1, "s1", lambda _: _NEXT["rejected"])
+        (first,) = ledger.read(lambda read: views.deliveries(read, "alert1"))
+
+        def restore_now() -> None:
+            # The clock has been set back, which changes nothing.
+            clock.pass_by(-3 * HOUR)
+            restored.take_over(ledger, taken_at=clock.wall(), by="siti")
+            clock.pass_by(3 * HOUR)
+            ledger.write(lambda write: senders.release_hold(write, instance=senders.LEDGER, by="siti"))
+
+        def release_now() -> None:
+            ledger.write(lambda write: put_correction(write, "alert1"))
+            ledger.write(lambda write: release(write, "alert1", "correction1", deliver_by=later()))
+            expand_all(ledger, "correction1")
+
+        for act in (restore_now, release_now) if restored_first else (release_now, restore_now):
+            act()
+        assert ledger.read(lambda read: views.deliveries(read, "correction1")) == []
+        (key,) = ledger.read(lambda read: read.sql("SELECT key FROM delivery").scalars().all())
+        receipt = Receipt(Confirmed.DELIVERED, key, "m1", "")
+        for _ in range(2):
+            ledger.write(lambda write: receipts.record(write, instance="sms", receipts=[receipt]))
+        (after,) = ledger.read(lambda read: views.deliveries(read, "alert1"))
+        (follows,) = ledger.read(lambda read: views.deliveries(read, "correction1"))
+        assert (after.word, after.id) == ("delivered", first.id)
+        assert follows.word == ("planned" if restored_first else "in_doubt")
+        assert differences(ledger, keys) == []
+        if not restored_first:
+            ledger.write(lambda w: outcomes.resolve(w, delivery=follows.id, sent=False, again=True, by="siti"))
+        clock.pass_by(1)
+        sender = register_sender(ledger, "s2")
+        (claimed,) = ledger.write(
+            lambda w: claims.claim(w, sender=sender, alert_id="correction1", instance="sms", most=9)
+        )
+        ledger.write(lambda w: claims.intend(w, sender=sender, deliveries=[claimed.id], phase=Phase.IRREVERSIBLE))
+        (follows,) = ledger.read(lambda read: views.deliveries(read, "correction1"))
+        assert follows.possible_duplicate is not restored_first
 
 
 # --- The whole of it ---
