@@ -122,7 +122,8 @@ def documented(answer: Answer) -> Outcome | None:
     reason = f"status {answer.status}, {found.reason}"
     match found.meaning:
         case Meaning.THROTTLED:
-            return Retryable(reason, PAIR_PAUSE if found.code == _PAIR else None)
+            # The limit between us and one person keeps nobody else waiting.
+            return Retryable(reason, PAIR_PAUSE) if found.code == _PAIR else Retryable(reason, throttled=True)
         case Meaning.ACCOUNT:
             return Credential(reason)
         case Meaning.ADDRESS:

@@ -5,8 +5,8 @@ a documented code in the body                 what the adapter's table says; it 
 2xx                                           the adapter reads on
 any 3xx                                       Credential
 401 · 403                                     Credential · public Credential, direct Rejected(ADDRESS)
-429                                           Retryable, after what the provider says
-503                                           Retryable where repeatable, else InDoubt
+429                                           Retryable, throttled, after what the provider says
+503                                           Retryable where repeatable (throttled if it says how long), else InDoubt
 408, 409, 425, other 5xx, anything unknown    InDoubt
 other 4xx                                     Rejected(PAYLOAD)
 
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from pydantic import JsonValue
@@ -73,7 +73,7 @@ def read(
     """
     known = documented(answer) if documented is not None else None
     if isinstance(known, Retryable) and known.after is None:
-        return Retryable(known.reason, asked_delay(answer.headers, answer.content, now))
+        return replace(known, after=asked_delay(answer.headers, answer.content, now))
     if known is not None:
         return known
     status = answer.status
@@ -91,7 +91,8 @@ def read(
             else Rejected(reason, Why.ADDRESS)
         )
     if status == 429 or (status == 503 and repeatable):
-        return Retryable(reason, asked_delay(answer.headers, answer.content, now))
+        after = asked_delay(answer.headers, answer.content, now)
+        return Retryable(reason, after, throttled=status == 429 or after is not None)
     if status in (408, 409, 425) or not 400 <= status <= 499:
         return InDoubt(reason)
     return Rejected(reason, Why.PAYLOAD)

@@ -37,12 +37,16 @@ WANTED: float = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """What all processes know of a credential. `rank`: of the highest alert that has asked lately, until `wanted`."""
+    """What all processes know of a credential. `rank`: of the highest alert that has asked lately, until `wanted`.
+
+    `throttled`: how often in a row its provider has refused for being asked too often, without saying for how long.
+    """
 
     leased_to: float = 0.0
     paused_until: float = 0.0
     rank: int = 0
     wanted: float = 0.0
+    throttled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,27 @@ def pause(bucket: Bucket, *, now: float, seconds: float) -> Bucket:
     """Stops all who share it for `seconds`, as the provider asks; what comes then begins without a burst."""
     until = max(bucket.paused_until, now + seconds)
     return replace(bucket, paused_until=until, leased_to=max(bucket.leased_to, until))
+
+
+def throttle(bucket: Bucket, *, now: float, first: float, most: float) -> Bucket:
+    """Pauses all who share it after a refusal that says not for how long: `first` seconds, twice as long each time.
+
+    It is never longer than `most`. What was on its way when a pause began is refused by the same word and adds nothing.
+    """
+    if now < bucket.paused_until:
+        return bucket
+    paused = pause(bucket, now=now, seconds=backed_off(bucket.throttled, first=first, most=most))
+    return replace(paused, throttled=bucket.throttled + 1)
+
+
+def backed_off(before: int, *, first: float, most: float) -> float:
+    """Seconds of the next pause after so many in a row."""
+    return min(most, first * 2.0 ** min(before, 60))
+
+
+def calm(bucket: Bucket, *, now: float) -> Bucket:
+    """Ends the row of refusals, because a request was taken; in a pause it may have left before, and proves nothing."""
+    return bucket if now < bucket.paused_until else replace(bucket, throttled=0)
 
 
 class Allowance:

@@ -211,10 +211,14 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Retryable:
-    """It certainly never left, or the provider says that it dropped it. `after`: seconds it asks us to wait."""
+    """It certainly never left, or the provider says that it dropped it. `after`: seconds it asks us to wait.
+
+    `throttled`: all that use this credential are to wait, so long where it is said; else this message alone.
+    """
 
     reason: str
     after: float | None = None
+    throttled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

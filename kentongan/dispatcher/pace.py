@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from kentongan.bucket import IDLE, SLICE, WANTED, Allowance, Bucket, Lease
+from kentongan.bucket import IDLE, SLICE, WANTED, Allowance, Bucket, Lease, backed_off
 from kentongan.errors import KentonganError
 
 _log = logging.getLogger(__name__)
@@ -39,6 +39,12 @@ class Shared(Protocol):
     def pause(self, seconds: float) -> Awaitable[Bucket]:
         """Stops everybody for `seconds`."""
 
+    def throttle(self, first: float, most: float) -> Awaitable[Bucket]:
+        """Stops everybody after one more refusal in a row that says not for how long (`kentongan.bucket.throttle`)."""
+
+    def calm(self) -> Awaitable[Bucket]:
+        """Ends the row of such refusals."""
+
 
 class Credential:
     """This process's part in the bucket of one credential, for all alerts and instances that send with it.
@@ -56,7 +62,7 @@ class Credential:
         self._again = 0.0
         self._wanted: dict[int, float] = {}
         self._leasing: asyncio.Task[None] | None = None
-        self._pausing: set[asyncio.Task[None]] = set()
+        self._telling: set[asyncio.Task[None]] = set()
 
     def grant(self, most: int, *, cost: float, rank: int) -> int:
         """Spends the time of up to `most` requests of `cost` seconds; 0 while it is paused or a higher alert wants it.
@@ -102,19 +108,33 @@ class Credential:
 
     def pause(self, seconds: float) -> None:
         """Stops all requests with this credential, here at once and everywhere at their next look."""
-        until = self._now() + seconds
         # Every request in flight is told the same.
-        if until <= self._paused_until() + _FRESH:
-            return
-        self._own_pause = until
+        if self._now() + seconds > self._paused_until() + _FRESH:
+            self._stop(seconds, self._shared.pause(seconds))
+
+    def throttled(self, first: float, most: float) -> float:
+        """Stops them after a refusal that says not for how long: the longer, the more there were in a row.
+
+        Returns the seconds from now.
+        """
+        if self._now() >= self._paused_until():
+            seconds = backed_off(self._known.throttled, first=first, most=most)
+            self._stop(seconds, self._shared.throttle(first, most))
+        return self.paused()
+
+    def accepted(self) -> None:
+        """Notes that a request was taken: where there were such refusals, their row has ended."""
+        if self._known.throttled and self._now() >= self._paused_until() and not self._telling:
+            self._tell(self._shared.calm())
+
+    def _stop(self, seconds: float, shared: Awaitable[Bucket]) -> None:
+        self._own_pause = self._now() + seconds
         self._held.clear()
-        task = asyncio.create_task(self._pause(seconds))
-        self._pausing.add(task)
-        task.add_done_callback(self._pausing.discard)
+        self._tell(shared, self._own_pause)
 
     async def close(self) -> None:
         """Lets what is being written to the ledger end."""
-        tasks = [*self._pausing, *([self._leasing] if self._leasing is not None else [])]
+        tasks = [*self._telling, *([self._leasing] if self._leasing is not None else [])]
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _paused_until(self) -> float:
@@ -145,13 +165,20 @@ class Credential:
         self._again = lease.again
         self._held.add(lease)
 
-    async def _pause(self, seconds: float) -> None:
+    def _tell(self, shared: Awaitable[Bucket], pause: float | None = None) -> None:
+        task = asyncio.create_task(self._told(shared, pause))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    async def _told(self, shared: Awaitable[Bucket], pause: float | None) -> None:
         try:
-            self._know(await self._shared.pause(seconds))
-            # From here the ledger's word holds, so that an officer can end it.
-            self._own_pause = 0.0
+            self._know(await shared)
         except KentonganError:
             _log.warning("pause not shared")
+            return
+        # From here the ledger's word holds, so that an officer can end it.
+        if self._own_pause == pause:
+            self._own_pause = 0.0
 
 
 class Spacing:
@@ -180,7 +207,8 @@ class Spacing:
 class Pace:
     """One run's access to its credential: seconds that a request costs, and how its alert ranks.
 
-    `told` is called with the seconds of every pause that keeps it waiting, whoever was asked for it.
+    `told` is called with the seconds of every pause that keeps it waiting, whoever was asked for it. `backoff`: seconds
+    of the first pause that a provider asks for without saying how long, and of the longest.
     """
 
     credential: Credential
@@ -188,12 +216,29 @@ class Pace:
     rank: int = 0
     spacing: Spacing | None = None
     told: Callable[[float], None] = lambda seconds: None
+    backoff: tuple[float, float] = (1.0, 60.0)
 
     def pause(self, seconds: float) -> None:
         """Stops all requests with the credential for `seconds`, because the provider asked for it; 30 days at most."""
         seconds = min(seconds, _MOST_PAUSE)
         self.credential.pause(seconds)
         self.told(seconds)
+
+    def throttled(self, after: float | None) -> None:
+        """Stops all requests with the credential because the provider refuses more of them, for as long as it says."""
+        if after is None:
+            self.told(self.credential.throttled(*self.backoff))
+        else:
+            self.pause(after)
+
+    def accepted(self) -> None:
+        """Notes that the provider takes requests."""
+        self.credential.accepted()
+
+    @property
+    def paused(self) -> bool:
+        """Whether no request may be made now, though its intent was committed."""
+        return self.credential.paused() > 0
 
     def prepare(self) -> None:
         """Leases what the first requests need, together with what is written at this moment."""

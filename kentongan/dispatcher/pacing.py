@@ -33,6 +33,16 @@ class LedgerBucket:
         """Stops everybody who shares it; raises LedgerUnavailable."""
         return self.ledger.write_soon(lambda write: buckets.pause(write, self.name, self.here, seconds=seconds))
 
+    def throttle(self, first: float, most: float) -> Awaitable[Bucket]:
+        """Stops everybody who shares it after a refusal that says not for how long; raises LedgerUnavailable."""
+        return self.ledger.write_soon(
+            lambda write: buckets.throttle(write, self.name, self.here, first=first, most=most)
+        )
+
+    def calm(self) -> Awaitable[Bucket]:
+        """Ends the row of such refusals; raises LedgerUnavailable."""
+        return self.ledger.write_soon(lambda write: buckets.calm(write, self.name, self.here))
+
 
 def fastest(channel: Channel, others: Iterable[Channel]) -> float:
     """Requests a second that the credential of a channel takes, by the channels that share it."""

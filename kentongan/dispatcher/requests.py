@@ -34,6 +34,7 @@ _log = logging.getLogger(__name__)
 
 _STOPPING = "this sender was stopping"
 _HELD = "the channel is held"
+_PAUSED = "the provider asked for a pause"
 
 _AHEAD = 2
 """Requests that may wait with their intent committed, for each that may be in flight.
@@ -120,6 +121,9 @@ class Requests:
         if self._barred:
             await self._note_unsent(batch, _HELD)
             return
+        if self._pace.paused:
+            await self._note_unsent(batch, _PAUSED)
+            return
         try:
             deliver_by = min(item.claimed.deliver_by for item in batch)
             why = part.sender.gate.closed(part.alert_id, part.epoch, deliver_by)
@@ -168,8 +172,10 @@ class Requests:
             follows = item.claimed.follows is not None and part.plan.kind.takes_back
             if isinstance(answer, Accepted) and follows and part.channel.traits.edit:
                 decision = _then_edit(decision, sender.clock.wall())
-            if isinstance(answer, Retryable) and answer.after is not None:
-                self._pace.pause(answer.after)
+            if isinstance(answer, Retryable) and answer.throttled:
+                self._pace.throttled(answer.after)
+            elif isinstance(answer, Accepted):
+                self._pace.accepted()
             self._watch_refusals(item, answer)
             settled.append(
                 Settled(

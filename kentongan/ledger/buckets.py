@@ -7,7 +7,7 @@ deliveries and attempts tell.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from kentongan import bucket
@@ -16,7 +16,7 @@ from kentongan.clock import Clock
 from kentongan.ledger import senders
 from kentongan.ledger.transaction import Read, Write
 
-_FIELDS = "leased_to, paused_until, rank, wanted"
+_FIELDS = "leased_to, paused_until, rank, wanted, throttled"
 _DATABASE = "database"
 
 
@@ -63,10 +63,24 @@ def lease(write: Write, name: str, here: Here, *, length: float, rank: int) -> t
 
 def pause(write: Write, name: str, here: Here, *, seconds: float) -> Bucket:
     """Stops all who share a bucket for `seconds` from now on."""
+    return _moved(write, name, here, lambda found, now: bucket.pause(found, now=now, seconds=seconds))
+
+
+def _moved(write: Write, name: str, here: Here, move: Callable[[Bucket, float], Bucket]) -> Bucket:
     time = _locked(write, name, here)
-    found = bucket.pause(_get(write, name, time), now=time.now, seconds=seconds)
+    found = move(_get(write, name, time), time.now)
     _put(write, name, time, found)
     return _told(found, time)
+
+
+def throttle(write: Write, name: str, here: Here, *, first: float, most: float) -> Bucket:
+    """Stops all who share a bucket after one more refusal in a row that says not for how long (`bucket.throttle`)."""
+    return _moved(write, name, here, lambda found, now: bucket.throttle(found, now=now, first=first, most=most))
+
+
+def calm(write: Write, name: str, here: Here) -> Bucket:
+    """Ends the row of such refusals, because a request was taken."""
+    return _moved(write, name, here, lambda found, now: bucket.calm(found, now=now))
 
 
 def resume(write: Write, names: Iterable[str]) -> None:
@@ -98,7 +112,7 @@ def _locked(write: Write, name: str, here: Here) -> _Time:
     """The time at which this transaction has the row for itself; a file's writer is alone anyway."""
     if write.on_postgres:
         write.sql(
-            f"INSERT INTO bucket (name, boot_id, {_FIELDS}) VALUES (:name, :of, 0, 0, 0, 0)"
+            f"INSERT INTO bucket (name, boot_id, {_FIELDS}) VALUES (:name, :of, 0, 0, 0, 0, 0)"
             " ON CONFLICT (name) DO UPDATE SET name = excluded.name",
             {"name": name, "of": _DATABASE},
         )
@@ -109,15 +123,16 @@ def _get(read: Read, name: str, time: _Time) -> Bucket:
     row = read.sql(
         f"SELECT {_FIELDS} FROM bucket WHERE name = :name AND boot_id = :boot", {"name": name, "boot": time.of}
     ).first()
-    return Bucket(row.leased_to, row.paused_until, row.rank, row.wanted) if row is not None else Bucket()
+    return Bucket(*row) if row is not None else Bucket()
 
 
 def _put(write: Write, name: str, time: _Time, found: Bucket) -> None:
     write.sql(
         f"INSERT INTO bucket (name, boot_id, {_FIELDS})"
-        " VALUES (:name, :boot, :leased_to, :paused_until, :rank, :wanted)"
+        " VALUES (:name, :boot, :leased_to, :paused_until, :rank, :wanted, :throttled)"
         " ON CONFLICT (name) DO UPDATE SET boot_id = excluded.boot_id, leased_to = excluded.leased_to,"
-        " paused_until = excluded.paused_until, rank = excluded.rank, wanted = excluded.wanted",
+        " paused_until = excluded.paused_until, rank = excluded.rank, wanted = excluded.wanted,"
+        " throttled = excluded.throttled",
         {
             "name": name,
             "boot": time.of,
@@ -125,5 +140,6 @@ def _put(write: Write, name: str, time: _Time, found: Bucket) -> None:
             "paused_until": found.paused_until,
             "rank": found.rank,
             "wanted": found.wanted,
+            "throttled": found.throttled,
         },
     )

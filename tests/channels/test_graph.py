@@ -38,7 +38,7 @@ def call(body: bytes, signature: str | None = None, **changes: Any) -> Received:
 @pytest.mark.parametrize("code", [4, 17, 32, 613, 80001, 80007, 130429, 131016, 131057, 133016])
 @pytest.mark.parametrize("status", [400, 403, 500, 503])
 def test_a_throttle_is_retryable_whatever_the_status(code: int, status: int) -> None:
-    assert outcome(answered(code, status)) == Retryable(f"status {status}, code {code}")
+    assert outcome(answered(code, status)) == Retryable(f"status {status}, code {code}", throttled=True)
 
 
 @pytest.mark.parametrize("code", [10, 102, 190, 200, 299, 368, 131031, 131042, 131048, 132001, 132015, 132016])
@@ -98,7 +98,7 @@ def test_an_error_inside_a_success_is_no_success() -> None:
     ],
 )
 def test_a_throttle_waits_as_long_as_the_header_says_in_minutes(headers: dict[str, str], seconds: float | None) -> None:
-    assert outcome(answered(80001, headers=headers)) == Retryable("status 400, code 80001", seconds)
+    assert outcome(answered(80001, headers=headers)) == Retryable("status 400, code 80001", seconds, throttled=True)
 
 
 def test_the_same_person_is_left_alone_for_six_seconds() -> None:

@@ -59,7 +59,7 @@ class TelegramContract(WireContract):
     async def test_a_throttle_in_the_body_beats_the_header(self, server: ScriptedServer) -> None:
         step = refusal("Too Many Requests: retry after 5", 429, retry_after=5)
         step = replace(step, headers={"Retry-After": "900"})
-        assert await self.send_once(server, None, step) == Retryable("status 429", 5.0)
+        assert await self.send_once(server, None, step) == Retryable("status 429", 5.0, throttled=True)
 
     @pytest.mark.parametrize("answer", [refusal("Unauthorized", 401), refusal("Not Found", 404)])
     async def test_a_token_that_telegram_does_not_know_is_ours_to_mend(

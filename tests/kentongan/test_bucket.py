@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kentongan.bucket import LIFE, SLICE, Allowance, Bucket, lease, pause
+from kentongan.bucket import LIFE, SLICE, Allowance, Bucket, calm, lease, pause, throttle
 
 steps = st.lists(
     st.tuples(
@@ -64,6 +65,29 @@ def test_a_pause_stops_everybody_and_ends_without_a_burst(seconds: float, waits:
     else:
         assert leave.end - leave.start > SLICE * 0.99
         assert leave.start >= 1000.0 + seconds
+
+
+@given(
+    first=st.floats(0.01, 10),
+    most=st.floats(1, 100),
+    news=st.lists(st.tuples(st.floats(0, 30), st.booleans()), max_size=40),
+)
+def test_refusals_in_a_row_pause_twice_as_long_each_time_until_a_request_is_taken(
+    first: float, most: float, news: list[tuple[float, bool]]
+) -> None:
+    shared, now, row = Bucket(), 1000.0, 0
+    for passed, refused in news:
+        now += passed
+        before = shared
+        shared = throttle(shared, now=now, first=first, most=most) if refused else calm(shared, now=now)
+        if now < before.paused_until:
+            # What was on its way when the pause began changes nothing.
+            assert shared == before
+            continue
+        if refused:
+            assert shared.paused_until - now == pytest.approx(min(most, first * 2**row))
+        row = row + 1 if refused else 0
+        assert shared.throttled == row
 
 
 @given(low=st.integers(0, 5), above=st.integers(1, 5), later=st.floats(0, 3))

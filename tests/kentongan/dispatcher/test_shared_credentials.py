@@ -14,10 +14,12 @@ import pytest
 from kentongan import concerns
 from kentongan.bucket import LIFE
 from kentongan.cap.model import Severity
+from kentongan.clock import Process
 from kentongan.ledger import buckets, throttled
+from kentongan.ledger.buckets import Here
 from kentongan.paging import Cause, Paging
-from kentongan.seam import Job, Mode, Outcome, Retryable
-from tests.kentongan.sending import DIRECT, PUBLIC_POST, Place, ScriptedChannel, finished, until
+from kentongan.seam import Accepted, Job, Mode, Outcome, Retryable
+from tests.kentongan.sending import DIRECT, POLICY, Place, ScriptedChannel, finished, until
 
 RATE = 100.0
 
@@ -59,7 +61,7 @@ async def test_two_processes_together_keep_to_the_rate_of_their_credential(place
 
 async def test_a_throttle_told_to_one_process_stops_all_with_that_credential_and_no_other(place: Place) -> None:
     place.subscribe(400)
-    throttling = sharing("sms", answer=lambda job, times: Retryable("429", after=600.0))
+    throttling = sharing("sms", answer=lambda job, times: Retryable("429", after=600.0, throttled=True))
     same, other = sharing("sms-2"), sharing("bot", credential="another account")
     place.dispatch(throttling, id="alert-1", deliver_within=300.0)
     async with place.sending(throttling, only=frozenset({"alert-1"})):
@@ -84,16 +86,54 @@ async def test_a_throttle_told_to_one_process_stops_all_with_that_credential_and
             assert {each.alert_id for each in place.ledger.read(throttled.standing)} <= {"alert-1", "alert-2"}
 
 
+async def test_a_throttle_without_a_word_how_long_backs_everybody_off_and_lets_them_return(place: Place) -> None:
+    place.subscribe(60)
+    refusing = True
+    refused: list[float] = []
+
+    def answer(job: Job, times: int) -> Outcome:
+        if refusing:
+            refused.append(time.monotonic())
+            return Retryable("429", throttled=True)
+        return Accepted(job.key)
+
+    throttled_, same = sharing("sms", answer=answer), sharing("sms-2", answer=answer)
+    other = sharing("bot", credential="another account")
+    place.dispatch(throttled_, id="alert-1")
+    place.dispatch(same, id="alert-2", code="K7Q5")
+    place.dispatch(other, id="alert-3", code="K7Q6")
+    policy = POLICY.model_copy(update={"backoff_first": 0.1, "backoff_most": 0.4})
+    async with (
+        place.sending(throttled_, only=frozenset({"alert-1"}), policy=policy) as first,
+        place.sending(same, other, only=frozenset({"alert-2", "alert-3"}), policy=policy) as second,
+    ):
+        await finished(second, "alert-3")
+        assert len(other.sent) == 60
+        await until(lambda: _throttled(place) >= 3)
+        refusing = False
+        await asyncio.gather(finished(first, "alert-1"), finished(second, "alert-2"))
+        assert _throttled(place) == 0
+    assert place.words(instance="sms") == {"accepted": 60}
+    assert place.words("alert-2", "sms-2") == {"accepted": 60}
+    # Each pause let no more through than what was in flight in both processes: four requests each.
+    assert len(refused) <= 5 * 8
+
+
+def _throttled(place: Place) -> int:
+    boot = Process.current().boot_id
+    return place.ledger.read(lambda read: buckets.get(read, "account", Here(place.clock, boot))).throttled
+
+
 async def test_an_absurd_wait_is_recorded_like_any_other(place: Place) -> None:
-    channel = sharing("toots", answer=lambda job, times: Retryable("429", after=1e300))
-    channel.traits = PUBLIC_POST
+    place.subscribe(1)
+    channel = sharing("sms", answer=lambda job, times: Retryable("429", after=1e300, throttled=True))
     place.dispatch(channel)
     async with place.sending(channel) as dispatcher:
         await finished(dispatcher)
         await until(lambda: place.ledger.read(throttled.standing))
     (found,) = place.ledger.read(lambda read: throttled.standing(read, "alert-1"))
-    assert (found.instance, found.also) == ("toots", {})
-    assert place.words(instance="toots") == {"expired": 2}
+    assert (found.instance, found.also) == ("sms", {})
+    assert place.words(instance="sms") == {"expired": 1}
 
 
 @pytest.mark.parametrize("processes", [1, 2])

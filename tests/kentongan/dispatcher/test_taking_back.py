@@ -29,7 +29,8 @@ class SettableClock(MovableClock):
 
 async def test_a_sender_that_lost_an_alert_takes_it_back_when_the_other_has_ended(place: Place) -> None:
     place.subscribe(1)
-    slow, quick = ScriptedChannel(answer=lambda job, times: Retryable("busy", after=30.0)), ScriptedChannel()
+    busy = Retryable("busy", after=30.0, throttled=True)
+    slow, quick = ScriptedChannel(answer=lambda job, times: busy), ScriptedChannel()
     place.dispatch(slow)
     async with place.sending(slow) as sleeper:
         assert await sleeper.nudge("alert-1")

@@ -54,16 +54,17 @@ async def test_what_never_left_is_sent_again_under_the_same_key(place: Place) ->
 
 async def test_a_providers_wish_to_wait_is_kept_by_the_whole_instance(place: Place) -> None:
     place.subscribe(5)
-    channel = ScriptedChannel(answer=first(Retryable("throttled", after=0.5)), concurrency=1)
+    channel = ScriptedChannel(answer=first(Retryable("throttled", after=0.5, throttled=True)), concurrency=1)
     place.dispatch(channel)
     async with place.sending(channel) as dispatcher:
         await finished(dispatcher)
     assert place.words() == {"accepted": 5}
+    refused = [attempt.intent_at for attempt in place.attempts() if attempt.reason.endswith("throttled")]
+    assert len(refused) == 5
     for attempt in place.attempts():
-        if attempt.number > 1:
-            earlier = next(a for a in place.attempts() if a.delivery == attempt.delivery and a.number == 1)
-            assert earlier.outcome_at is not None
-            assert attempt.intent_at - earlier.outcome_at >= 500
+        if attempt.evidence == "accepted":
+            assert attempt.outcome_at is not None
+            assert not any(0 <= attempt.outcome_at - at < 500 for at in refused)
 
 
 async def test_a_refusal_ends_one_delivery_and_closes_nothing(place: Place) -> None:
