@@ -8,7 +8,7 @@ from kentongan.errors import BadInput, Refused
 from kentongan.ledger import Write, alerts, buckets, dispatches, outcomes, restored, senders, throttled, views
 from kentongan.login import Login
 
-_AT_ONCE = 200
+_AT_ONCE = 500
 """Doubts settled in one transaction, so that no sender waits for it."""
 
 
@@ -22,7 +22,7 @@ def resolve(desk: Desk, delivery: int, login: Login | None, *, sent: bool, again
             raise BadInput(f"no delivery {delivery} in this ledger; `kentongan status CODE` lists those in doubt")
         if found.word != "in_doubt":
             raise Refused(f"delivery {delivery} is {found.word}, so there is no doubt to settle", rule="state")
-        return outcomes.resolve(write, delivery=delivery, sent=sent, again=again, by=acting.officer)
+        return outcomes.resolve(write, deliveries=[delivery], sent=sent, again=again, by=acting.officer)[delivery]
 
     return desk.ledger.write(put)
 
@@ -71,8 +71,7 @@ def resolve_all(
 
         def put(write: Write, after: int = after) -> list[int]:
             ids = restored.in_doubt(write, alert_id, instances=names, restored=by_restoring, after=after, most=_AT_ONCE)
-            for id in ids:
-                outcomes.resolve(write, delivery=id, sent=sent, again=again, by=acting.officer)
+            outcomes.resolve(write, deliveries=ids, sent=sent, again=again, by=acting.officer)
             return ids
 
         ids = desk.ledger.write(put)

@@ -178,20 +178,24 @@ def cancel_stopped(write: Write, alert_id: str, *, most: int = 1000) -> int:
     )
 
 
-def resolve(write: Write, *, delivery: int, sent: bool, again: bool, by: str) -> str:
-    """Settles a doubt by an officer's word; with `again`, what was not sent is planned once more. Returns its word."""
+def resolve(write: Write, *, deliveries: Sequence[int], sent: bool, again: bool, by: str) -> dict[int, str]:
+    """Settles doubts by an officer's word; with `again`, what was not sent is planned once more.
+
+    Returns the word of each delivery.
+    """
     evidence = Evidence.ACCEPTED if sent else Evidence.ABSENT
-    with Deliveries(write, [delivery]) as batch:
-        standing = batch[delivery]
-        for number in standing.doubtful:
-            batch.raise_evidence("delivery.resolved", standing, number, evidence, reason=Reason.BY_OFFICER, by=by)
-        if sent or Result(standing.result).final:
-            if standing.stage == Stage.PLANNED:
-                batch.change("delivery.next", standing, {"stage": Stage.DONE.value})
-        elif standing.stage != Stage.SENDING:
-            due = write.now if again and standing.state == "dispatched" and standing.deliver_by > write.now else None
-            batch.move_on(standing, Decision(Evidence.ABSENT, Reason.BY_OFFICER, due_at=due))
-    return word(standing.stage, standing.result, standing.closed)
+    with Deliveries(write, deliveries) as batch:
+        for standing in batch:
+            for number in standing.doubtful:
+                batch.raise_evidence("delivery.resolved", standing, number, evidence, reason=Reason.BY_OFFICER, by=by)
+            if sent or Result(standing.result).final:
+                if standing.stage == Stage.PLANNED:
+                    batch.change("delivery.next", standing, {"stage": Stage.DONE.value})
+            elif standing.stage != Stage.SENDING:
+                due = again and standing.state == "dispatched" and standing.deliver_by > write.now
+                decision = Decision(Evidence.ABSENT, Reason.BY_OFFICER, due_at=write.now if due else None)
+                batch.move_on(standing, decision)
+        return {each.id: word(each.stage, each.result, each.closed) for each in batch}
 
 
 def hasten(write: Write, *, alert_id: str, instances: Sequence[str], by: str) -> int:

@@ -413,7 +413,7 @@ class Deliveries(RuleBasedStateMachine):
     def resolve(self, data: st.DataObject) -> None:
         sent, again = data.draw(st.booleans()), data.draw(st.booleans())
         id = data.draw(st.sampled_from([row.id for row in self.looked[0] if row.result == "in_doubt"]))
-        self.write(lambda w: outcomes.resolve(w, delivery=id, sent=sent, again=again, by="siti"))
+        self.write(lambda w: outcomes.resolve(w, deliveries=[id], sent=sent, again=again, by="siti"))
 
     def stop(self, _: st.DataObject) -> None:
         self.write(lambda w: dispatches.stop(w, "alert1", by="siti", signed=True))

@@ -188,7 +188,7 @@ def night(scene: Scene, *, people: int = 46) -> Night:
     _receipts(scene, first.id)
     _answers(scene)
     doubtful = ledger.read(lambda read: views.deliveries(read, first.id, words=("in_doubt",)))
-    ledger.write(lambda write: outcomes.resolve(write, delivery=doubtful[0].id, sent=True, again=False, by="budi"))
+    ledger.write(lambda write: outcomes.resolve(write, deliveries=[doubtful[0].id], sent=True, again=False, by="budi"))
     clock.pass_by(25 * 60_000)
     update = following.update(scene.desk, first.code, {"magnitude": "6.1"}, by="siti").alert
     update = dispatch(scene, update)

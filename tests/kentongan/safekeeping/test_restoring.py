@@ -181,7 +181,7 @@ def test_an_officers_word_sends_it_again_marked_and_a_receipt_settles_it(tmp_pat
         restored.take_over(ledger, taken_at=taken, by="siti")
         first, second = ledger.read(lambda read: views.deliveries(read, "alert1"))
         sender = register_sender(ledger, "s2")
-        ledger.write(lambda w: outcomes.resolve(w, delivery=first.id, sent=False, again=True, by="siti"))
+        ledger.write(lambda w: outcomes.resolve(w, deliveries=[first.id], sent=False, again=True, by="siti"))
         (key,) = ledger.read(
             lambda read: read.sql("SELECT key FROM delivery WHERE id = :id", {"id": second.id}).scalars().all()
         )
@@ -254,7 +254,7 @@ def test_what_follows_late_may_have_followed_before_the_loss(tmp_path: Path, res
         assert follows.word == ("planned" if restored_first else "in_doubt")
         assert differences(ledger, keys) == []
         if not restored_first:
-            ledger.write(lambda w: outcomes.resolve(w, delivery=follows.id, sent=False, again=True, by="siti"))
+            ledger.write(lambda w: outcomes.resolve(w, deliveries=[follows.id], sent=False, again=True, by="siti"))
         clock.pass_by(1)
         sender = register_sender(ledger, "s2")
         (claimed,) = ledger.write(
@@ -457,5 +457,5 @@ def test_a_dump_of_a_database_that_was_put_back_is_held_where_it_is(address: str
         )
         assert len(doubts) == 9
         assert ledger.read(restored.standing).doubts == {"K7Q4": 11}
-        ledger.write(lambda w: outcomes.resolve(w, delivery=doubts[0], sent=False, again=True, by="siti"))
+        ledger.write(lambda w: outcomes.resolve(w, deliveries=[doubts[0]], sent=False, again=True, by="siti"))
         assert differences(ledger, keys) == []
