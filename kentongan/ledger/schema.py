@@ -205,6 +205,7 @@ receipt = Table(
     Column("delivery_id", BigInteger),
     UniqueConstraint("instance", "key", "provider_id", "confirmed"),
     Index("receipt_delivery", "delivery_id", sqlite_where=text("delivery_id IS NOT NULL")),
+    Index("receipt_unmatched", "instance", "provider_id", sqlite_where=text("delivery_id IS NULL")),
 )
 
 sender = Table(
@@ -515,7 +516,7 @@ event = Table(
     Column("delivery_id", BigInteger),
     Column("data", Text, nullable=False),
     PrimaryKeyConstraint("chain", "seq", "ordinal"),
-    Index("event_alert", "alert_id", "at"),
+    Index("event_alert", "alert_id", "type", "at"),
     Index("event_delivery", "delivery_id"),
 )
 
