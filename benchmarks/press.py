@@ -44,7 +44,7 @@ def main() -> int:
             people=Recipients.make("telegram", arguments.recipients),
         )
         codes = [installation.approved(severity="Severe") for _ in range(arguments.alerts)]
-        with _service(installation), installation.open() as house:
+        with service(installation), installation.open() as house:
             desk = house.desk()
             ids = []
             for code in codes:
@@ -57,11 +57,11 @@ def main() -> int:
             while any(house.ledger.read(lambda read, id=id: views.is_open(read, id)) for id in ids):
                 time.sleep(0.1)
             waits = [house.ledger.read(lambda read, id=id: _wait(read, id)) for id in ids]
-            ways = [house.ledger.read(lambda read, id=id: _ways(read, id)) for id in ids]
-    shown = sum(set(way) == {"prefect"} for way in ways)
+            begun = [house.ledger.read(lambda read, id=id: ways(read, id)) for id in ids]
+    shown = sum(set(way) == {"prefect"} for way in begun)
     print(f"{len(waits)} alerts, {arguments.spacing:g} s apart, {arguments.recipients} people each")
     print(f"press to first acceptance: median {statistics.median(waits):.3f} s, worst {max(waits):.3f} s")
-    print(f"begun in Prefect: {shown} of {len(ways)}; else: {sorted({w for way in ways for w in way} - {'prefect'})}")
+    print(f"begun in Prefect: {shown} of {len(begun)}; else: {sorted({w for way in begun for w in way} - {'prefect'})}")
     return 0
 
 
@@ -71,12 +71,13 @@ def _wait(read: Read, alert_id: str) -> float:
     return (first - pressed) / 1000
 
 
-def _ways(read: Read, alert_id: str) -> list[str]:
+def ways(read: Read, alert_id: str) -> list[str]:
+    """Through what each channel of an alert was begun."""
     return [str(e.data["through"]) for e in views.events(read, alert_id=alert_id, types=["instance.started"])]
 
 
 @contextlib.contextmanager
-def _service(installation: Installation) -> Iterator[None]:
+def service(installation: Installation) -> Iterator[None]:
     """`kentongan serve` in a process of its own, until Prefect answers and is warmed up."""
     command = installation.command("--json", "serve", "--receipts", "127.0.0.1:0")
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
