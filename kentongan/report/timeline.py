@@ -70,7 +70,7 @@ def _holds(read: Read, standing: Overview) -> list[Event]:
         ).scalar()
         until = last or standing.dispatch.at
     types = ("instance.held", "instance.released")
-    found = views.events(read, types=types, after=standing.dispatch.at - 1)
+    found = views.events_of_all(read, types, after=standing.dispatch.at - 1)
     return [event for event in found if event.data.get("instance") in names and event.at <= until]
 
 
