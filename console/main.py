@@ -56,6 +56,7 @@ COMMANDS = {
     "remote": Lazy("console.commands.remote:remote", "On an officer's own machine: which service to ask."),
     "sandbox": Lazy("console.commands.processes:sandbox", "Serve stand-ins for providers on this machine."),
     "serve": Lazy("console.commands.processes:serve", "Run the resident service."),
+    "worker": Lazy("console.commands.processes:worker", "Send on a host of its own whatever the shared ledger holds."),
     "demo": Lazy("console.commands.processes:demo", "Rehearse it all against stand-ins; warns nobody."),
 }
 

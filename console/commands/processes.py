@@ -1,7 +1,8 @@
-"""`kentongan serve`, `sandbox` and `demo`: what runs until it is told to end, or plays itself."""
+"""`kentongan serve`, `worker`, `sandbox` and `demo`: what runs until it is told to end, or plays itself."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,38 @@ if TYPE_CHECKING:
     from console.service.log import Form
 
 
+_OBSERVED = (
+    click.option(
+        "--metrics",
+        metavar="[HOST:]PORT",
+        envvar="KENTONGAN_METRICS_LISTEN",
+        help="Where metrics and health are shown to machines, without a password; a port alone is on 127.0.0.1.",
+    ),
+    click.option("--prefect/--no-prefect", default=True, show_default=True, help="Show what is sent in Prefect."),
+    click.option(
+        "--log",
+        type=click.Choice(("json", "text")),
+        envvar="KENTONGAN_LOG",
+        help="Log to standard error too, a line a message; absent: to a file in log/ of the state folder alone.",
+    ),
+    click.option(
+        "--log-level",
+        type=click.Choice(("debug", "info", "warning", "error")),
+        envvar="KENTONGAN_LOG_LEVEL",
+        default="info",
+        show_default=True,
+        help="The least grave of its own messages that is logged.",
+    ),
+)
+
+
+def _observed(command: Callable[..., int]) -> Callable[..., int]:
+    """What every process that sends for long can be told of how it is seen."""
+    for option in reversed(_OBSERVED):
+        command = option(command)
+    return command
+
+
 @command("serve")
 @click.option(
     "--receipts",
@@ -28,27 +61,7 @@ if TYPE_CHECKING:
 @click.option("--officers-listen", metavar="HOST:PORT", help="Where officers on other machines are answered, over TLS.")
 @click.option("--tls-certificate", type=click.Path(path_type=Path), metavar="FILE", help="Certificate of that address.")
 @click.option("--tls-key", type=click.Path(path_type=Path), metavar="FILE", help="Private key of that certificate.")
-@click.option(
-    "--metrics",
-    metavar="[HOST:]PORT",
-    envvar="KENTONGAN_METRICS_LISTEN",
-    help="Where metrics and health are shown to machines, without a password; a port alone is on 127.0.0.1.",
-)
-@click.option("--prefect/--no-prefect", default=True, show_default=True, help="Show what is sent in Prefect.")
-@click.option(
-    "--log",
-    type=click.Choice(("json", "text")),
-    envvar="KENTONGAN_LOG",
-    help="Log to standard error too, a line a message; absent: to log/service.log in the state folder alone.",
-)
-@click.option(
-    "--log-level",
-    type=click.Choice(("debug", "info", "warning", "error")),
-    envvar="KENTONGAN_LOG_LEVEL",
-    default="info",
-    show_default=True,
-    help="The least grave of its own messages that is logged.",
-)
+@_observed
 def serve(
     receipts: str,
     officers_listen: str | None,
@@ -74,6 +87,28 @@ def serve(
         as_json=invocation.json,
         prefect=prefect,
         officers=OfficersAt(officers_listen, tls_certificate, tls_key),
+        metrics=metrics,
+        log=log,
+        log_level=log_level,
+    )
+
+
+@command("worker")
+@_observed
+def worker(metrics: str | None, prefect: bool, log: Form | None, log_level: str) -> int:
+    """Run a worker: on this host it takes part in sending whatever the shared ledger says is due.
+
+    It needs the config, the keys and the ledger's address as the service has them, and no word of Prefect to send.
+    PREFECT_API_URL names the Prefect server that shows what this host sends. SIGTERM ends it in order.
+    """
+    from console.service.working import work
+
+    invocation = current()
+    return work(
+        invocation.config,
+        invocation.state,
+        as_json=invocation.json,
+        prefect=prefect,
         metrics=metrics,
         log=log,
         log_level=log_level,

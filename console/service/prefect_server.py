@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import logging.handlers
 import os
 import secrets
 import socket
@@ -16,6 +14,7 @@ from pathlib import Path
 
 import httpx
 
+from console.service import child
 from flows import settings
 from kentongan import database
 from kentongan.keys import write_private
@@ -34,7 +33,6 @@ _SILENCES = 4
 _START = 120.0
 """Seconds in which a server must come up; the first start makes its database."""
 
-_GRACE = 4.0
 _LIVED = 60.0
 _WAITS = (0.5, 30.0)
 _DROPPED = ("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING", "PREFECT_PROFILE", *database.VARIABLES)
@@ -105,12 +103,12 @@ class PrefectServer:
             self._word = "starting"
             began = time.monotonic()
             process = self._process = await self._spawn()
-            reader = asyncio.create_task(self._keep_log(process))
+            reader = asyncio.create_task(child.keep_output(process, self._state.log / "prefect.log"))
             exited = asyncio.create_task(process.wait())
             if await self._comes_up(exited):
                 await self._watch(exited)
             self._word = "restarting" if not self._stopping.is_set() else "stopped"
-            await self._end(process, exited)
+            await child.end(process, exited)
             await reader
             if self._stopping.is_set():
                 return
@@ -137,16 +135,6 @@ class PrefectServer:
             start_new_session=True,
         )
 
-    async def _keep_log(self, process: asyncio.subprocess.Process) -> None:
-        handler = logging.handlers.RotatingFileHandler(
-            self._state.log / "prefect.log", maxBytes=2_000_000, backupCount=2, encoding="utf-8"
-        )
-        handler.terminator = ""
-        assert process.stdout is not None
-        with contextlib.closing(handler):
-            while chunk := await process.stdout.read(65_536):
-                handler.emit(logging.makeLogRecord({"msg": chunk.decode("utf-8", "replace")}))
-
     async def _comes_up(self, exited: asyncio.Task[int]) -> bool:
         until = time.monotonic() + _START
         while time.monotonic() < until and not exited.done() and not self._stopping.is_set():
@@ -154,15 +142,6 @@ class PrefectServer:
                 return not exited.done()
             await self._pause(0.1, exited)
         return False
-
-    async def _end(self, process: asyncio.subprocess.Process, exited: asyncio.Task[int]) -> None:
-        for act in (process.terminate, process.kill):
-            with contextlib.suppress(ProcessLookupError):
-                if not exited.done():
-                    act()
-            await asyncio.wait([exited], timeout=_GRACE)
-            if exited.done():
-                return
 
     # --- Watching ---
 

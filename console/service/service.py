@@ -7,16 +7,17 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import channels
 from console.service import officers_api, receipts_endpoint, remote_api
+from console.service.draining import drain
 from console.service.drills import Drills
 from console.service.heads import Heads
 from console.service.health import STUCK, Condition
 from console.service.listening import Listening
 from console.service.log import take_over
+from console.service.looked_at import LookedAt
 from console.service.officers_tls import Tls
 from console.service.pager import Paging
 from console.service.prefect_server import PrefectServer
@@ -31,12 +32,9 @@ from flows.opened import OpenedChannels
 from flows.orchestration import Orchestration
 from flows.sending import Sending
 from kentongan.errors import KentonganError
-from kentongan.figures import Following
 
 if TYPE_CHECKING:
-    from console.service.metrics import Metrics
     from kentongan.dispatcher import Dispatcher
-    from kentongan.seam import Channel
 
 _log = logging.getLogger(__name__)
 
@@ -45,8 +43,6 @@ _SILENT = 8.0
 """Seconds without a beat on record after which officers are paged: it beats every two."""
 _MOST_OF_ONE = 32
 """Connections to the officers' address that one machine, or one office behind one address, may hold."""
-_DRAIN = 13.0
-"""Seconds for requests in flight to end: the longest usual deadline and the core's overtime."""
 
 
 class Service:
@@ -63,9 +59,6 @@ class Service:
         metrics: socket.socket | None = None,
     ) -> None:
         self.house = house
-        self._metrics_socket = metrics
-        self._metrics: Metrics | None = None
-        self._following: Following | None = None
         self._officers = officers
         self._paging = Paging(house, silent=self._is_silent)
         self._probing = Probing(house)
@@ -74,6 +67,7 @@ class Service:
         self.taking = False
         self._receipts_socket = receipts
         self._channels = OpenedChannels(house)
+        self._looked_at = LookedAt(house, self._channels, metrics)
         self._heads = Heads(house, self._channels)
         self._heads_wanted = asyncio.Event()
         self._server = self._orchestration = None
@@ -84,10 +78,12 @@ class Service:
                 ledger=house.ledger, environment=self._server.environment, available=self._server.available
             )
         self.dispatcher: Dispatcher = house.dispatcher(
-            self._channels if metrics is None else self._observed(),
+            self._looked_at.channels,
             vouch=vouch,
             orchestrate=self._orchestration.show if self._orchestration is not None else None,
             done=lambda alert_id: self._heads_wanted.set(),
+            # A ledger in a database is shared by machines; a file's other senders are commands on this one.
+            takes_part=house.state.database is not None,
         )
         self._drills = Drills(house, self.dispatcher.nudge)
         self._listening: list[Listening] = []
@@ -101,7 +97,7 @@ class Service:
     @property
     def metrics_address(self) -> str | None:
         """Where metrics and health are shown, as "HOST:PORT"."""
-        return _address(self._metrics_socket) if self._metrics_socket is not None else None
+        return self._looked_at.address
 
     @property
     def condition(self) -> Condition:
@@ -169,7 +165,7 @@ class Service:
                 self._channels,
                 self.dispatcher.wake,
                 answers=self._take_answers(),
-                counting=self._metrics,
+                counting=self._looked_at.metrics,
             )
             self._listening.append(Listening(endpoint, self._receipts_socket))
         if self._officers is not None:
@@ -181,14 +177,9 @@ class Service:
 
             remote = remote_api.application(lambda: self.house, audience=tls.fingerprint, wake=wake)
             self._listening.append(Listening(remote, listener, tls=tls.context, most_of_one=_MOST_OF_ONE))
-        if self._metrics_socket is not None and self._metrics is not None:
-            from console.service import metrics_endpoint
-
-            self._following = Following(self.house.ledger)
-            shown = metrics_endpoint.application(lambda: self, self.house.ledger, self._following, self._metrics)
-            self._listening.append(Listening(shown, self._metrics_socket))
         for each in self._listening:
             await each.start()
+        await self._looked_at.start(lambda: self)
         await channels.prepare(self._channels.values())
         await self._paging.start()
         await self._drills.start()
@@ -198,14 +189,6 @@ class Service:
         if self._orchestration is not None and self._server is not None:
             self._orchestration.start(Sending(self.dispatcher, asyncio.get_running_loop()))
             self._server.start()
-
-    def _observed(self) -> Mapping[str, Channel]:
-        """The channels with their requests counted; imported only where somebody looks."""
-        from console.service.metrics import Metrics
-        from console.service.observed import ObservedChannels
-
-        self._metrics = Metrics()
-        return ObservedChannels(self._channels, self._metrics)
 
     def _take_answers(self) -> receipts_endpoint.Answers | None:
         """What keeps answers; None where the words of a language cannot be read: that must not keep alerts in."""
@@ -220,22 +203,14 @@ class Service:
         self.taking = False
         await self._drills.stop()
         (self.house.state.run / SOCKET_NAME).unlink(missing_ok=True)
-        try:
-            async with asyncio.timeout(_DRAIN):
-                await self.dispatcher.close()
-        except KentonganError:
-            _log.warning("the ledger did not take our leave")
-        except TimeoutError:
-            # They are in doubt by the record, and whoever sends next goes on from there.
-            _log.error("requests left in flight")
+        await drain(self.dispatcher)
         if self._orchestration is not None:
             await self._orchestration.close(1.0)
         if self._server is not None:
             await self._server.stop()
         for each in self._listening:
             await each.stop()
-        if self._following is not None:
-            await self._following.close()
+        await self._looked_at.stop()
         await self._paging.stop()
         await self._probing.stop()
         await self._retention.stop()

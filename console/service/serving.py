@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING, Protocol, TypeVar
 
 from console.service.ballasting import Ballasting
 from console.service.log import Form, log_to
@@ -27,6 +27,9 @@ from flows.house import House
 from kentongan.errors import BadConfig, BadInput
 from kentongan.settings import Service as ServiceSettings
 from kentongan.state import State
+
+if TYPE_CHECKING:
+    from kentongan.dispatcher import Dispatcher
 
 RECEIPTS = "127.0.0.1:8790"
 """Where receipts are taken unless another place is named."""
@@ -65,7 +68,7 @@ def serve(
     supervisor = Supervisor()
     place = State.find(state)
     with (
-        _only_one(place),
+        only_one(place, "service"),
         contextlib.closing(listen_for_receipts(receipts)) as listener,
         House.open(config, state, role="service") as house,
         _remote(house, officers or OfficersAt()) as remote,
@@ -73,7 +76,8 @@ def serve(
         log_to(place.log / "service.log", on_stderr=log, level=log_level),
     ):
         service = functools.partial(Service, house, listener, prefect=prefect, officers=remote, metrics=shown)
-        asyncio.run(_serve(service, supervisor, say=say or _say, as_json=as_json))
+        told = functools.partial(_ready, as_json=as_json)
+        asyncio.run(until_told(service, supervisor, say=say, ready=told, beside=Ballasting(house)))
     if "prefect" in sys.modules:
         # All of ours is closed. Prefect's own threads would wait at exit, for ever perhaps, for a server that is gone.
         sys.stdout.flush()
@@ -112,9 +116,38 @@ def shown_at(house: House, wanted: str | None) -> Iterator[socket.socket | None]
         yield listener
 
 
-async def _serve(
-    make: Callable[[], Service], supervisor: Supervisor, *, say: Callable[[str], None], as_json: bool
+class Sending(Protocol):
+    """A process that sends until it is told to end: the service, or a worker."""
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        """Its sender."""
+
+    async def start(self) -> None:
+        """Begins."""
+
+    async def stop(self) -> None:
+        """Ends in order."""
+
+    def goes_round(self) -> bool:
+        """Whether its work goes on at all."""
+
+
+_S = TypeVar("_S", bound=Sending)
+
+
+async def until_told(
+    make: Callable[[], _S],
+    supervisor: Supervisor,
+    *,
+    say: Callable[[str], None] | None,
+    ready: Callable[[_S], str],
+    beside: Ballasting | None = None,
 ) -> None:
+    """Runs what `make` makes until SIGTERM or SIGINT; a second signal ends it at once.
+
+    `ready` words what is said when it has begun; `beside` is looked after for as long.
+    """
     stopping = asyncio.Event()
 
     def stop() -> None:
@@ -127,18 +160,19 @@ async def _serve(
         loop.add_signal_handler(number, stop)
     # A closed terminal is no reason to leave people unwarned.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    service = make()
-    ballasting = Ballasting(service.house)
+    sending = make()
     try:
-        await service.start()
-        ballasting.start()
-        say(_ready(service, as_json=as_json))
-        supervisor.ready(f"sends on {len(service.dispatcher.channels)} channels", service.goes_round)
+        await sending.start()
+        if beside is not None:
+            beside.start()
+        (say or _say)(ready(sending))
+        supervisor.ready(f"sends on {len(sending.dispatcher.channels)} channels", sending.goes_round)
         await stopping.wait()
     finally:
         await supervisor.stopping()
-        await ballasting.stop()
-        await service.stop()
+        if beside is not None:
+            await beside.stop()
+        await sending.stop()
 
 
 def _ready(service: Service, *, as_json: bool) -> str:
@@ -173,15 +207,15 @@ def _say(line: str) -> None:
 
 
 @contextlib.contextmanager
-def _only_one(state: State) -> Iterator[IO[str]]:
-    """Holds the state directory's lock for this service; raises BadConfig where another has it."""
-    with (state.run / "service.lock").open("a+") as file:
+def only_one(state: State, what: str) -> Iterator[IO[str]]:
+    """Holds the state directory's lock for this "service" or "worker"; raises BadConfig where another has it."""
+    with (state.run / f"{what}.lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
             raise BadConfig(
-                f"a service runs on {state.root} already (process {file.read().strip() or 'unknown'}); stop it first,"
+                f"a {what} runs on {state.root} already (process {file.read().strip() or 'unknown'}); stop it first,"
                 " or name another state directory with --state"
             ) from None
         file.truncate(0)

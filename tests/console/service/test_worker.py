@@ -1,0 +1,68 @@
+"""`kentongan worker` as processes of their own, over one ledger in Postgres."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from kentongan.ledger import Read, hosts
+from sandbox.faults import Fault, Rule
+from tests.console.service.hosts import working
+from tests.console.service.serving import Scene, scene, until
+from tests.postgres import Server
+
+pytestmark = [pytest.mark.slow]
+
+
+def by_sender(scene: Scene, alert_id: str) -> Counter[str]:
+    """How many attempts each sender has made."""
+    rows = scene.house.ledger.read(
+        lambda read: read.sql(
+            "SELECT t.sender, count(*) AS n FROM attempt t JOIN delivery d ON d.id = t.delivery_id"
+            " WHERE d.alert_id = :alert GROUP BY t.sender",
+            {"alert": alert_id},
+        ).all()
+    )
+    return Counter({row.sender: row.n for row in rows})
+
+
+async def test_a_service_and_two_workers_send_one_alert_and_one_of_them_may_leave(
+    tmp_path: Path, postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = postgres.empty()
+    monkeypatch.setenv("KENTONGAN_DATABASE_URL", address)
+    async with scene(tmp_path, 600, concurrency=4, rate=10_000) as there:
+        url = {"KENTONGAN_DATABASE_URL": address}
+        alert = there.draft()
+        there.sandbox.add_faults("kannel", [Rule(Fault.SLOW, times=None, seconds=0.02)])
+        async with (
+            there.serving(**url) as service,
+            working(there, "one", **url) as one,
+            working(there, "two", **url) as two,
+        ):
+            there.dispatch(alert)
+            await there.nudge(alert)
+            leaving = one.ready["sender"]
+            await until(lambda: by_sender(there, alert)[leaving] > 10)
+            assert await one.end() == 0
+            assert there.house.ledger.read(lambda read: _held(read, leaving)) == []
+            await until(lambda: not there.is_open(alert), patience=40)
+            shares = there.house.ledger.read(lambda read: hosts.shares(read, alert))
+            assert await two.end() == 0
+            assert await service.end() == 0
+        assert there.words(alert) == {"accepted": 600}
+        assert set(there.taken().values()) == {1}
+        found = by_sender(there, alert)
+        assert len(found) == 3
+        assert min(found.values()) > 10
+        assert [sum(words.values()) for words in shares.values()] == [600]
+        joined = {event.data["sender"] for event in there.events("dispatch.joined")}
+        assert joined <= {one.ready["sender"], two.ready["sender"]}
+
+
+def _held(read: Read, sender: str) -> list[int]:
+    """What a sender holds still."""
+    rows = read.sql("SELECT id FROM delivery WHERE sender = :sender AND stage <> 'done'", {"sender": sender})
+    return [row.id for row in rows]
