@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTEST_ARGS ?= -q -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check words format venv development peers test-peers smoke-chaos postgres serve lock clean
+.PHONY: help demo test check words format venv development peers test-peers chaos bench postgres serve lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -44,8 +44,11 @@ peers: ## Install the real third-party servers to test against (Debian, as root)
 test-peers: $(VENV)/.development ## Run the tests against those servers
 	$(BIN)/python -m pytest -q -m peer
 
-smoke-chaos: $(VENV)/.development ## Kill the sender at random and break connections; count what was lost or doubled
-	$(BIN)/python tests/chaos/smoke.py $(CHAOS_ARGS)
+chaos: $(VENV)/.development ## Kill, cut, fill up, lock and stop all a warning depends on; count what was lost or doubled
+	@$(BIN)/python tests/chaos/run.py $(CHAOS_ARGS)
+
+bench: $(VENV)/.development ## Measure it all, against Apprise too; BENCH_ARGS=--million for the rest (benchmarks/README.md)
+	$(BIN)/python benchmarks/bench.py $(BENCH_ARGS)
 
 serve: $(VENV)/.base ## Run the resident service with the config in KENTONGAN_CONFIG
 	$(BIN)/kentongan serve

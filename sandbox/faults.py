@@ -42,7 +42,8 @@ class Rule:
 
     `times`: how often in all, None for ever. `after_requests`: how many requests it lets pass first. `match`: a part
     of the recipient or the text. `probability`: chance at each request, drawn from `seed`. `seconds`: how long the
-    caller is told to wait (throttle) or has to wait (slow). `on`: "send" for messages only, "any" for every request.
+    caller is told to wait (throttle; 0: it is not told, where the provider may say so) or has to wait (slow). `on`:
+    "send" for messages only, "any" for every request.
     """
 
     fault: Fault

@@ -72,7 +72,9 @@ class Telegram(StandIn):
         self._recent.clear()
 
     def throttled(self, seconds: float) -> Answer:
-        """429 with `parameters.retry_after` in whole seconds."""
+        """429 with `parameters.retry_after` in whole seconds; without where it is to say nothing of time."""
+        if not seconds:
+            return _failure(429, "Too Many Requests")
         wait = max(1, round(seconds + 0.499))
         return _failure(429, f"Too Many Requests: retry after {wait}", retry_after=wait)
 

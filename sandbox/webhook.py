@@ -46,8 +46,9 @@ class Webhook(StandIn):
             self._gone = value
 
     def throttled(self, seconds: float) -> Answer:
-        """429 with Retry-After."""
-        return Answer.of(429, {"error": "slow down"}, (("retry-after", str(max(1, round(seconds)))),))
+        """429 with Retry-After; without where it is to say nothing of time."""
+        headers = (("retry-after", str(max(1, round(seconds)))),) if seconds else ()
+        return Answer.of(429, {"error": "slow down"}, headers)
 
     def unavailable(self) -> Answer:
         """503."""

@@ -58,11 +58,11 @@ class Counter:
         return int(sum(_ask(f"{self.root}/_sandbox/{name}/counts")["taken"] for name in self._names()))
 
     def moments(self) -> Mapping[str, Moments] | None:
-        """By recipient of the channel with the people; None where the stand-in does not tell."""
+        """By recipient of the channel with the people, without a plus; None where the stand-in does not tell."""
         if self.root is None:
             return None
         told = _ask(f"{self.root}/_sandbox/{self.kind}/moments")
-        return {number: Moments(each["asked"], each["taken"]) for number, each in told.items()}
+        return {number.lstrip("+"): Moments(each["asked"], each["taken"]) for number, each in told.items()}
 
     def fault(self, rules: Sequence[Mapping[str, Any]], name: str | None = None) -> None:
         """Puts faults in the queue of a stand-in, of the one with the people where none is named."""

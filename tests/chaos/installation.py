@@ -6,8 +6,7 @@ import functools
 import os
 import secrets
 import sys
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +19,6 @@ from flows.house import CONSOLE, House
 from kentongan.cap.model import Status
 from kentongan.desk import approvals, drafts, membership, submitting
 from kentongan.ledger import people as register
-from kentongan.ledger import views
 from kentongan.login import LoginFile
 from kentongan.people import Row, read_people
 
@@ -52,9 +50,19 @@ class Installation:
 
     @classmethod
     def make(
-        cls, root: Path, *, kind: str, channel: Mapping[str, Any], policy: Mapping[str, Any], people: Recipients
+        cls,
+        root: Path,
+        *,
+        kind: str,
+        channel: Mapping[str, Any],
+        policy: Mapping[str, Any],
+        people: Recipients,
+        others: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> Installation:
-        """Writes the config, imports the people, and admits two officers."""
+        """Writes the config, imports the people, and admits two officers; `others`: public channels by name.
+
+        The ledger is in the database that KENTONGAN_DATABASE_URL names, where it is set.
+        """
         config = root / "config"
         config.mkdir(parents=True)
         agency = {
@@ -66,12 +74,15 @@ class Installation:
             "sandbox": True,
         }
         instance = f"{kind}-drill"
-        settings = {"kind": kind, "mode": "drill", "sandbox": True, "audience": "all", **channel}
+        drill = {"mode": "drill", "sandbox": True}
+        settings = {"kind": kind, **drill, "audience": "all", **channel}
+        public = {name: {**drill, **other} for name, other in (others or {}).items()}
         for name, content in (
             ("agency", agency),
             ("policy", dict(policy)),
             ("audiences", {"audiences": {"all": {"groups": ["all"]}}}),
-            ("channels", {"channels": {instance: settings}}),
+            ("channels", {"channels": {instance: settings, **public}}),
+            ("service", {"ballast": 0}),
         ):
             (config / f"{name}.yaml").write_text(yaml.safe_dump(content), "utf-8")
         made = cls(root, instance)
@@ -135,55 +146,3 @@ class Installation:
     def environment(self) -> dict[str, str]:
         """The environment in which the first officer is logged in."""
         return {**os.environ, "KENTONGAN_LOGIN": str(self.root / "login" / "ani"), "NO_COLOR": "1"}
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What ledger and stand-in say together; the first two must be empty.
-
-    `lost`: dispatched, not counted, and neither rejected, unreachable, expired, cancelled nor in doubt at the end.
-    `unmarked`: counted more than once without `possible_duplicate` in the ledger.
-    """
-
-    lost: tuple[str, ...]
-    unmarked: tuple[str, ...]
-    words: Mapping[str, int]
-    marked: int
-    counted_twice: int
-    deliveries: int
-
-
-def tally(installation: Installation, code: str, counts: Mapping[str, int]) -> Tally:
-    """Compares the ledger's deliveries with what a stand-in counted by recipient."""
-    from kentongan.ledger import alerts
-
-    with installation.open() as house:
-        alert = house.ledger.read(lambda read: alerts.by_handle(read, code))
-        deliveries = house.ledger.read(lambda read: views.deliveries(read, alert.id))
-        ids = [d.address_id for d in deliveries if d.address_id is not None]
-        opened = house.open_addresses(ids)
-    lost, unmarked, twice = [], [], 0
-    words: Counter[str] = Counter()
-    for delivery in deliveries:
-        assert delivery.address_id is not None
-        number = opened[delivery.address_id].value
-        taken = counts.get(number, 0) or counts.get(number.lstrip("+"), 0)
-        words[delivery.word] += 1
-        twice += taken > 1
-        if taken == 0 and delivery.word not in ("rejected", "unreachable", "expired", "cancelled", "in_doubt"):
-            lost.append(f"delivery {delivery.id} ({delivery.word})")
-        if taken > 1 and not delivery.possible_duplicate:
-            unmarked.append(f"delivery {delivery.id} (counted {taken} times)")
-    return Tally(
-        lost=tuple(lost),
-        unmarked=tuple(unmarked),
-        words=words,
-        marked=sum(d.possible_duplicate for d in deliveries),
-        counted_twice=twice,
-        deliveries=len(deliveries),
-    )
-
-
-def missing(expected: Sequence[str], counts: Mapping[str, int]) -> list[str]:
-    """Recipients that a stand-in never counted."""
-    return [n for n in expected if not counts.get(n) and not counts.get(n.lstrip("+"))]

@@ -1,0 +1,58 @@
+"""Another program locks the ledger for seconds, again and again, while an alert goes out."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from kentongan.ledger.postgres import LOCK
+from tests.chaos.rehearsal import Rehearsal
+
+WEIGHT = 0
+PEOPLE = 400
+
+_SPELLS = (1.0, 3.0, 5.0)
+"""Seconds: shorter and longer than a writer waits for another."""
+
+_HOLDER = Path(__file__).parents[1] / "holder.py"
+
+
+def play(rehearsal: Rehearsal) -> None:
+    """The sender has to outlast every spell, and to send on between them."""
+    alert = rehearsal.approve()
+    sender = rehearsal.start("send", alert.code)
+    rehearsal.until(lambda: rehearsal.is_dispatched(alert) or sender.poll() is not None)
+    spells = 0
+    while sender.poll() is None and spells < 2 * len(_SPELLS):
+        with _locked(rehearsal.place):
+            time.sleep(_SPELLS[spells % len(_SPELLS)])
+        spells += 1
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            sender.wait(0.5)
+    rehearsal.notes.append(f"locked {spells} times")
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        sender.wait(60)
+    if sender.poll() is None:
+        rehearsal.hung("a sender, after the ledger was unlocked")
+        rehearsal.end(sender)
+    rehearsal.finish(alert)
+
+
+@contextlib.contextmanager
+def _locked(place: Path | str) -> Iterator[None]:
+    """A process of its own holds the writers' lock of the ledger."""
+    with subprocess.Popen(
+        [sys.executable, str(_HOLDER), str(place), str(LOCK)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        try:
+            assert holder.stdout.readline() == "locked\n"
+            yield
+        finally:
+            holder.stdin.close()
+            holder.wait(30)

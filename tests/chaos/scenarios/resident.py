@@ -1,0 +1,31 @@
+"""`kill -9` of the resident service, whose Prefect server has to die with it; a new one goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+
+from tests.chaos import service as resident
+from tests.chaos.checks import Broken, Finding
+from tests.chaos.rehearsal import Rehearsal, is_there
+
+WEIGHT = 3
+PEOPLE = 600
+
+
+def play(rehearsal: Rehearsal) -> None:
+    """Kills the service while it sends what a command has handed to it."""
+    while rehearsal.kills < rehearsal.options.kills:
+        alert = rehearsal.approve()
+        service = resident.start(rehearsal)
+        rehearsal.start("send", alert.code, "--no-wait").wait(60)
+        while rehearsal.kills < rehearsal.options.kills and rehearsal.is_open(alert):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                service.wait(rehearsal.chance.uniform(0.0, 0.8))
+            prefect = resident.prefect_of(service)
+            rehearsal.kill(service, "service with its Prefect server", alert)
+            if prefect is not None and not rehearsal.until(lambda: not is_there(prefect), patience=5.0):  # noqa: B023
+                rehearsal.findings.append(Finding(Broken.COMMAND, "the Prefect server outlived its service"))
+            service = resident.start(rehearsal)
+        rehearsal.finish(alert)
+        resident.stop(rehearsal, service)

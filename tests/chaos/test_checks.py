@@ -1,0 +1,71 @@
+"""The checks of the chaos suite find what they are there for: a count without faults is worth what they are worth."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.chaos.checks import Broken, Row, check
+from tests.chaos.options import share
+
+_PLACE = ("sms", "+62812")
+_WELL = Row(7, *_PLACE, "done", "accepted", False, ("accepted",), taken=1)
+
+
+def broken(row: Row) -> set[Broken]:
+    return {finding.broken for finding in check([row], [(row.instance, row.recipient)])}
+
+
+def test_what_arrived_once_and_says_so_is_well() -> None:
+    assert broken(_WELL) == set()
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"taken": 0}, Broken.LOST),
+        ({"taken": 0, "word": "expired", "evidence": ()}, Broken.LOST),
+        ({"taken": 2, "evidence": ("in_doubt", "accepted")}, Broken.UNMARKED),
+        ({"taken": 2, "evidence": ("in_doubt", "accepted"), "marked": True, "drops_repeats": True}, Broken.REPEATED),
+        ({"word": "cancelled", "evidence": ("in_doubt",)}, Broken.UNSENT),
+        ({"word": "rejected", "evidence": ("rejected",)}, Broken.UNSENT),
+        ({"word": "accepted", "evidence": ("absent", "accepted"), "taken": 2, "marked": True}, Broken.UNEXPLAINED),
+        ({"stage": "planned", "word": "in_doubt", "evidence": ("in_doubt",)}, Broken.OPEN),
+        ({"stage": "sending", "word": "sending", "evidence": ("open",)}, Broken.OPEN),
+        ({"stage": "done", "word": "done"}, Broken.OPEN),
+    ],
+)
+def test_each_fault_is_found(changes: dict[str, object], found: Broken) -> None:
+    assert found in broken(dataclasses.replace(_WELL, **changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"taken": 2, "evidence": ("in_doubt", "accepted"), "marked": True},
+        {"taken": 0, "word": "in_doubt", "evidence": ("in_doubt",)},
+        {"taken": 1, "word": "in_doubt", "evidence": ("in_doubt",)},
+        {"taken": 0, "word": "rejected", "evidence": ("rejected",)},
+        {"word": "unreachable", "evidence": ("unreachable",)},
+        {"evidence": ("absent", "accepted")},
+    ],
+)
+def test_what_the_ledger_tells_of_is_no_fault(changes: dict[str, object]) -> None:
+    assert broken(dataclasses.replace(_WELL, **changes)) == set()  # type: ignore[arg-type]
+
+
+@given(st.integers(0, 3), st.booleans())
+def test_everybody_has_one_delivery_and_nobody_else_has_any(times: int, wanted: bool) -> None:
+    rows = [dataclasses.replace(_WELL, id=n) for n in range(times)]
+    found = {finding.broken for finding in check(rows, [_PLACE] if wanted else [])}
+    assert (Broken.UNPLANNED in found) == (times != int(wanted))
+
+
+@given(st.integers(0, 1000), st.lists(st.integers(0, 12), min_size=1, max_size=12).filter(any))
+def test_kills_are_divided_whole(kills: int, weights: list[int]) -> None:
+    parts = share(kills, weights)
+    assert sum(parts) == kills
+    assert all(part == 0 for part, weight in zip(parts, weights, strict=True) if weight == 0)
