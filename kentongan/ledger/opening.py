@@ -27,7 +27,7 @@ from kentongan.ledger import postgres
 from kentongan.ledger.holder import end_stopped_holder
 from kentongan.state import State
 
-HEAD = "0013"
+HEAD = "0014"
 """The newest migration; a test compares it with the folder."""
 
 UNFINISHED = "restoring"
