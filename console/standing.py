@@ -156,6 +156,8 @@ def explain(office: Office, seen: Overview) -> None:
     """Writes what lies behind the table: holds, failures by cause, doubts, and what to do about each."""
     from kentongan.forecast import throttled
 
+    if seen.pruned_at is not None:
+        output.say(telling.pruned(seen.pruned_at, office.zone))
     if seen.review is not None:
         output.say(review_line(seen.alert.code, seen.review, office.zone))
     if seen.refused and seen.open:
@@ -222,6 +224,7 @@ def to_json(office: Office, seen: Overview) -> dict[str, Any]:
         "drafted_at": telling.iso(seen.alert.created_at),
         "dispatched_at": telling.iso(dispatch.at) if dispatch is not None else None,
         "expires_at": telling.iso(seen.alert.expires_at),
+        "pruned_at": telling.iso(seen.pruned_at),
         "approved_by": list(seen.approved_by),
         "by": list(seen.by),
         "by_code": list(seen.by_code),

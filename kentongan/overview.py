@@ -9,7 +9,19 @@ from typing import Any
 from kentongan.alert import Kind
 from kentongan.clock import Milliseconds
 from kentongan.errors import DamagedRecord
-from kentongan.ledger import Read, alerts, dispatches, reviews, senders, steps, submissions, threads, throttled, views
+from kentongan.ledger import (
+    Read,
+    alerts,
+    checkpoints,
+    dispatches,
+    reviews,
+    senders,
+    steps,
+    submissions,
+    threads,
+    throttled,
+    views,
+)
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.ledger.dispatches import Dispatch
 from kentongan.ledger.reviews import Review
@@ -72,6 +84,7 @@ class Overview:
     glass. `reason`: why a correction withdraws, by its name. `withdrawn_by`: the code of the correction by which its
     thread was withdrawn, "" where it was not and for that correction itself. `refused`: why no sender may send it,
     "" where one may. `throttled`: channels whose provider lets it wait for longer than it is of use there.
+    `pruned_at`: when what is said here of its deliveries was counted because they were to be pruned (wall time).
     """
 
     alert: StoredAlert
@@ -91,6 +104,7 @@ class Overview:
     withdrawn_by: str = ""
     refused: str = ""
     throttled: tuple[Throttled, ...] = ()
+    pruned_at: Milliseconds | None = None
 
     @property
     def said(self) -> str:
@@ -121,6 +135,7 @@ def overview(read: Read, alert_id: str) -> Overview:
     stored = alerts.get(read, alert_id)
     dispatch = dispatches.get(read, alert_id)
     proof = _proof(read, alert_id)
+    checkpoint = checkpoints.of(read, alert_id)
     before = alerts.codes(read, [stored.predecessor]) if stored.predecessor is not None else {}
     return Overview(
         alert=stored,
@@ -134,12 +149,13 @@ def overview(read: Read, alert_id: str) -> Overview:
         reason=str(proof.get("reason") or ""),
         sandbox=sandboxed(read, stored, dispatch),
         channels=_channels(read, alert_id, dispatch),
-        causes=_causes(read, alert_id),
+        causes=causes(read, alert_id),
         open=views.is_open(read, alert_id),
         waits_until=steps.waiting(read, alert_id) if dispatch is not None else None,
         withdrawn_by=_withdrawn_by(read, stored) if dispatch is not None else "",
         refused=views.refusal(read, alert_id) if dispatch is not None else "",
         throttled=tuple(throttled.standing(read, alert_id)) if dispatch is not None else (),
+        pruned_at=checkpoint.at if checkpoint is not None else None,
     )
 
 
@@ -217,7 +233,11 @@ def _channels(read: Read, alert_id: str, dispatch: Dispatch | None) -> tuple[Cha
     return tuple(result)
 
 
-def _causes(read: Read, alert_id: str) -> tuple[Cause, ...]:
+def causes(read: Read, alert_id: str) -> tuple[Cause, ...]:
+    """What became of the deliveries of an alert that reached nobody, or perhaps nobody, the most frequent first."""
+    kept = checkpoints.counted(read, alert_id, "causes")
+    if kept is not None:
+        return tuple(Cause(*each) for each in kept)
     rows = read.sql(
         "SELECT d.instance, CASE WHEN d.result <> 'none' THEN d.result ELSE d.closed END AS word,"
         " coalesce(t.reason, '') AS why, count(*) AS n FROM delivery d"

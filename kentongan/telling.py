@@ -75,3 +75,8 @@ def people(count: int) -> str:
 def several(count: int, one: str, more: str = "") -> str:
     """So many of something."""
     return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
+def pruned(at: Milliseconds, zone: ZoneInfo) -> str:
+    """What stands with figures that were counted before the deliveries went."""
+    return f"Its deliveries were pruned from the record on {minute(at, zone)}; what was counted before is signed."

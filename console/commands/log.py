@@ -85,6 +85,8 @@ def verify(file: str | None) -> int:
                     "chains": found.chains,
                     "links_behind_head": found.behind_head,
                     "deliveries": found.deliveries,
+                    "pruned": found.pruned,
+                    "being_pruned": list(found.unfinished),
                     "differences": [{"place": each.place, "sentence": each.sentence} for each in found.differences],
                 }
             )
@@ -95,6 +97,13 @@ def verify(file: str | None) -> int:
             f"{telling.several(found.events, 'event')} in {telling.several(found.chains, 'chain')} and "
             f"{telling.several(found.deliveries, 'delivery', 'deliveries')} were read again."
         )
+        if found.pruned:
+            output.say(
+                f"{telling.several(found.pruned, 'event')} more were pruned; their digests are here, under signed"
+                " checkpoints."
+            )
+        for code in found.unfinished:
+            output.say(f"{code} is being pruned, or that was cut: `kentongan prune` goes on with it.")
         if path is None:
             output.warn("no signed head is there, so only the chains were checked; write one with `kentongan log head`")
         else:

@@ -8,11 +8,13 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import click
 
 from console import output
 from console.command import HANDLE, command
+from kentongan import telling
 from kentongan.errors import BadInput
 
 if TYPE_CHECKING:
@@ -70,6 +72,9 @@ def _pieces(office: Office, alert_id: str, form: str) -> Iterator[str]:
             name = agency.name if office.configured else ""
             yield reporting.html(content, timezone=agency.timezone, agency=name)
         case "csv":
+            for part in content.parts:
+                if part.standing.pruned_at is not None:
+                    output.warn(f"{part.code}: {telling.pruned(part.standing.pruned_at, ZoneInfo(agency.timezone))}")
             yield from reporting.deliveries_csv(ledger, content)
         case "json":
             yield json.dumps(reporting.document(content), ensure_ascii=False, indent=2) + "\n"

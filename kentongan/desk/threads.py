@@ -40,6 +40,7 @@ def to_follow(desk: Desk, handle: str) -> Thread:
 
 
 def _to_follow(read: Read, named: StoredAlert) -> Thread:
+    threads.refuse_pruned(read, named.id)
     found = _thread(read, named.id)
     if found is None:
         raise Refused(

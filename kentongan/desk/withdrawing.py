@@ -145,6 +145,7 @@ def to_withdraw(desk: Desk, handle: str) -> StoredAlert:
         newest = alerts.get(read, sent[-1])
         if newest.kind is Kind.CORRECTION:
             raise Refused(f"alert {named.code} is withdrawn already; see `kentongan status`", rule="state")
+        ledger_threads.refuse_pruned(read, named.id)
         return newest
 
     return desk.ledger.read(find)

@@ -19,7 +19,7 @@ from kentongan.answers import LONGEST, TOLD, Meaning, Vocabulary, codes, read
 from kentongan.clock import Milliseconds
 from kentongan.errors import BadInput
 from kentongan.keys import StateKeys
-from kentongan.ledger import opt_outs, receipts, schema
+from kentongan.ledger import checkpoints, opt_outs, receipts, schema
 from kentongan.ledger.editions import CURRENT, listed
 from kentongan.ledger.opt_outs import Named
 from kentongan.ledger.threads import REACHED_SQL
@@ -197,16 +197,25 @@ def summary(read: Read, alert_id: str | None) -> Summary:
         counts[each.meaning] += 1
     for row in others:
         counts[Meaning(row.meaning)] += 1
-    asked = read.sql(
-        f"SELECT count(DISTINCT person_id) FROM delivery WHERE alert_id = :alert AND result IN ({REACHED_SQL})",
-        {"alert": alert_id},
-    ).scalar_one()
     return Summary(
-        asked=int(asked),
+        asked=asked(read, alert_id) if alert_id is not None else 0,
         answered=len({each.who for each in standing} | {row.who for row in others}),
         counts=counts,
         help=[each for each in standing if each.meaning is Meaning.HELP],
         unread=[_answer(read, row) for row in others if row.meaning == Meaning.UNREAD],
+    )
+
+
+def asked(read: Read, alert_id: str) -> int:
+    """How many people an alert has reached, and so asked, where it asks."""
+    kept = checkpoints.counted(read, alert_id, "asked")
+    if kept is not None:
+        return int(kept)
+    return int(
+        read.sql(
+            f"SELECT count(DISTINCT person_id) FROM delivery WHERE alert_id = :alert AND result IN ({REACHED_SQL})",
+            {"alert": alert_id},
+        ).scalar_one()
     )
 
 

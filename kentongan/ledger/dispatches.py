@@ -38,11 +38,13 @@ def begin(
 
     `allowed`: the states it may be dispatched from; `proof`: by what right, for the record. What it follows is
     superseded first, in the same transaction. Raises Refused where another has followed since, or the thread was
-    withdrawn; a correction supersedes them all. A live alert stops every drill: from this commit none begins a request.
+    withdrawn or pruned; a correction supersedes them all. A live alert stops every drill: from this commit none begins
+    a request.
     """
     if plan.mode is Mode.LIVE:
         _stop_drills(write, alert_id, by=by)
     if plan.predecessor is not None:
+        threads.refuse_pruned(write, plan.predecessor)
         earlier = threads.messages(write, plan.predecessor)
         if plan.kind is not Kind.CORRECTION and earlier[-1:] != [plan.predecessor]:
             _refuse_overtaken(write, alert_id, earlier)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from sqlalchemy import RowMapping
 
@@ -17,8 +18,10 @@ from kentongan.ledger.officers import officer_digest
 from kentongan.ledger.planned import planned_rows, static_digest
 from kentongan.ledger.renderings import rendering_digest
 from kentongan.ledger.submissions import signed_digest
-from kentongan.ledger.transaction import Read
+from kentongan.ledger.transaction import EVERY, Read
 from kentongan.pictures import digest_of
+
+_Key = TypeVar("_Key")
 
 UNTRACKED = {
     # Who holds a row at this moment; an intent records its sender for good, on the attempt.
@@ -68,6 +71,38 @@ def plain(row: Mapping[str, Any] | RowMapping) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Of which deliveries: of all, or of one alert those with ids from `first` to `last`.
+
+    `gone`: alerts of which events were pruned; `going`: those of them of which rows may still be there.
+    """
+
+    alert: str | None = None
+    first: int = 0
+    last: int = EVERY
+    gone: frozenset[str] = frozenset()
+    going: frozenset[str] = frozenset()
+
+
+EVERYTHING = Part()
+
+
+class _Within(dict[_Key, dict[str, Any]]):
+    """Keeps what is asked for and forgets the rest, so that memory is bounded by the part that is looked at."""
+
+    def __init__(self, wanted: Callable[[_Key], bool]) -> None:
+        super().__init__()
+        self._wanted = wanted
+
+    def __setitem__(self, key: _Key, value: dict[str, Any]) -> None:
+        if self._wanted(key):
+            super().__setitem__(key, value)
+
+    def setdefault(self, key: _Key, default: dict[str, Any]) -> dict[str, Any]:
+        return super().setdefault(key, default) if self._wanted(key) else default
+
+
+@dataclass(frozen=True, slots=True)
 class _Event:
     at: int
     type: str
@@ -76,11 +111,18 @@ class _Event:
     data: Mapping[str, Any]
 
 
-def _replayed(read: Read, condition: str, differences: list[Difference], apply: Callable[[_Event], None]) -> None:
+def _replayed(
+    read: Read,
+    condition: str,
+    differences: list[Difference],
+    apply: Callable[[_Event], None],
+    parameters: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     """Hands the events of some types to `apply`, in the order of their commits; names those that cannot be read."""
     for row in read.sql(
         "SELECT e.* FROM event e JOIN link l ON l.chain = e.chain AND l.seq = e.seq"
-        f" WHERE {condition} ORDER BY l.position, e.ordinal"
+        f" WHERE {condition} ORDER BY l.position, e.ordinal",
+        parameters,
     ):
         try:
             # What is no UTF-8 can be looked at, but no statement takes it as a parameter.
@@ -192,10 +234,17 @@ def _rows(read: Read) -> Iterator[tuple[tuple[str, str], str, dict[str, Any]]]:
 # --- Deliveries and attempts, which events make and move --------------------------------------------------
 
 
-def check_deliveries(read: Read, differences: list[Difference]) -> int:
-    """Replays the events of every delivery and attempt and compares the rows; returns how many deliveries there are."""
-    deliveries: dict[int, dict[str, Any]] = {}
-    attempts: dict[tuple[int, int], dict[str, Any]] = {}
+def check_deliveries(read: Read, differences: list[Difference], *, of: Part = EVERYTHING) -> int:
+    """Replays the events of deliveries and attempts and compares the rows; returns how many deliveries there are."""
+    deliveries: dict[int, dict[str, Any]] = _Within(lambda id: of.first <= id <= of.last)
+    attempts: dict[tuple[int, int], dict[str, Any]] = _Within(lambda key: of.first <= key[0] <= of.last)
+    these = {
+        "alert": of.alert,
+        "first": of.first,
+        "last": of.last,
+        "gone": json.dumps(sorted(of.gone)),
+        "going": json.dumps(sorted(of.going)),
+    }
 
     def apply(event: _Event) -> None:
         data = event.data
@@ -225,9 +274,13 @@ def check_deliveries(read: Read, differences: list[Difference]) -> int:
                 tried["reason"] = attempt_reason(data["reason"], data["detail"])
             attempts.setdefault((event.delivery_id, data["attempt"]), {}).update(tried)
 
-    _replayed(read, "e.type LIKE 'deliver%'", differences, apply)
+    one = of.alert is not None
+    events = "e.alert_id = :alert" if one else "e.alert_id NOT IN (SELECT value FROM json_each(:gone))"
+    _replayed(read, f"e.type LIKE 'deliver%' AND {events}", differences, apply, these)
     number = 0
-    for mapping in read.sql("SELECT * FROM delivery").mappings():
+    whose = "= :alert" if one else "NOT IN (SELECT value FROM json_each(:going))"
+    rows = f"FROM delivery d WHERE d.alert_id {whose} AND d.id BETWEEN :first AND :last"
+    for mapping in read.sql(f"SELECT d.* {rows}", these).mappings():
         number += 1
         row = plain(mapping)
         place = f"delivery {row['id']}"
@@ -239,7 +292,16 @@ def check_deliveries(read: Read, differences: list[Difference]) -> int:
             row["stage"] = "planned"
         _compare(differences, place, wanted, row)
     differences.extend(Difference(f"delivery {id}", "is missing") for id in deliveries)
-    for mapping in read.sql("SELECT * FROM attempt").mappings():
+    # An attempt at a delivery that is no more was never recorded, or should have gone with it.
+    owned = (
+        f"t.delivery_id IN (SELECT d.id {rows})"
+        if one
+        else (
+            "t.delivery_id NOT IN (SELECT d.id FROM delivery d"
+            " WHERE d.alert_id IN (SELECT value FROM json_each(:going)))"
+        )
+    )
+    for mapping in read.sql(f"SELECT t.* FROM attempt t WHERE {owned}", these).mappings():
         row = plain(mapping)
         place = f"attempt {row['number']} at delivery {row['delivery_id']}"
         known = attempts.pop((row["delivery_id"], row["number"]), None)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from kentongan.clock import to_datetime
 from kentongan.delivery import REACHED
+from kentongan.errors import Refused
+from kentongan.ledger import checkpoints
 from kentongan.ledger.transaction import Read
 
 REACHED_SQL = ", ".join(f"'{result}'" for result in REACHED)
@@ -62,6 +65,9 @@ def withdrawal(read: Read, alert_id: str) -> str | None:
 
 def reached(read: Read, alert_id: str) -> tuple[int, dict[str, int]]:
     """How many persons the thread has reached or may have reached so far, each once, and by instance."""
+    kept = checkpoints.counted(read, alert_id, "reached")
+    if kept is not None:
+        return int(kept[0]), dict(kept[1])
     found = f"FROM ({_MESSAGES}) m JOIN delivery d ON d.alert_id = m.alert_id WHERE d.person_id IS NOT NULL" + (
         f" AND d.result IN ({REACHED_SQL})"
     )
@@ -70,3 +76,18 @@ def reached(read: Read, alert_id: str) -> tuple[int, dict[str, int]]:
         f"SELECT d.instance, count(DISTINCT d.person_id) AS n {found} GROUP BY d.instance", {"id": alert_id}
     ).all()
     return int(total), {row.instance: row.n for row in rows}
+
+
+def refuse_pruned(read: Read, alert_id: str) -> None:
+    """Raises Refused where deliveries of the thread were pruned: what followed could not reach those who had them."""
+    row = read.sql(
+        f"SELECT c.at, a.code FROM ({_MESSAGES}) m JOIN checkpoint c ON c.alert_id = m.alert_id"
+        " JOIN alert a ON a.id = m.alert_id ORDER BY c.at DESC LIMIT 1",
+        {"id": alert_id},
+    ).first()
+    if row is not None:
+        raise Refused(
+            f"whom alert {row.code} reached was pruned from the record on {to_datetime(row.at):%Y-%m-%d}, so nothing"
+            " can follow it; send a new alert",
+            rule="pruned",
+        )

@@ -16,8 +16,9 @@ from typing import Any
 
 from kentongan.clock import to_datetime, to_milliseconds
 from kentongan.keys import StateKeys, verify_head
+from kentongan.ledger import alerts, pruned
 from kentongan.ledger.chaining import canonical, event_digest, link_digest
-from kentongan.ledger.replay import Difference, check_deliveries, check_rows, plain
+from kentongan.ledger.replay import Difference, Part, check_deliveries, check_rows, plain
 from kentongan.ledger.transaction import Read
 
 
@@ -25,7 +26,9 @@ from kentongan.ledger.transaction import Read
 class Verdict:
     """What verification found; nothing in `differences` means that all is as it was recorded.
 
-    `lost`: how many of them are chains that were longer before the ledger was restored from a backup.
+    `lost`: how many of them are chains that were longer before the ledger was restored from a backup. `pruned`: events
+    of which a signed checkpoint says that they were pruned. `unfinished`: the codes of alerts that are being pruned, or
+    whose pruning was cut; what is left of their deliveries is not compared.
     """
 
     events: int = 0
@@ -33,6 +36,8 @@ class Verdict:
     behind_head: int = 0
     deliveries: int = 0
     lost: int = 0
+    pruned: int = 0
+    unfinished: tuple[str, ...] = ()
     differences: list[Difference] = field(default_factory=list)
 
 
@@ -53,17 +58,27 @@ def signed_head(read: Read, keys: StateKeys) -> dict[str, Any]:
 def verify(read: Read, *, head: Mapping[str, Any] | None, public_key: bytes) -> Verdict:
     """Checks the whole ledger against its chains and against `head`, as `signed_head` made it."""
     verdict = Verdict()
+    covered = pruned.Covered()
+
+    def find_pruned() -> None:
+        nonlocal covered
+        covered = pruned.covered(read, public_key, verdict.differences)
+        codes = alerts.codes(read, sorted(covered.begun)) if covered.begun else {}
+        verdict.unfinished = tuple(sorted(codes.get(id, id) for id in covered.begun))
 
     def deliveries() -> None:
-        verdict.deliveries = check_deliveries(read, verdict.differences)
+        gone = frozenset(covered.begun | covered.finished)
+        part = Part(gone=gone, going=frozenset(covered.begun))
+        verdict.deliveries = check_deliveries(read, verdict.differences, of=part)
 
     checks: list[tuple[str, Callable[[], None]]] = [
-        ("chains", lambda: _check_chains(read, verdict)),
+        ("pruned events", find_pruned),
+        ("chains", lambda: _check_chains(read, verdict, covered)),
         ("rows", lambda: check_rows(read, verdict.differences)),
         ("deliveries", deliveries),
     ]
     if head is not None:
-        checks.insert(1, ("head", lambda: check_head(read, head, public_key, verdict)))
+        checks.insert(2, ("head", lambda: check_head(read, head, public_key, verdict)))
     with _every_byte(read):
         for name, check in checks:
             try:
@@ -90,23 +105,24 @@ def _every_byte(read: Read) -> Iterator[None]:
         connection.text_factory = usual
 
 
-def _check_chains(read: Read, verdict: Verdict) -> None:
-    """Recomputes every link from its events."""
-    grouped: dict[tuple[str, int], list[str]] = {}
+def _check_chains(read: Read, verdict: Verdict, covered: pruned.Covered) -> None:
+    """Recomputes every link from its events, and from the digests of those that were pruned."""
+    grouped: dict[tuple[str, int], dict[int, str]] = {}
+    for link_of, gone in covered.digests.items():
+        grouped[link_of] = dict(gone)
+        verdict.pruned += len(gone)
     for row in read.sql("SELECT * FROM event ORDER BY chain, seq, ordinal").mappings():
         verdict.events += 1
         e = plain(row)
-        grouped.setdefault((e["chain"], e["seq"]), []).append(
-            event_digest(
-                e["chain"],
-                e["seq"],
-                e["ordinal"],
-                e["at"],
-                e["type"],
-                e["alert_id"],
-                e["delivery_id"],
-                e["data"],
-            )
+        grouped.setdefault((e["chain"], e["seq"]), {})[e["ordinal"]] = event_digest(
+            e["chain"],
+            e["seq"],
+            e["ordinal"],
+            e["at"],
+            e["type"],
+            e["alert_id"],
+            e["delivery_id"],
+            e["data"],
         )
     chain, previous, expected = None, "", 1
     positions = []
@@ -121,8 +137,8 @@ def _check_chains(read: Read, verdict: Verdict) -> None:
             verdict.differences.append(Difference(place, f"link {expected} of this chain is missing"))
         if link["previous"] != previous:
             verdict.differences.append(Difference(place, "does not continue the link before it"))
-        events = grouped.pop((link["chain"], link["seq"]), [])
-        if link["digest"] != link_digest(link["previous"], link["position"], events):
+        events = grouped.pop((link["chain"], link["seq"]), {})
+        if link["digest"] != link_digest(link["previous"], link["position"], [events[n] for n in sorted(events)]):
             verdict.differences.append(Difference(place, "its events are not those that were recorded"))
         previous, expected = link["digest"], link["seq"] + 1
     for name, seq in grouped:

@@ -12,7 +12,7 @@ from sqlalchemy import Row
 
 from kentongan.clock import Milliseconds
 from kentongan.delivery import word
-from kentongan.ledger import threads
+from kentongan.ledger import checkpoints, threads
 from kentongan.ledger.transaction import EVERY, Read
 
 
@@ -98,7 +98,10 @@ def words(read: Read, alert_id: str, instance: str) -> dict[str, int]:
 
 
 def summaries(read: Read, alert_id: str) -> list[InstanceSummary]:
-    """All instances of an alert, by name."""
+    """All instances of an alert, by name; as they were counted where its deliveries were pruned."""
+    kept = checkpoints.counted(read, alert_id, "summaries")
+    if kept is not None:
+        return [InstanceSummary(**each) for each in kept]
     rows = read.sql(
         "SELECT instance, stage, result, closed, count(*) AS n, min(accepted_at) AS first, max(accepted_at) AS last,"
         " sum(CASE WHEN attempt > 1 THEN attempt - 1 ELSE 0 END) AS retries, sum(possible_duplicate) AS duplicates"
@@ -130,6 +133,9 @@ def summaries(read: Read, alert_id: str) -> list[InstanceSummary]:
 
 def people(read: Read, alert_id: str) -> int:
     """How many persons an alert's deliveries go to, each counted once on however many channels."""
+    kept = checkpoints.counted(read, alert_id, "people")
+    if kept is not None:
+        return int(kept)
     return int(
         read.sql("SELECT count(DISTINCT person_id) FROM delivery WHERE alert_id = :id", {"id": alert_id}).scalar_one()
     )

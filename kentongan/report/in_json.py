@@ -52,6 +52,7 @@ def _part(part: Part) -> dict[str, Any]:
         "drafted_at": iso(stored.created_at),
         "dispatched_at": iso(dispatch.at) if dispatch is not None else None,
         "expires_at": iso(stored.expires_at),
+        "pruned_at": iso(standing.pruned_at),
         "break_glass": standing.break_glass or None,
         "review": _review(standing.review),
         "people": part.people,

@@ -59,6 +59,8 @@ def _part(part: Part, zone: ZoneInfo) -> Iterator[str]:
     standing = part.standing
     stored = standing.alert
     yield f"## {stored.kind.capitalize()} {stored.code}, {stored.mode}\n"
+    if standing.pruned_at is not None:
+        yield f"{telling.pruned(standing.pruned_at, zone)}\n"
     if standing.break_glass:
         yield f"**{BREAK_GLASS}**: {_plain(standing.break_glass)}\n"
     if standing.review is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kentongan.ledger import Read
+from kentongan.ledger import Read, checkpoints
 from kentongan.ledger import answers as register
 from kentongan.ledger.views import Event
 from kentongan.overview import Overview
@@ -15,6 +15,9 @@ from kentongan.report.shapes import Answers, Doubt, Failure, Receipts, Resolved,
 
 def read_retries(read: Read, alert_id: str) -> tuple[Retries, ...]:
     """Attempts that were followed by another, by channel and reason, the most first."""
+    kept = checkpoints.counted(read, alert_id, "retries")
+    if kept is not None:
+        return tuple(Retries(*each) for each in kept)
     rows = read.sql(
         "SELECT d.instance, t.reason, count(*) AS n FROM attempt t JOIN delivery d ON d.id = t.delivery_id"
         " WHERE d.alert_id = :id AND t.number < d.attempt GROUP BY d.instance, t.reason"
@@ -58,6 +61,9 @@ _DOUBTS = (
 
 def read_doubts(read: Read, alert_id: str) -> tuple[Doubt, ...]:
     """Everything that was ever in doubt."""
+    kept = checkpoints.counted(read, alert_id, "doubts")
+    if kept is not None:
+        return tuple(Doubt(*each) for each in kept)
     found = {"id": alert_id, "found": Reason.FOUND.value, "absent": Reason.NOT_FOUND.value}
     rows = read.sql(_DOUBTS, found).all()
     return tuple(Doubt(row.instance, row.how, row.word, row.n) for row in rows)
@@ -74,6 +80,9 @@ def resolved(events: Sequence[Event]) -> tuple[Resolved, ...]:
 
 def read_receipts(read: Read, alert_id: str) -> tuple[Receipts, ...]:
     """The receipts that named a message of this alert."""
+    kept = checkpoints.counted(read, alert_id, "receipts")
+    if kept is not None:
+        return tuple(Receipts(*each) for each in kept)
     rows = read.sql(
         "SELECT r.instance, r.confirmed, count(*) AS n FROM receipt r JOIN delivery d ON d.id = r.delivery_id"
         " WHERE d.alert_id = :id GROUP BY r.instance, r.confirmed ORDER BY r.instance, r.confirmed",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from kentongan.clock import Milliseconds
-from kentongan.ledger import Read, views
+from kentongan.ledger import Read, checkpoints, views
 from kentongan.ledger.views import Event
 from kentongan.overview import Overview
 from kentongan.report.shapes import Moment, Orchestration, Span
@@ -19,20 +19,40 @@ def read_spans(read: Read, standing: Overview) -> tuple[Span, ...]:
     if standing.dispatch is None:
         return ()
     pressed = standing.dispatch.at
-    rows = read.sql(
-        "SELECT instance, min(first_intent_at) AS begun FROM delivery WHERE alert_id = :id GROUP BY instance",
-        {"id": standing.alert.id},
-    ).all()
-    begun = {row.instance: row.begun for row in rows}
+    first = begun(read, standing.alert.id)
 
     def after(at: Milliseconds | None) -> Milliseconds | None:
         # A clock that was set back in the middle must not draw to the left of the press.
         return max(0, at - pressed) if at is not None else None
 
     return tuple(
-        Span(each.name, after(begun.get(each.name)), after(each.first_accepted), after(each.last_accepted))
+        Span(each.name, after(first.get(each.name)), after(each.first_accepted), after(each.last_accepted))
         for each in standing.channels
     )
+
+
+def begun(read: Read, alert_id: str) -> dict[str, Milliseconds | None]:
+    """When each instance of an alert made its first request (wall time)."""
+    kept = checkpoints.counted(read, alert_id, "begun")
+    if kept is not None:
+        return dict(kept)
+    rows = read.sql(
+        "SELECT instance, min(first_intent_at) AS begun FROM delivery WHERE alert_id = :id GROUP BY instance",
+        {"id": alert_id},
+    ).all()
+    return {row.instance: row.begun for row in rows}
+
+
+def last_outcome(read: Read, alert_id: str) -> Milliseconds | None:
+    """When the last outcome of an alert came (wall time); None where there was none."""
+    kept = checkpoints.of(read, alert_id)
+    if kept is not None:
+        return None if (at := kept.content.get("last_outcome")) is None else int(at)
+    at = read.sql(
+        "SELECT max(t.outcome_at) FROM attempt t JOIN delivery d ON d.id = t.delivery_id WHERE d.alert_id = :id",
+        {"id": alert_id},
+    ).scalar()
+    return None if at is None else int(at)
 
 
 def read_timeline(read: Read, standing: Overview, events: Sequence[Event]) -> tuple[Moment, ...]:
@@ -64,11 +84,7 @@ def _holds(read: Read, standing: Overview) -> list[Event]:
     names = {channel.name for channel in standing.channels} | {"*"}
     until = read.now
     if not standing.open:
-        last = read.sql(
-            "SELECT max(t.outcome_at) FROM attempt t JOIN delivery d ON d.id = t.delivery_id WHERE d.alert_id = :id",
-            {"id": standing.alert.id},
-        ).scalar()
-        until = last or standing.dispatch.at
+        until = last_outcome(read, standing.alert.id) or standing.dispatch.at
     types = ("instance.held", "instance.released")
     found = views.events_of_all(read, types, after=standing.dispatch.at - 1)
     return [event for event in found if event.data.get("instance") in names and event.at <= until]

@@ -1,0 +1,58 @@
+"""What is left of an alert's deliveries once they were pruned: what was counted of them before, signed.
+
+Whoever counts deliveries, attempts, receipts or their events of an alert asks here first.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kentongan.clock import Milliseconds
+from kentongan.errors import DamagedRecord
+from kentongan.ledger.transaction import Read
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What was counted at `at`. `finished_at`: when the last of the deliveries went, None while some are there.
+
+    `content` holds what each of those who count would find, under a name of theirs (`kentongan.pruning`).
+    """
+
+    at: Milliseconds
+    content: Mapping[str, Any]
+    finished_at: Milliseconds | None
+
+
+def of(read: Read, alert_id: str) -> Checkpoint | None:
+    """An alert's checkpoint; None where its deliveries are all there. Raises DamagedRecord."""
+    row = read.sql("SELECT at, content, finished_at FROM checkpoint WHERE alert_id = :id", {"id": alert_id}).first()
+    if row is None:
+        return None
+    try:
+        content = json.loads(row.content)
+        if not isinstance(content, dict):
+            raise ValueError(content)
+        return Checkpoint(int(row.at), content, row.finished_at)
+    except (TypeError, ValueError):
+        raise DamagedRecord(
+            f"what was counted of alert {alert_id} before its deliveries were pruned is damaged; run"
+            " `kentongan log verify` and restore the ledger from its backup"
+        ) from None
+
+
+def counted(read: Read, alert_id: str, what: str) -> Any:
+    """What was counted under a name before the deliveries went; None where they are there. Raises DamagedRecord."""
+    found = of(read, alert_id)
+    if found is None:
+        return None
+    try:
+        return found.content[what]
+    except KeyError:
+        raise DamagedRecord(
+            f"what was counted of alert {alert_id} before its deliveries were pruned lacks {what}; run"
+            " `kentongan log verify` and restore the ledger from its backup"
+        ) from None
