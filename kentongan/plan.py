@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel, ConfigDict
 
 from kentongan.alert import Kind
-from kentongan.area.codes import Within
+from kentongan.area.codes import Waves, Within
 from kentongan.clock import Milliseconds
 from kentongan.reach import Reach
 from kentongan.routes import Following
@@ -43,7 +43,8 @@ class Plan(BaseModel):
 
     `kind` says whom it reaches beside its audience and what it does to earlier messages; `predecessor` is the newest
     message of the thread that it follows. `reach` says whom of its audiences it may be sent to,
-    `following` what is done where people are not reached or do not answer.
+    `following` what is done where people are not reached or do not answer. `waves` are the regions of its area in the
+    order in which people are written to (`kentongan.nearness`), none where nothing tells them apart.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,6 +57,7 @@ class Plan(BaseModel):
     predecessor: str | None = None
     reach: Reach = Reach()
     following: Following = Following()
+    waves: Waves = ()
 
     def instance(self, name: str) -> PlannedInstance:
         """The part of the instance called `name`; raises KeyError."""

@@ -41,11 +41,19 @@ def ordered(instances: Sequence[PlannedInstance]) -> list[PlannedInstance]:
     return sorted(instances, key=lambda instance: instance.family != PUBLIC)
 
 
-def next_part(cursor: Mapping[str, int | str], parts: Sequence[str]) -> str | None:
+DONE = "done"
+"""The place of a part of which everybody is planned."""
+
+Place = Sequence[int | str]
+"""How far the planning of a part has come: the wave it is in, how many it has looked at there, and where it goes on."""
+
+
+def next_part(cursor: Mapping[str, Place], parts: Sequence[str]) -> str | None:
     """Which of these parts of a plan is filled up next: the one that has come least far, of several the first.
 
-    So every channel has its first people at once, however many another has. None where all are "done". `cursor` holds
-    how far each has come; one that is not there has not begun.
+    So no channel has its second wave before all have their first, and every channel has its first people at once,
+    however many another has. None where all are DONE. `cursor` holds the place of each; one that is not there has not
+    begun.
     """
-    left = [(position, part) for part in parts if isinstance(position := cursor.get(part, 0), int)]
+    left = [(tuple(cursor.get(part, (0, 0)))[:2], part) for part in parts if cursor.get(part) != DONE]
     return min(left, key=lambda each: each[0])[1] if left else None

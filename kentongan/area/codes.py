@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from pydantic import BaseModel, ConfigDict
 
 from kentongan.audiences import plain
 
 _CODE = re.compile(r"[0-9a-z]+([.-][0-9a-z]+)*")
+
+Waves = tuple[tuple[str, ...], ...]
+"""Region codes in the order in which their people are written to (`kentongan.nearness`)."""
 
 
 class Within(BaseModel):
@@ -73,6 +76,25 @@ def takes_in(within: Within, regions: Collection[str]) -> bool:
     if any(code in upper or not wanted.isdisjoint((code, *above(code))) for code in regions):
         return True
     return within.unplaced and not any(strays.isdisjoint((code, *above(code))) for code in regions)
+
+
+def turns(within: Within, waves: Waves) -> Callable[[str], int]:
+    """Returns what tells the wave of a region code, 0 the first; `kentongan.ledger.within` says the same in SQL.
+
+    Behind all waves come regions elsewhere in the area, those above it, and all others. A person's wave is the first
+    of their regions'; that of a person of no region the last.
+    """
+    numbers: dict[str, int] = {}
+    for number, codes in enumerate((*waves, within.codes)):
+        for code in codes:
+            numbers.setdefault(code, number)
+    upper = {over for code in within.codes for over in above(code)}
+
+    def turn(code: str) -> int:
+        found = [numbers[each] for each in (code, *above(code)) if each in numbers]
+        return min(found, default=len(waves) + (1 if code in upper else 2))
+
+    return turn
 
 
 def stray_codes(used: Iterable[str], loaded: Collection[str]) -> tuple[str, ...]:

@@ -82,6 +82,7 @@ def of(desk: Desk, write: Write, stored: StoredAlert, subject: Subject, without:
         predecessor=stored.predecessor,
         reach=reach_of(stored.draft.cap, desk.settings.policy, desk.identify),
         following=subject.following.among([i.name for i in instances]) if stored.kind.widens else Following(),
+        waves=subjects.waves(write, stored.id) if stored.kind.widens else (),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from sqlalchemy import select
 
 from kentongan.alert import Kind
-from kentongan.area.codes import Within
+from kentongan.area.codes import Waves, Within
 from kentongan.desk import composing, targeting
 from kentongan.errors import BadInput, Refused
 from kentongan.ledger import Read, alerts, renderings, schema, submissions
@@ -46,6 +46,13 @@ def routed(read: Read, alert_id: str) -> tuple[Mapping[str, str], Following]:
     if submission is None:
         return {}, Following()
     return submission.subject.get("rules") or {}, from_json(Subject, submission.subject["subject"]).following
+
+
+def waves(read: Read, alert_id: str) -> Waves:
+    """The order of regions that was found when an alert was submitted."""
+    submission = submissions.latest(read, alert_id)
+    found = submission.subject.get("waves") or () if submission is not None else ()
+    return tuple(tuple(map(str, codes)) for codes in found)
 
 
 def submitted(read: Read, alert_id: str) -> Subject:

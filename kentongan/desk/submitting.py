@@ -114,6 +114,8 @@ def put_up(
     fixed = subject_digest(subject)
     people = dict(composed.people.by_instance)
     said: dict[str, Any] = {"subject": to_json(subject), "people": people, "rules": dict(composed.choice.rules)}
+    # An order takes nobody in and leaves nobody out, so officers need not sign it.
+    said["waves"] = composed.targeted.waves if composed.targeted is not None else ()
     said |= {"clock_override": None, **word(fixed)}
     submissions.submit(write, stored.id, officer=by, subject=said, id=new_id())
     return Submitted(alerts.get(write, stored.id), correction, composed, fixed, composed.people.total)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from kentongan import cap, gates
+from kentongan import cap, gates, nearness
 from kentongan.alert import Draft, has_life_at_stake
-from kentongan.area.codes import Within
+from kentongan.area.codes import Waves, Within
 from kentongan.area.geometry import Ring, size
 from kentongan.area.matching import Matched, match, shapes_of, smallest
-from kentongan.area.names import read_words
+from kentongan.area.names import Index, Words, read_words
 from kentongan.area.regions import Region, Regions
 from kentongan.area.sketch import Drawn
 from kentongan.desk.desk import Desk
@@ -25,13 +25,14 @@ _MOST_DRAWN = 400
 
 @dataclass(frozen=True, slots=True)
 class Targeted:
-    """The regions that an alert is for, and which people are in them.
+    """The regions that an alert is for, which people are in them, and in which order they are written to.
 
     Those of whom no loaded region is on record are written to where life is at stake, else left out.
     """
 
     matched: Matched
     within: Within
+    waves: Waves = ()
 
 
 def approved(within: Within | None) -> Within | None:
@@ -54,15 +55,34 @@ def target(desk: Desk, draft: Draft) -> Targeted | None:
         if regions.count(read) == 0:
             return None
         loaded = regions.load(read)
-        matched = match(areas, loaded, words=read_words(desk.library.root))
+        words = read_words(desk.library.root)
+        matched = match(areas, loaded, words=words)
         within = Within(
             codes=matched.codes,
             unplaced=has_life_at_stake(draft),
             strays=regions.strays(read, loaded.by_code),
         )
-        return Targeted(matched, within)
+        order = nearness.waves(
+            matched.codes, loaded, graded=_graded(desk, draft, loaded, words), start=nearness.origin(draft)
+        )
+        return Targeted(matched, within, order)
 
     return desk.ledger.read(find)
+
+
+def _graded(desk: Desk, draft: Draft, loaded: Regions, words: Words) -> list[set[str]]:
+    """The regions of an alert by grade, the gravest first: its severities', else the levels that its issuer stated."""
+    severities = nearness.by_severity(draft.cap)
+    if len(severities) > 1:
+        return [set(match(areas, loaded, words=words).codes) for areas in severities]
+    hazard = desk.library.get(draft.hazard)
+    for name, scale in hazard.scales.items():
+        stated = draft.facts.get(name)
+        if isinstance(stated, Mapping) and len(stated) > 1:
+            index = Index(loaded, words)
+            gravest = sorted(stated.items(), key=lambda each: -scale.order(each[0]))
+            return [index.find("; ".join(map(str, named))).codes for _, named in gravest if isinstance(named, list)]
+    return []
 
 
 def findings(desk: Desk, targeted: Targeted | None, instances: Mapping[str, InstanceSettings]) -> list[Finding]:

@@ -94,12 +94,13 @@ class OwnedDispatch:
 
     async def expand(self, ledger: Ledger) -> None:
         """Plans the deliveries to people in chunks, while the first of them are already being sent."""
+        expansion = planning.Expansion(self.alert_id, self.plan)
         while not self.expanded:
             try:
                 more = await ledger.write_soon(
                     lambda write: (
                         work.epochs(write, [self.alert_id])[self.alert_id][0] == "dispatched"
-                        and planning.expand(write, self.alert_id, self.plan, _CHUNK)
+                        and expansion.advance(write, _CHUNK)
                     )
                 )
             except KentonganError:

@@ -44,7 +44,7 @@ ORDER BY {order} LIMIT :most
 """
 
 # First tries lie in the index in their order; those that come again are few, and each try costs them a wave.
-_CLAIM = f"""
+CLAIM = f"""
 UPDATE delivery SET stage = 'claimed', sender = :sender,
   epoch = (SELECT epoch FROM alert WHERE alert.id = :alert)
 WHERE id IN (
@@ -70,7 +70,7 @@ def claim(write: Write, *, sender: str, alert_id: str, instance: str, most: int)
     its own, and keeps nobody waiting for ever. None where the instance is held.
     """
     rows = write.sql(
-        _CLAIM, {"sender": sender, "alert": alert_id, "instance": instance, "now": write.now, "most": most}
+        CLAIM, {"sender": sender, "alert": alert_id, "instance": instance, "now": write.now, "most": most}
     ).all()
     return [
         Claimed(

@@ -18,9 +18,9 @@ _LANGUAGE = "CASE WHEN d.language IN (SELECT value FROM json_each(:languages)) T
 
 _FOLLOW = (
     "INSERT INTO delivery (key, alert_id, instance, language, family, unique_by, person_id, address_id, deliver_by,"
-    f" stage, action, due_at, follows) SELECT {NEW_KEY}, :alert, d.instance, {_LANGUAGE}, d.family,"
+    f" stage, action, due_at, follows, wave) SELECT {NEW_KEY}, :alert, d.instance, {_LANGUAGE}, d.family,"
     f" CASE WHEN d.family = 'public' THEN d.instance || ':' || {_LANGUAGE} ELSE d.unique_by END,"
-    " d.person_id, d.address_id, :deliver_by, 'planned', 'send', :now, d.id FROM delivery d WHERE "
+    " d.person_id, d.address_id, :deliver_by, 'planned', 'send', :now, d.id, d.wave FROM delivery d WHERE "
 )
 
 

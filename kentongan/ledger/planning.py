@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from kentongan.audiences import choose_language
@@ -16,8 +17,9 @@ from kentongan.ledger.following import follow_chunk
 from kentongan.ledger.planned import NEW_KEY, last_id, record_planned
 from kentongan.ledger.reach import reach_condition
 from kentongan.ledger.transaction import EVERY, Write
+from kentongan.ledger.turns import Turns
 from kentongan.plan import PUBLIC, Plan, PlannedInstance
-from kentongan.waves import next_part
+from kentongan.waves import DONE, Place, next_part
 
 
 def plan_public(write: Write, alert_id: str, plan: Plan) -> None:
@@ -46,34 +48,84 @@ def plan_public(write: Write, alert_id: str, plan: Plan) -> None:
         record_planned(write, alert_id, instance.name, before)
 
 
-def expand(write: Write, alert_id: str, plan: Plan, size: int) -> bool:
-    """Plans the next `size` deliveries that follow the thread's, then those to people; True while there are more."""
-    row = write.sql("SELECT cursor, expanded FROM dispatch WHERE alert_id = :id", {"id": alert_id}).one()
-    if row.expanded:
+class Expansion:
+    """Plans the deliveries of one dispatch in chunks, the nearest people first; where it is, the ledger says."""
+
+    def __init__(self, alert_id: str, plan: Plan) -> None:
+        self._alert_id = alert_id
+        self._plan = plan
+        self._turns: Turns | None = None
+
+    def advance(self, write: Write, size: int) -> bool:
+        """Plans `size` deliveries that follow the thread's, then those to people; True while there are more."""
+        row = write.sql("SELECT cursor, expanded FROM dispatch WHERE alert_id = :id", {"id": self._alert_id}).one()
+        if row.expanded:
+            return False
+        # A number alone was an address in the order of ids; beginning anew plans nobody twice.
+        cursor = {part: (0, 0) if isinstance(place, int) else place for part, place in json.loads(row.cursor).items()}
+        for parts in _rounds(self._plan):
+            part = next_part(cursor, list(parts))
+            if part is None:
+                continue
+            place: Place = cursor.get(part, (0, 0))
+            instance = parts[part]
+            if part == instance.name:
+                reached = self._people(write, instance, place, size)
+            else:
+                reached = self._follow(write, instance, place, size)
+            cursor[part] = DONE if reached is None else reached
+            _move(write, "dispatch.advanced", self._alert_id, {"cursor": canonical(cursor)})
+            return True
+        _move(write, "dispatch.expanded", self._alert_id, {"expanded": 1})
         return False
-    cursor: dict[str, int | str] = json.loads(row.cursor)
-    for parts in _waves(plan):
-        part = next_part(cursor, list(parts))
-        if part is None:
-            continue
-        instance, position = parts[part], int(cursor.get(part, 0))
+
+    def _follow(self, write: Write, instance: PlannedInstance, place: Place, size: int) -> Place | None:
         before = last_id(write)
-        if part == instance.name:
-            reached = _people_chunk(write, alert_id, plan, instance, position, size)
-        else:
-            reached = follow_chunk(write, alert_id, plan, instance, position, size)
-            record_planned(write, alert_id, instance.name, before)
-        cursor[part] = "done" if reached is None else reached
-        _move(write, "dispatch.advanced", alert_id, {"cursor": canonical(cursor)})
-        return True
-    _move(write, "dispatch.expanded", alert_id, {"expanded": 1})
-    return False
+        reached = follow_chunk(write, self._alert_id, self._plan, instance, int(place[1]), size)
+        record_planned(write, self._alert_id, instance.name, before)
+        return (0, reached) if reached is not None else None
+
+    def _people(self, write: Write, instance: PlannedInstance, place: Place, size: int) -> Place | None:
+        """Plans deliveries to the people behind `place`; returns the new place, None when there are no more."""
+        wave, looked_at, *rest = place
+        held, parameters = _held_back(self._plan, instance)
+        planning = functools.partial(plan_people, write, self._alert_id, self._plan)
+        if instance.within is None:
+            return _by_address(write, planning, instance, int(looked_at), size, held, parameters, wave=0)
+        if self._turns is None:
+            self._turns = Turns(write, instance.within, self._plan.waves)
+        if int(wave) == len(self._turns):
+            if not instance.within.unplaced:
+                return None
+            unplaced = instance.within.model_copy(update={"codes": ()})
+            nowhere = instance.model_copy(update={"within": unplaced})
+            return _by_address(write, planning, nowhere, int(looked_at), size, held, parameters, wave=int(wave))
+        code, after = (str(each) for each in rest) if rest else ("", "")
+        found = self._turns.next(write, int(wave), code, after, size)
+        if found.people:
+            condition = f"{_OF_PEOPLE} AND {held}"
+            these = {"people": json.dumps(list(dict.fromkeys(found.people))), **parameters}
+            planning(instance, condition, these, wave=str(int(wave)))
+        if found.whole:
+            return int(wave) + 1, 0
+        return int(wave), int(looked_at) + len(found.people), found.code, found.after
 
 
-def _waves(plan: Plan) -> Iterator[Mapping[str, PlannedInstance]]:
+_OF_PEOPLE = (
+    "a.id IN (SELECT own.id FROM address own WHERE own.person_id IN (SELECT value FROM json_each(:people))"
+    " AND own.family = :family)"
+)
+
+
+def expand(write: Write, alert_id: str, plan: Plan, size: int) -> bool:
+    """Plans the next chunk of a dispatch, for whoever plans but one; True while there are more."""
+    return Expansion(alert_id, plan).advance(write, size)
+
+
+def _rounds(plan: Plan) -> Iterator[Mapping[str, PlannedInstance]]:
     """What is to be planned in chunks, by the name it has in the cursor; no instance's name holds a slash.
 
-    A wave begins when the one before is done; within it channels take turns, so that none waits for another's people.
+    A round begins when the one before is done; within it channels take turns, so that none waits for another's people.
     """
     for instance in plan.instances:
         if plan.predecessor is not None:
@@ -94,10 +146,18 @@ def _move(write: Write, event: str, alert_id: str, changes: Mapping[str, Any]) -
     write.event(event, alert=alert_id, set=dict(changes))
 
 
-def _people_chunk(
-    write: Write, alert_id: str, plan: Plan, instance: PlannedInstance, cursor: int, size: int
-) -> int | None:
-    """Plans deliveries to the people behind `cursor`; returns the new cursor, None when there are no more."""
+def _by_address(
+    write: Write,
+    planning: Callable[..., int],
+    instance: PlannedInstance,
+    cursor: int,
+    size: int,
+    held: str,
+    parameters: Mapping[str, str],
+    *,
+    wave: int,
+) -> Place | None:
+    """Plans deliveries to people behind the address `cursor`; returns the new place, None where there are no more."""
     upto = write.sql(
         "SELECT max(id) AS last, count(*) AS found FROM (SELECT id FROM address"
         " WHERE family = :family AND id > :cursor ORDER BY id LIMIT :size) AS chunk",
@@ -106,11 +166,8 @@ def _people_chunk(
     if upto.last is None:
         return None
     chunk = {"cursor": cursor, "upto": upto.last}
-    held, parameters = _held_back(plan, instance)
-    plan_people(
-        write, alert_id, plan, instance, f"a.id > :cursor AND a.id <= :upto AND {held}", {**chunk, **parameters}
-    )
-    return int(upto.last) if upto.found == size else None
+    planning(instance, f"a.id > :cursor AND a.id <= :upto AND {held}", {**chunk, **parameters}, wave=str(wave))
+    return (wave, int(upto.last)) if upto.found == size else None
 
 
 def plan_people(
@@ -122,13 +179,14 @@ def plan_people(
     parameters: Mapping[str, Any],
     *,
     unique_by: str = "a.hash",
+    wave: str = "0",
     deliver_by: Milliseconds | None = None,
     most: int = EVERY,
 ) -> int:
     """Plans a delivery to each of an instance's people who meet `condition` on address `a` and person `p`.
 
     They get it in their own language. Whoever has one of that `unique_by` in this alert gets no other; returns how many
-    were planned.
+    were planned. `wave` is an SQL expression.
     """
     assert instance.audience is not None
     belongs, own = audience_condition(instance.audience, within=instance.within)
@@ -143,10 +201,10 @@ def plan_people(
     before = last_id(write)
     planned = write.sql(
         "INSERT INTO delivery (key, alert_id, instance, language, family, unique_by, person_id, address_id,"
-        " deliver_by, stage, action, due_at)"
+        " deliver_by, stage, action, due_at, wave)"
         f" SELECT {NEW_KEY}, :alert, :instance,"
         f" coalesce(:chosen ->> ({LANGUAGE}), :first),"
-        f" a.family, {unique_by}, a.person_id, a.id, :deliver_by, 'planned', 'send', :now{where}"
+        f" a.family, {unique_by}, a.person_id, a.id, :deliver_by, 'planned', 'send', :now, {wave}{where}"
         f" AND {belongs} AND {reachable} ORDER BY a.id LIMIT :most ON CONFLICT DO NOTHING",
         {
             **everything,

@@ -120,6 +120,10 @@ def end_all(write: Write, *, why: str) -> int:
 
 # --- Fallbacks: the next channel ---------------------------------------------------------------------------
 
+_SAME_WAVE = (
+    f"coalesce((SELECT min(w.wave) FROM delivery w {_BY_PERSON} WHERE w.person_id = p.id AND w.alert_id = :alert), 0)"
+)
+
 
 def _reached(plan: Plan, fallback: Fallback) -> tuple[str, dict[str, str]]:
     """The SQL condition that a person `x.person_id` is reached, with its parameters.
@@ -169,6 +173,7 @@ def _fall_back(write: Write, row: Row[Any], plan: Plan, fallback: Fallback, size
             " AND (n.instance = :instance OR (n.id > :mark AND n.instance IN (SELECT value FROM json_each(:next)))))",
             {"left": json.dumps(left), "mark": mark, "next": json.dumps(fallback.to)},
             unique_by="a.hash || ':' || :instance",
+            wave=_SAME_WAVE,
             deliver_by=_deliver_by(write, row, instance),
         )
     if left:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from kentongan.area.codes import Within, above
+from kentongan.area.codes import Waves, Within, above
 from kentongan.ledger.editions import listed
 
 
@@ -27,6 +27,19 @@ def within_condition(within: Within, suffix: str = "") -> tuple[str, dict[str, s
         parameters[f"strays{suffix}"] = json.dumps(within.strays)
     nowhere = f"NOT EXISTS (SELECT 1 FROM person_region r WHERE r.person_id = p.id AND {listed('r')}{known})"
     return f"({condition} OR {nowhere})", parameters
+
+
+def turn_expression(within: Within, waves: Waves, suffix: str = "") -> tuple[str, dict[str, str]]:
+    """The SQL expression for the wave of person `p` (`kentongan.area.codes.turns`), with its parameters."""
+    parameters = {f"upper{suffix}": json.dumps(sorted({over for code in within.codes for over in above(code)}))}
+    cases = ""
+    for number, codes in enumerate((*waves, within.codes)):
+        parameters[f"wave_{number}{suffix}"] = json.dumps(codes)
+        cases += f" WHEN {_below(codes, f'wave_{number}{suffix}')} THEN {number}"
+    cases += f" WHEN {_among('r.code', f'upper{suffix}')} THEN {len(waves) + 1}"
+    last = len(waves) + 2
+    turn = f"SELECT min(CASE{cases} ELSE {last} END) FROM person_region r WHERE r.person_id = p.id AND {listed('r')}"
+    return f"coalesce(({turn}), {last})", parameters
 
 
 def _below(codes: Sequence[str], parameter: str) -> str:

@@ -9,7 +9,7 @@ from kentongan import cap
 from kentongan.alert import Draft
 from kentongan.cap.model import Certainty, MsgType, Scope, Severity, Status, Urgency
 from kentongan.plan import PUBLIC, PlannedInstance
-from kentongan.waves import next_part, ordered, place, rank
+from kentongan.waves import DONE, Place, next_part, ordered, place, rank
 from tests.kentongan.ledger.scenes import NOW
 
 drafts = st.builds(
@@ -76,14 +76,20 @@ def test_channels_that_publish_begin_first_and_the_rest_stays_as_it_was_planned(
 @given(sizes=st.lists(st.integers(0, 40), max_size=5), chunk=st.integers(1, 7))
 def test_every_channel_has_its_first_people_before_any_has_its_second_chunk(sizes: list[int], chunk: int) -> None:
     parts = [f"c{n}" for n in range(len(sizes))]
-    cursor: dict[str, int | str] = {}
+    cursor: dict[str, Place] = {}
     turns: list[str] = []
     while (part := next_part(cursor, parts)) is not None:
         turns.append(part)
-        position = int(cursor.get(part, 0))
-        end = position + chunk
-        cursor[part] = end if end <= sizes[parts.index(part)] else "done"
-    assert set(cursor.values()) <= {"done"}
+        _, position = cursor.get(part, (0, 0))
+        end = int(position) + chunk
+        cursor[part] = (0, end) if end <= sizes[parts.index(part)] else DONE
+    assert set(cursor.values()) <= {DONE}
     assert turns[: len(parts)] == parts
     for part, size in zip(parts, sizes, strict=True):
         assert turns.count(part) == size // chunk + 1
+
+
+def test_no_channel_has_its_second_wave_before_all_have_their_first() -> None:
+    assert next_part({"a": (0, 900, "33.05", "x"), "b": (1, 0)}, ["b", "a"]) == "a"
+    assert next_part({"a": DONE, "b": (1, 0)}, ["a", "b"]) == "b"
+    assert next_part({"b": (0, 1)}, ["b", "a"]) == "a"

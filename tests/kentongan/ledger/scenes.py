@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kentongan import cap
 from kentongan.alert import Draft, Kind
+from kentongan.area.codes import Waves
 from kentongan.cap.model import Category, Certainty, MsgType, Scope, Severity, Status, Urgency
 from kentongan.clock import Milliseconds, Process, SystemClock, to_milliseconds
 from kentongan.keys import StateKeys
@@ -118,10 +119,12 @@ def put_alert(write: Write, *, id: str = "alert1", code: str = "K7Q4", instances
     return id
 
 
-def put_dispatch(write: Write, instances: Sequence[PlannedInstance], *, id: str = "alert1", code: str = "K7Q4") -> str:
+def put_dispatch(
+    write: Write, instances: Sequence[PlannedInstance], *, id: str = "alert1", code: str = "K7Q4", waves: Waves = ()
+) -> str:
     """A dispatched alert over these instances; returns its id."""
     put_alert(write, id=id, code=code, instances=[instance.name for instance in instances])
-    plan = Plan(mode=Mode.DRILL, life_at_stake=True, instances=tuple(instances), values={})
+    plan = Plan(mode=Mode.DRILL, life_at_stake=True, instances=tuple(instances), values={}, waves=waves)
     dispatches.begin(write, id, plan=plan, by="siti", allowed=("approved",), proof={"by": ["siti", "budi"]})
     return id
 
