@@ -1,6 +1,7 @@
 """What the ledger costs: intents and outcomes a second with and without its chain, and planning for 200,000 people.
 
-Run it on the disk that the ledger will lie on: `python benchmarks/ledger.py --folder /var/lib/kentongan`.
+Run it on the disk that the ledger will lie on: `python benchmarks/ledger.py --folder /var/lib/kentongan`; or on an
+empty database: `python benchmarks/ledger.py --database postgresql://...`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from kentongan.database import Database
 from kentongan.delivery import Evidence, Phase
 from kentongan.keys import StateKeys
 from kentongan.ledger import Ledger, Write, claims, dispatches, outcomes, planning
@@ -31,11 +33,12 @@ ACCEPTED = Decision(Evidence.ACCEPTED, Reason.ACCEPTED)
 def people(write: Write, first: int, count: int) -> None:
     """Puts people on record as rows alone: encrypting their addresses is not what is measured here."""
     rows = [
-        {"id": f"p{n:07}", "hash": secrets.token_hex(16), "group": "subscriber"} for n in range(first, first + count)
+        {"id": f"p{n:07}", "hash": secrets.token_hex(16), "group": "subscriber", "none": b"\0"}
+        for n in range(first, first + count)
     ]
-    write.sql("INSERT INTO person (id, reference, language, key) VALUES (:id, :id, 'id', x'00')", rows)
+    write.sql("INSERT INTO person (id, reference, language, key) VALUES (:id, :id, 'id', :none)", rows)
     write.sql("INSERT INTO person_group (person_id, name) VALUES (:id, :group)", rows)
-    write.sql("INSERT INTO address (person_id, family, hash, ciphertext) VALUES (:id, 'phone', :hash, x'00')", rows)
+    write.sql("INSERT INTO address (person_id, family, hash, ciphertext) VALUES (:id, 'phone', :hash, :none)", rows)
 
 
 def dispatch(ledger: Ledger, alert_id: str, code: str) -> None:
@@ -98,6 +101,7 @@ def unchained() -> Iterator[None]:
 def main() -> None:
     """Prints the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--database", metavar="URL", help="an empty Postgres database, instead of a file")
     parser.add_argument("--folder", type=Path, help="where to put the ledger (default: the temporary folder)")
     parser.add_argument("--people", type=int, default=200_000)
     parser.add_argument("--sends", type=int, default=10_000)
@@ -106,7 +110,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="kentongan-ledger-", dir=arguments.folder) as name:
         root = Path(name)
         keys = StateKeys.open(root)
-        with Ledger.open(root / "ledger.db") as ledger:
+        place = Database(arguments.database) if arguments.database else root / "ledger.db"
+        with Ledger.open(place, chain="bench") as ledger:
             for first in range(0, arguments.people, 10_000):
                 count = min(10_000, arguments.people - first)
                 ledger.write(lambda write, f=first, c=count: people(write, f, c))  # type: ignore[misc]
@@ -124,7 +129,7 @@ def main() -> None:
                     f"claim, intent and outcome in batches of {batch}: {chained:,.0f}/s with the record,"
                     f" {plain:,.0f}/s without it"
                 )
-        with Ledger.open(root / "ledger.db") as ledger:
+        with Ledger.open(place) as ledger:
             begun = time.perf_counter()
             head = ledger.read(lambda read: signed_head(read, keys))
             verdict = ledger.read(lambda read: verify(read, head=head, public_key=keys.head_public_key))

@@ -91,7 +91,7 @@ def application(
 
         if found or (written and answers is not None):
             try:
-                await ledger.write_soon(keep)
+                await ledger.write_soon(keep, beside=not written)
             except LedgerUnavailable:
                 return PlainTextResponse("try again\n", 503, {"Retry-After": _TRY_AGAIN})
             except Exception as error:

@@ -372,7 +372,7 @@ class Dispatcher:
         while True:
             try:
                 self._sender.gate.beat_at = await self.ledger.write_soon(
-                    lambda write: senders.beat(write, sender=self.sender, clock=self.clock)
+                    lambda write: senders.beat(write, sender=self.sender, clock=self.clock), beside=True
                 )
                 self._beat_at = self.clock.boot()
             except KentonganError:

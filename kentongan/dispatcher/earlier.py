@@ -38,6 +38,7 @@ async def find(part: Part, claimed: Claimed) -> None:
             url=found.url,
         ),
         must=True,
+        beside=True,
     )
 
 
@@ -64,6 +65,7 @@ async def mark(part: Part, claimed: Claimed) -> None:
             write, sender=sender.name, claimed=claimed, detail="; ".join(dict.fromkeys(details)), again_at=again_at
         ),
         must=True,
+        beside=True,
     )
 
 

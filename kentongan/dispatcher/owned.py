@@ -101,7 +101,8 @@ class OwnedDispatch:
                     lambda write: (
                         work.epochs(write, [self.alert_id])[self.alert_id][0] == "dispatched"
                         and expansion.advance(write, _CHUNK)
-                    )
+                    ),
+                    beside=True,
                 )
             except KentonganError:
                 _log.warning("expansion waits for the ledger", extra={"alert": self.alert_id})

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from kentongan.bucket import Bucket, Lease, name_of
-from kentongan.ledger import Ledger, buckets
+from kentongan.ledger import Ledger, Write, buckets
 from kentongan.ledger.buckets import Here
 from kentongan.seam import Channel
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,23 +28,22 @@ class LedgerBucket:
 
     def lease(self, length: float, rank: int) -> Awaitable[tuple[Bucket, Lease]]:
         """Leases some of its time; raises LedgerUnavailable."""
-        return self.ledger.write_soon(
-            lambda write: buckets.lease(write, self.name, self.here, length=length, rank=rank)
-        )
+        return self._write(lambda write: buckets.lease(write, self.name, self.here, length=length, rank=rank))
 
     def pause(self, seconds: float) -> Awaitable[Bucket]:
         """Stops everybody who shares it; raises LedgerUnavailable."""
-        return self.ledger.write_soon(lambda write: buckets.pause(write, self.name, self.here, seconds=seconds))
+        return self._write(lambda write: buckets.pause(write, self.name, self.here, seconds=seconds))
 
     def throttle(self, first: float, most: float) -> Awaitable[Bucket]:
         """Stops everybody who shares it after a refusal that says not for how long; raises LedgerUnavailable."""
-        return self.ledger.write_soon(
-            lambda write: buckets.throttle(write, self.name, self.here, first=first, most=most)
-        )
+        return self._write(lambda write: buckets.throttle(write, self.name, self.here, first=first, most=most))
 
     def calm(self) -> Awaitable[Bucket]:
         """Ends the row of such refusals; raises LedgerUnavailable."""
-        return self.ledger.write_soon(lambda write: buckets.calm(write, self.name, self.here))
+        return self._write(lambda write: buckets.calm(write, self.name, self.here))
+
+    def _write(self, act: Callable[[Write], T]) -> Awaitable[T]:
+        return self.ledger.write_soon(act, beside=True, first=self.name)
 
 
 def fastest(channel: Channel, others: Iterable[Channel]) -> float:

@@ -108,4 +108,4 @@ class Recorder:
             for one in rest:
                 Shown(unsent=one.unsent, why=one.why, hold=one.hold).record(write, self._part)
 
-        await self._part.sender.ledger.write_soon(record, must=True)
+        await self._part.sender.ledger.write_soon(record, must=True, beside=all(one.hold is None for one in rest))

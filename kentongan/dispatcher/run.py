@@ -65,7 +65,8 @@ class Run:
                 alert_id=self._part.alert_id,
                 instance=self._channel.name,
                 most=most,
-            )
+            ),
+            beside=True,
         )
 
     async def _sleep(self, next_due: Milliseconds | None) -> None:
@@ -149,7 +150,7 @@ class Run:
             return list(sends)
 
         await self._sender.ledger.write_soon(
-            lambda write: outcomes.reconsider(write, sender=self._sender.name, instead=others)
+            lambda write: outcomes.reconsider(write, sender=self._sender.name, instead=others), beside=True
         )
         for item, _ in others:
             del left[item.id]
@@ -158,7 +159,7 @@ class Run:
     async def _release(self, unsent: Sequence[Claimed]) -> None:
         ids = [c.id for c in unsent]
         await self._sender.ledger.write_soon(
-            lambda write: claims.release(write, sender=self._sender.name, deliveries=ids), must=True
+            lambda write: claims.release(write, sender=self._sender.name, deliveries=ids), must=True, beside=True
         )
 
     async def _intend(self, chunk: Sequence[Claimed], addresses: Mapping[int, Address]) -> AsyncIterator[list[Ready]]:
@@ -179,7 +180,8 @@ class Run:
             intents = await self._sender.ledger.write_soon(
                 lambda write, ids=ids, phase=phase, safe=safe: claims.intend(  # type: ignore[misc]
                     write, sender=self._sender.name, deliveries=ids, phase=phase, covered=safe
-                )
+                ),
+                beside=True,
             )
             by_id = {intent.delivery: intent for intent in intents}
             yield [

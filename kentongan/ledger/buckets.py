@@ -111,7 +111,7 @@ def _told(found: Bucket, time: _Time) -> Bucket:
 def _locked(write: Write, name: str, here: Here) -> _Time:
     """The time at which this transaction has the row for itself; a file's writer is alone anyway."""
     if write.on_postgres:
-        write.sql(
+        write.soon(
             f"INSERT INTO bucket (name, boot_id, {_FIELDS}) VALUES (:name, :of, 0, 0, 0, 0, 0)"
             " ON CONFLICT (name) DO UPDATE SET name = excluded.name",
             {"name": name, "of": _DATABASE},
@@ -127,7 +127,7 @@ def _get(read: Read, name: str, time: _Time) -> Bucket:
 
 
 def _put(write: Write, name: str, time: _Time, found: Bucket) -> None:
-    write.sql(
+    write.soon(
         f"INSERT INTO bucket (name, boot_id, {_FIELDS})"
         " VALUES (:name, :boot, :leased_to, :paused_until, :rank, :wanted, :throttled)"
         " ON CONFLICT (name) DO UPDATE SET boot_id = excluded.boot_id, leased_to = excluded.leased_to,"

@@ -44,16 +44,26 @@ ORDER BY {order} LIMIT :most
 """
 
 # First tries lie in the index in their order; those that come again are few, and each try costs them a wave.
-CLAIM = f"""
+_PICKED = """
+SELECT c.id FROM (
+    SELECT * FROM ({fresh}) AS fresh
+    UNION ALL
+    SELECT * FROM ({again}) AS again) AS c
+  WHERE NOT EXISTS (SELECT 1 FROM hold WHERE hold.instance IN (:instance, '*'))
+  ORDER BY c.turn, c.due_at, c.id LIMIT :most
+"""
+
+
+def _picked(locking: str) -> str:
+    """The ids that are to be claimed."""
+    fresh = _DUE.format(attempts="= 0", order="d.wave, d.due_at, d.id") + locking
+    return _PICKED.format(fresh=fresh, again=_DUE.format(attempts="> 0", order="turn, d.due_at, d.id") + locking)
+
+
+_CLAIMING = """
 UPDATE delivery SET stage = 'claimed', sender = :sender,
   epoch = (SELECT epoch FROM alert WHERE alert.id = :alert)
-WHERE id IN (
-  SELECT c.id FROM (
-    SELECT * FROM ({_DUE.format(attempts="= 0", order="d.wave, d.due_at, d.id")}) AS fresh
-    UNION ALL
-    SELECT * FROM ({_DUE.format(attempts="> 0", order="turn, d.due_at, d.id")}) AS again) AS c
-  WHERE NOT EXISTS (SELECT 1 FROM hold WHERE hold.instance IN (:instance, '*'))
-  ORDER BY c.turn, c.due_at, c.id LIMIT :most)
+WHERE id IN ({picked})
 RETURNING id, key, alert_id, instance, language, address_id, action, attempt, doubted, first_intent_at, deliver_by,
   follows, handle, wave + attempt AS turn, due_at,
   CASE WHEN attempt > 0 THEN (SELECT count(*) FROM attempt t WHERE t.delivery_id = delivery.id
@@ -61,6 +71,11 @@ RETURNING id, key, alert_id, instance, language, address_id, action, attempt, do
   CASE WHEN attempt > 0 THEN (SELECT max(intent_at) FROM attempt t WHERE t.delivery_id = delivery.id) END
     AS last_intent_at
 """
+CLAIM = _CLAIMING.format(picked=_picked(""))
+# What another sender is just claiming is left to it, and nobody waits.
+_CLAIM_BESIDE = f"WITH picked AS MATERIALIZED ({_picked(' FOR UPDATE SKIP LOCKED')})" + _CLAIMING.format(
+    picked="SELECT id FROM picked"
+)
 
 
 def claim(write: Write, *, sender: str, alert_id: str, instance: str, most: int) -> list[Claimed]:
@@ -70,7 +85,8 @@ def claim(write: Write, *, sender: str, alert_id: str, instance: str, most: int)
     its own, and keeps nobody waiting for ever. None where the instance is held.
     """
     rows = write.sql(
-        CLAIM, {"sender": sender, "alert": alert_id, "instance": instance, "now": write.now, "most": most}
+        write.either(sqlite=CLAIM, postgres=_CLAIM_BESIDE),
+        {"sender": sender, "alert": alert_id, "instance": instance, "now": write.now, "most": most},
     ).all()
     return [
         Claimed(

@@ -86,7 +86,7 @@ class Deliveries:
     def __init__(self, write: Write, ids: Iterable[int]) -> None:
         self._write = write
         parameters = {"ids": json.dumps(sorted(set(ids)))}
-        self._standing = {row.id: Standing(*list(row)) for row in write.sql(_SELECT, parameters)}
+        self._standing = {row.id: Standing(*list(row)) for row in write.sql(_SELECT + write.locking, parameters)}
         for row in write.sql(_ATTEMPTS, parameters):
             self._standing[row.delivery_id].attempts[row.number] = Evidence(row.evidence)
         self._changed: dict[int, dict[str, Any]] = {}

@@ -86,7 +86,7 @@ def follow_late(write: Write, alert_id: str, instance: str, ids: Sequence[int]) 
     """Lets what followed an alert follow those of its deliveries whose words turned out to have gone, late."""
     for release in write.sql(
         "SELECT s.alert_id, s.at, s.plan, a.expires_at FROM dispatch s JOIN alert a ON a.id = s.alert_id"
-        " WHERE a.state = 'dispatched' AND s.alert_id IN (SELECT value FROM json_each(:thread))",
+        " WHERE a.state = 'dispatched' AND s.alert_id IN (SELECT value FROM json_each(:thread)) ORDER BY s.alert_id",
         {"thread": json.dumps(threads.others(write, alert_id))},
     ).all():
         plan = Plan.model_validate_json(release.plan)
@@ -96,6 +96,7 @@ def follow_late(write: Write, alert_id: str, instance: str, ids: Sequence[int]) 
             planned = plan.instance(instance)
         except KeyError:
             continue
+        write.plan_alone(release.alert_id)
         before = last_id(write)
         wanted, reach = _still_wanted(plan)
         until = from_now(write, planned.deliver_by, dispatched_at=release.at, expires_at=release.expires_at)

@@ -17,12 +17,13 @@ import sqlalchemy
 from sqlalchemy import Connection, Engine, RootTransaction
 
 from kentongan.clock import Clock, SystemClock
-from kentongan.database import Place
+from kentongan.database import Database, Place
 from kentongan.errors import LedgerUnavailable
-from kentongan.ledger import postgres
+from kentongan.ledger import postgres_writing
 from kentongan.ledger.ballast import Ballast, note_used
 from kentongan.ledger.commit_times import CommitTimes
 from kentongan.ledger.opening import is_full, is_mistake, open_engines, unavailable
+from kentongan.ledger.postgres_writing import Begun
 from kentongan.ledger.transaction import Read, Write
 
 _log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ CONSOLE = "console"
 """The chain of commands that are no senders."""
 
 _GROUP = 256  # most pieces of work in one commit
+_TRIES = 5  # of a group that stood in the way of another process's, before each piece is tried by itself
 _ROOM_SOON, _ROOM_AGAIN = 0.5, 10.0  # seconds for another's ballast to become room, and until that is waited for again
 _WAIT_FIRST, _WAIT_MOST = 0.05, 1.0  # seconds between two tries at what must be written
 
@@ -51,6 +53,8 @@ class _Work:
     future: Future[Any]
     must: bool
     urgent: bool = False
+    beside: bool = False
+    first: str = ""
 
 
 class Ledger:
@@ -141,19 +145,26 @@ class Ledger:
         """
         return self._submit(act, must=False, urgent=urgent).result()
 
-    async def write_soon(self, act: Callable[[Write], T], *, must: bool = False) -> T:
+    async def write_soon(
+        self, act: Callable[[Write], T], *, must: bool = False, beside: bool = False, first: str = ""
+    ) -> T:
         """The same without holding up the event loop. With `must` it is tried until the ledger takes it.
 
-        The write goes on when the caller is cancelled: an outcome that was learnt is recorded.
+        With `beside`, other processes may write to a database meanwhile what they do so (decision 0023). Work that is
+        `first` comes before all other of its commit, by this name: two who need the same rows do not wait for each
+        other. The write goes on when the caller is cancelled: an outcome that was learnt is recorded.
         """
-        return await asyncio.shield(asyncio.wrap_future(self._submit(act, must=must)))
+        work = self._submit(act, must=must, beside=beside, first=first)
+        return await asyncio.shield(asyncio.wrap_future(work))
 
-    def _submit(self, act: Callable[[Write], T], *, must: bool, urgent: bool = False) -> Future[T]:
+    def _submit(
+        self, act: Callable[[Write], T], *, must: bool, urgent: bool = False, beside: bool = False, first: str = ""
+    ) -> Future[T]:
         future: Future[T] = Future()
         with self._handing_in:
             if self._closing:
                 raise LedgerUnavailable(f"ledger {self.path} is closed in this process; run the command again")
-            self._queue.put(_Work(act, future, must, urgent))
+            self._queue.put(_Work(act, future, must, urgent, beside, first))
         return future
 
     def _run(self) -> None:
@@ -181,9 +192,10 @@ class Ledger:
             if work.future.set_running_or_notify_cancel():
                 group.append(work)
             patience = 0
+        group.sort(key=lambda work: (not work.first, work.first))
         return group, False
 
-    def _commit(self, group: list[_Work], *, may_make_room: bool = True) -> list[_Work]:
+    def _commit(self, group: list[_Work], *, may_make_room: bool = True, tries: int = _TRIES) -> list[_Work]:
         """Commits a group at once; where one sinks it, each piece by itself. Returns what must be tried again."""
         began = time.perf_counter()
         try:
@@ -195,6 +207,8 @@ class Ledger:
             return self._postpone(group, failure.error)
         except sqlalchemy.exc.DBAPIError as error:
             self.commit_times.failed += 1
+            if tries > 1 and postgres_writing.collided(error):
+                return self._commit(group, may_make_room=may_make_room, tries=tries - 1)
             if may_make_room and self._makes_room(error):
                 return self._commit(group, may_make_room=False)
             if len(group) > 1:
@@ -247,17 +261,18 @@ class Ledger:
             try:
                 connection = stack.enter_context(self._engine.connect())
                 transaction = stack.enter_context(connection.begin())
+                begun = self._begin(connection, beside=all(work.beside for work in group))
             except sqlalchemy.exc.DBAPIError as error:
                 raise _NotBegun(error) from None
             if any(work.urgent for work in group):
                 # Now, and not once it has failed: whoever else waits for room may not write before this has.
                 self.ballast.make_room_to_stop()
-            write = Write(connection, self.clock.wall())
+            write = Write(connection, self.clock.wall(), begun=begun)
             if self._ballast_used:
                 note_used(write)
             for work in group:
                 before = len(write.events)
-                connection.exec_driver_sql("SAVEPOINT piece")
+                write.soon("SAVEPOINT piece")
                 try:
                     value = work.act(write)
                 except BaseException as error:
@@ -268,20 +283,30 @@ class Ledger:
                     results.append((None, error))
                 else:
                     results.append((value, None))
-                connection.exec_driver_sql("RELEASE piece")
+                write.soon("RELEASE piece")
             write.chain(self.chain)
-            self._end(connection, transaction)
+            self._end(connection, transaction, begun)
         self._ballast_used = False
         return results
 
-    def _end(self, connection: Connection, transaction: RootTransaction) -> None:
+    def _begin(self, connection: Connection, *, beside: bool) -> Begun | None:
+        if not isinstance(self.path, Database):
+            return None
+        return postgres_writing.begin(connection, self.chain, beside=beside)
+
+    def _end(self, connection: Connection, transaction: RootTransaction, begun: Begun | None) -> None:
         """Commits; where the database vanished before it answered, asks what became of it."""
-        number = postgres.transaction_of(connection)
-        try:
+        if begun is None:
             transaction.commit()
+            return
+        try:
+            postgres_writing.commit(connection)
         except sqlalchemy.exc.DBAPIError as error:
-            done = postgres.was_committed(self._reader, number) if number is not None else False
+            if not error.connection_invalidated:
+                raise
+            done = postgres_writing.was_committed(self._reader, begun.number)
             if done is None:
                 raise _NotBegun(error) from None
             if not done:
                 raise
+            transaction.rollback()

@@ -58,6 +58,7 @@ class Expansion:
 
     def advance(self, write: Write, size: int) -> bool:
         """Plans `size` deliveries that follow the thread's, then those to people; True while there are more."""
+        write.plan_alone(self._alert_id)
         row = write.sql("SELECT cursor, expanded FROM dispatch WHERE alert_id = :id", {"id": self._alert_id}).one()
         if row.expanded:
             return False

@@ -1,14 +1,7 @@
-"""The ledger in a Postgres database: its connections, its migrations, and why it cannot be used.
-
-Writers take one lock for the length of their transaction, as SQLite lets in one writer at a time: what the ledger
-decides, it decides by what it has read, and places in the record are given in the order of commits. Whoever holds the
-lock and falls silent loses it after a sender's lease, with all that it had not committed.
-"""
+"""The ledger in a Postgres database: its connections, its migrations, and why it cannot be used."""
 
 from __future__ import annotations
 
-import contextlib
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -17,25 +10,14 @@ from sqlalchemy import Connection, Engine
 
 from kentongan.database import Database
 from kentongan.errors import LedgerUnavailable
+from kentongan.ledger import postgres_writing
+from kentongan.ledger.postgres_writing import WRITING
 
 if TYPE_CHECKING:
     import psycopg
 
-LOCK = 0x4B656E746F6E6761
-"""The advisory lock of writers and migrations; one a database."""
-
-_PATIENCE = 2.0  # seconds to wait for another's transaction
-_SILENCE = 10  # seconds after which a writer that says nothing loses its transaction, as a sender its lease
 _MIGRATION = 60  # seconds to wait for another's migration
-_TRANSACTION = "kentongan.transaction"
 
-_WRITING = (
-    f"SET lock_timeout = {round(_PATIENCE * 1000)};"
-    f" SET idle_in_transaction_session_timeout = {_SILENCE * 1000};"
-    # What was recorded is on disk, whatever the server does for others.
-    " SET synchronous_commit = on"
-)
-_READING = "SET default_transaction_read_only = on; SET default_transaction_isolation = 'repeatable read'"
 _MIGRATING = f"SET lock_timeout = {_MIGRATION * 1000}"
 
 # A database that vanished from the network must not hold a writer for ever.
@@ -53,13 +35,13 @@ def open_engines(database: Database, head: str, migrate: Callable[[Connection], 
 
     `migrate` brings its tables to the version `head`. Raises LedgerUnavailable.
     """
-    engine, reader = _writer(database), _engine(database, _READING)
+    engine, reader = _engine(database, WRITING), _reader(database)
     try:
         if not _is_current(database, reader, head):
             migrator = _engine(database, _MIGRATING)
             try:
                 with migrator.connect() as connection, connection.begin():
-                    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
+                    postgres_writing.begin_alone(connection)
                     if not _is_current(database, reader, head):
                         migrate(connection)
                         for statement in _FURNISHING:
@@ -77,33 +59,13 @@ def open_engines(database: Database, head: str, migrate: Callable[[Connection], 
 
 def exists(database: Database) -> bool:
     """Whether a ledger is there; raises LedgerUnavailable."""
-    reader = _engine(database, _READING)
+    reader = _reader(database)
     try:
         return _version(reader) is not None
     except sqlalchemy.exc.DBAPIError as error:
         raise unavailable(database, error) from None
     finally:
         reader.dispose()
-
-
-def transaction_of(connection: Connection) -> str | None:
-    """The number of the transaction that a writer's connection is in."""
-    number: str | None = connection.info.get(_TRANSACTION)
-    return number
-
-
-def was_committed(reader: Engine, transaction: str) -> bool | None:
-    """Whether a transaction whose commit was not answered has been committed; None where that cannot be learnt."""
-    until = time.monotonic() + _SILENCE
-    while time.monotonic() < until:
-        with contextlib.suppress(sqlalchemy.exc.DBAPIError, LedgerUnavailable), reader.connect() as connection:
-            status = connection.exec_driver_sql(
-                "SELECT pg_xact_status(CAST(%(transaction)s AS xid8))", {"transaction": transaction}
-            ).scalar()
-            if status != "in progress":
-                return bool(status == "committed")
-        time.sleep(0.1)
-    return None
 
 
 # What a ledger here needs beside the tables: SQLite numbers rows as they come, and can tell whether a text is JSON.
@@ -121,27 +83,29 @@ _FURNISHING = (
 
 def _engine(database: Database, settings: str) -> Engine:
     try:
-        return sqlalchemy.create_engine(
-            "postgresql+psycopg://",
-            creator=lambda: _connect(database, settings),
-            # A connection that a restart of the database has ended is found before anything hangs on it.
-            pool_pre_ping=True,
-            hide_parameters=True,
+        engine = sqlalchemy.create_engine(
+            "postgresql+psycopg://", creator=lambda: _connect(database, settings), hide_parameters=True
         )
     except ImportError:
         raise LedgerUnavailable(
             f"ledger {database} cannot be reached without psycopg; install it with `make postgres`"
         ) from None
 
+    @sqlalchemy.event.listens_for(engine, "checkout")
+    def _still_stands(connection: Any, *_: object) -> None:
+        # One that a restart of the database has ended is found before anything hangs on it.
+        if postgres_writing.has_ended(connection):
+            raise sqlalchemy.exc.DisconnectionError
 
-def _writer(database: Database) -> Engine:
-    engine = _engine(database, _WRITING)
+    return engine
+
+
+def _reader(database: Database) -> Engine:
+    engine = _engine(database, "")
 
     @sqlalchemy.event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.info.pop(_TRANSACTION, None)
-        held = f"SELECT CAST(pg_current_xact_id() AS text) FROM (SELECT pg_advisory_xact_lock({LOCK})) AS held"
-        connection.info[_TRANSACTION] = connection.exec_driver_sql(held).scalar_one()
+        postgres_writing.begin_reading(connection)
 
     return engine
 
@@ -150,12 +114,12 @@ def _connect(database: Database, settings: str) -> psycopg.Connection[Any]:
     import psycopg
 
     try:
-        # Values are put in by the client: the server then takes the type of each from its place, and a NULL has none.
-        connection: psycopg.Connection[Any] = psycopg.connect(
+        connection = postgres_writing.sending().connect(
             database.reveal(),
-            cursor_factory=psycopg.ClientCursor,
             client_encoding="UTF8",
             application_name="kentongan",
+            # When a transaction begins is for us to say: each message to and fro counts.
+            autocommit=True,
             **_NETWORK,
         )
     except psycopg.ProgrammingError:
@@ -164,8 +128,8 @@ def _connect(database: Database, settings: str) -> psycopg.Connection[Any]:
             f"ledger {database} cannot be reached by the address that is set; see Postgres' manual, section 32.1.1"
         ) from None
     try:
-        connection.execute(settings)
-        connection.commit()
+        if settings:
+            connection.execute(settings)
     except BaseException:
         connection.close()
         raise

@@ -80,6 +80,9 @@ def _match(write: Write, instance: str, receipt: Receipt) -> int | None:
 
 def _apply(write: Write, id: str, delivery: int, receipt: Receipt) -> None:
     """Credits the receipt to the attempt it can only mean, else to the oldest in doubt, else to the last."""
+    if write.locking:
+        # Which attempt it can only mean is not to change meanwhile.
+        write.sql(f"SELECT d.id FROM delivery d WHERE d.id = :id{write.locking}", {"id": delivery})
     attempts = write.sql(
         "SELECT number, evidence, provider_id FROM attempt WHERE delivery_id = :id ORDER BY number", {"id": delivery}
     ).all()

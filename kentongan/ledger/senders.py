@@ -39,7 +39,7 @@ def register(write: Write, *, sender: str, role: str, process: Process, clock: C
 def beat(write: Write, *, sender: str, clock: Clock) -> Milliseconds:
     """Renews a sender's lease; returns this machine's boot time from which it lasts."""
     before = clock.boot()
-    write.sql("UPDATE sender SET beat = :beat WHERE id = :id", {"beat": moment(write, clock), "id": sender})
+    write.soon("UPDATE sender SET beat = :beat WHERE id = :id", {"beat": moment(write, clock), "id": sender})
     return before
 
 

@@ -19,7 +19,18 @@ from kentongan.delivery import Evidence, Phase
 from kentongan.errors import LedgerUnavailable
 from kentongan.figures import Following
 from kentongan.keys import StateKeys
-from kentongan.ledger import Ledger, Write, claims, opening, outcomes, postgres, schema, senders, views
+from kentongan.ledger import (
+    Ledger,
+    Write,
+    claims,
+    opening,
+    outcomes,
+    postgres,
+    postgres_writing,
+    schema,
+    senders,
+    views,
+)
 from kentongan.ledger.dialect import for_postgres
 from kentongan.ledger.outcomes import Settled
 from kentongan.ledger.verification import verify
@@ -134,17 +145,17 @@ def test_a_commit_that_nobody_answered_is_asked_after(
     address: str, committed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with open_database(address, "here") as ledger:
-        dialect = ledger._engine.dialect
-        commit = dialect.do_commit
+        commit = postgres_writing.commit
 
-        def cut_off(connection: Any) -> None:
-            monkeypatch.setattr(dialect, "do_commit", commit)
+        def cut_off(connection: sqlalchemy.Connection) -> None:
+            monkeypatch.setattr(postgres_writing, "commit", commit)
             if committed:
                 commit(connection)
-            connection.driver_connection.close()
-            raise psycopg.OperationalError("server closed the connection unexpectedly")
+            driver: Any = connection.connection.driver_connection
+            driver.close()
+            commit(connection)
 
-        monkeypatch.setattr(dialect, "do_commit", cut_off)
+        monkeypatch.setattr(postgres_writing, "commit", cut_off)
         if committed:
             assert ledger.write(lambda write: write.event("note") or "said") == "said"
         else:
@@ -166,9 +177,9 @@ def test_a_server_that_was_restarted_is_found_again(address: str, postgres: Serv
 def test_who_falls_silent_in_the_middle_loses_the_lock_and_what_was_not_committed(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    silence = postgres._WRITING.replace(str(postgres._SILENCE * 1000), "200")
-    assert silence != postgres._WRITING
-    monkeypatch.setattr(postgres, "_WRITING", silence)
+    silence = postgres.WRITING.replace(str(postgres_writing.SILENCE * 1000), "200")
+    assert silence != postgres.WRITING
+    monkeypatch.setattr(postgres, "WRITING", silence)
     held, go_on = threading.Event(), threading.Event()
 
     def fall_silent(write: Write) -> None:
