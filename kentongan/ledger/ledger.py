@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import logging
 import queue
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy
@@ -22,8 +24,9 @@ from kentongan.errors import LedgerUnavailable
 from kentongan.ledger import postgres_writing
 from kentongan.ledger.ballast import Ballast, note_used
 from kentongan.ledger.commit_times import CommitTimes
-from kentongan.ledger.opening import is_full, is_mistake, open_engines, unavailable
+from kentongan.ledger.opening import is_full, is_mistake, locked, open_engines, unavailable
 from kentongan.ledger.postgres_writing import Begun
+from kentongan.ledger.presence import Presence
 from kentongan.ledger.transaction import Read, Write
 
 _log = logging.getLogger(__name__)
@@ -47,6 +50,10 @@ class _NotBegun(Exception):
         self.error = error
 
 
+class _Displaced(Exception):
+    """The file that is open is not where it was."""
+
+
 @dataclass(slots=True)
 class _Work:
     act: Callable[[Write], Any]
@@ -67,6 +74,8 @@ class Ledger:
         self.commit_times = CommitTimes()
         self.ballast = Ballast(path)
         self._ballast_used = False
+        self._presence = Presence(path)
+        self._was_put_back = False
         self._waited_at = -_ROOM_AGAIN
         self._engine = engine
         self._reader = reader
@@ -200,6 +209,13 @@ class Ledger:
         began = time.perf_counter()
         try:
             results = self._transact(group)
+        except _Displaced:
+            self.commit_times.failed += 1
+            try:
+                self._find_again()
+            except LedgerUnavailable as gone:
+                return self._postpone(group, gone)
+            return self._commit(group)
         except _NotBegun as failure:
             self.commit_times.failed += 1
             if may_make_room and self._makes_room(failure.error):
@@ -243,14 +259,35 @@ class Ledger:
             time.sleep(0.01)
         return there
 
-    def _postpone(self, group: list[_Work], error: sqlalchemy.exc.DBAPIError) -> list[_Work]:
+    def _find_again(self) -> None:
+        """Puts a file that was deleted back in its place, or opens the one that another process has put back there.
+
+        Raises LedgerUnavailable.
+        """
+        assert isinstance(self.path, Path)
+        connection = self._engine.raw_connection()
+        try:
+            driver = connection.driver_connection
+            assert isinstance(driver, sqlite3.Connection)
+            self._presence.put_back(driver, locked(self.path))
+        finally:
+            connection.close()
+        # Each opens the file anew. SQLite takes nothing of the new one away when the old one is closed: it looks.
+        self._engine.dispose()
+        self._reader.dispose()
+        self._was_put_back = True
+        _log.error("the ledger was deleted while it was in use, and is put back", extra={"ledger": str(self.path)})
+
+    def _postpone(self, group: list[_Work], error: sqlalchemy.exc.DBAPIError | LedgerUnavailable) -> list[_Work]:
         """Gives up what need not be written; returns what must be, but on closing gives that up too."""
         kept = [work for work in group if work.must and not self._closing]
+        told = error if isinstance(error, LedgerUnavailable) else unavailable(self.path, error)
         for work in group:
             if work not in kept:
-                work.future.set_exception(unavailable(self.path, error))
+                work.future.set_exception(told)
         if kept:
-            _log.warning("outcomes wait for the ledger", extra={"waiting": len(kept), "why": type(error.orig).__name__})
+            why = type(error if isinstance(error, LedgerUnavailable) else error.orig).__name__
+            _log.warning("outcomes wait for the ledger", extra={"waiting": len(kept), "why": why})
         return kept
 
     def _transact(self, group: list[_Work]) -> list[tuple[Any, BaseException | None]]:
@@ -264,12 +301,16 @@ class Ledger:
                 begun = self._begin(connection, beside=all(work.beside for work in group))
             except sqlalchemy.exc.DBAPIError as error:
                 raise _NotBegun(error) from None
+            if not self._presence.holds():
+                raise _Displaced
             if any(work.urgent for work in group):
                 # Now, and not once it has failed: whoever else waits for room may not write before this has.
                 self.ballast.make_room_to_stop()
             write = Write(connection, self.clock.wall(), begun=begun)
             if self._ballast_used:
                 note_used(write)
+            if self._was_put_back:
+                write.event("ledger.put_back")
             for work in group:
                 before = len(write.events)
                 write.soon("SAVEPOINT piece")
@@ -286,7 +327,7 @@ class Ledger:
                 write.soon("RELEASE piece")
             write.chain(self.chain)
             self._end(connection, transaction, begun)
-        self._ballast_used = False
+        self._ballast_used = self._was_put_back = False
         return results
 
     def _begin(self, connection: Connection, *, beside: bool) -> Begun | None:

@@ -25,6 +25,7 @@ from kentongan.errors import LedgerUnavailable
 from kentongan.keys import StateKeys
 from kentongan.ledger import postgres
 from kentongan.ledger.holder import end_stopped_holder
+from kentongan.ledger.presence import await_present, gone
 from kentongan.state import State
 
 HEAD = "0014"
@@ -77,6 +78,7 @@ def open_engines(place: Place) -> tuple[Engine, Engine]:
 
 def _open_file(path: Path) -> tuple[Engine, Engine]:
     refuse_unfinished(path)
+    await_present(path, _lock_of(path))
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # Its journals take over the rights that the file has when they come into being.
@@ -112,6 +114,8 @@ def unavailable(place: Place, error: Exception) -> LedgerUnavailable:
         why = "is locked by another program; end that program (a backup, a database browser) and try again"
     elif is_full(path, error):
         why = "cannot grow because the disk is full; make room and try again, nothing recorded was lost"
+    elif not path.exists() and _lock_of(path).exists():
+        return gone(path)
     elif "readonly" in said or "permission" in said or "unable to open" in said:
         why = "cannot be written; give this user the right to its file and folder"
     elif "not a database" in said or "malformed" in said:
@@ -137,9 +141,13 @@ def _set(connection: sqlite3.Connection, pragma: str) -> None:
 
 def _engine(path: Path, begin: str) -> Engine:
     writing = begin == "BEGIN IMMEDIATE"
+    # Never made by opening it: one that was deleted must not come back empty.
+    address = f"{path.absolute().as_uri()}?mode=rw"
     engine = sqlalchemy.create_engine(
-        f"sqlite:///{path}",
-        connect_args={"timeout": _PATIENCE / 8, "check_same_thread": False, "isolation_level": None},
+        "sqlite://",
+        creator=lambda: sqlite3.connect(
+            address, uri=True, timeout=_PATIENCE / 8, check_same_thread=False, isolation_level=None
+        ),
         poolclass=StaticPool if writing else QueuePool,
         # What a statement was to write must not stand in the text of its error.
         hide_parameters=True,
@@ -181,7 +189,7 @@ def _migrate(path: Path, engine: Engine, reader: Engine) -> None:
     # Reading first: a command that only looks must not wait for another's transaction.
     if _is_current(path, reader):
         return
-    with _lock(path):
+    with locked(path):
         if _is_current(path, reader):
             return
         with engine.connect() as connection, connection.begin():
@@ -206,11 +214,15 @@ def _is_current(path: Path, reader: Engine) -> bool:
     return version == HEAD
 
 
+def _lock_of(path: Path) -> Path:
+    return path.with_name(path.name + ".lock")
+
+
 @contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Lets one process at a time look at the version and migrate."""
+def locked(path: Path) -> Iterator[None]:
+    """Lets one process at a time look at the version and migrate, or put a ledger back in its place."""
     # Its owner's alone: whoever can open it for reading can hold it, and with it every process of ours.
-    descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(_lock_of(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         os.fchmod(descriptor, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX)

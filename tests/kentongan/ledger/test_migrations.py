@@ -79,6 +79,7 @@ def test_a_migration_can_be_taken_back(tmp_path: Path) -> None:
 def test_an_interrupted_migration_leaves_nothing_behind(tmp_path: Path) -> None:
     """All tables come in one transaction: whoever opens next finds none or all."""
     path = tmp_path / "ledger.db"
+    path.touch()
     engine = opening._engine(path, "BEGIN IMMEDIATE")
     try:
         with engine.connect() as connection, connection.begin():
