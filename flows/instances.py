@@ -14,6 +14,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from flows import counts
+from flows.hosts import ended, show_hosts
 from flows.sending import current, sending
 from kentongan.errors import Refused
 from kentongan.ledger import alerts, dispatches, views
@@ -30,12 +31,13 @@ async def send_share(alert_id: str, name: str, instances: Sequence[str]) -> Stat
     return (Failed if counts.failed(words) else Completed)(message=counts.sentence(words))
 
 
-async def send_instances(handle: str) -> State[Any]:
+async def send_instances(handle: str, *, takes_part: bool = False) -> State[Any]:
     """Sends every instance of a dispatched alert, by id or code; returns the state that the flow ends in.
 
+    With `takes_part` it also sends where another sender owns the dispatch, and does not show the hosts below it.
     Raises Refused, BadInput.
     """
-    async with sending(handle) as sender:
+    async with sending(handle, takes_part=takes_part) as sender:
         stored = sender.ledger.read(lambda read: alerts.by_handle(read, handle))
         dispatch = sender.ledger.read(lambda read: dispatches.get(read, stored.id))
         if dispatch is None:
@@ -47,10 +49,13 @@ async def send_instances(handle: str) -> State[Any]:
             lambda write: write.event("orchestration.began", alert=stored.id, flow_run=run, tasks=list(shares))
         )
         sender.course.began.set()
+        shown = None if takes_part else asyncio.create_task(show_hosts(sender.ledger, stored.code))
         states, _ = await asyncio.gather(
             asyncio.gather(*(_send(stored.id, name, share) for name, share in shares.items())), noted
         )
         summaries = sender.ledger.read(lambda read: views.summaries(read, stored.id))
+        if shown is not None:
+            await ended(await shown)
         sender.course.over.set()
     await _show_table(stored.code, summaries)
     message = counts.sentence(counts.total(summary.words for summary in summaries))

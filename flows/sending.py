@@ -69,10 +69,11 @@ def current() -> Sending:
 
 
 @contextlib.asynccontextmanager
-async def sending(handle: str) -> AsyncIterator[Sending]:
+async def sending(handle: str, *, takes_part: bool = False) -> AsyncIterator[Sending]:
     """The dispatcher to send an alert through, by its id or code.
 
-    In a process that Prefect started it is one opened from config and environment, for this alert alone. Raises
+    In a process that Prefect started it is one opened from config and environment, for this alert alone; with
+    `takes_part` it sends of it too where another sender owns it. Raises
     BadInput, BadConfig, LedgerUnavailable.
     """
     present = _current.get()
@@ -82,7 +83,7 @@ async def sending(handle: str) -> AsyncIterator[Sending]:
     with await asyncio.to_thread(House.open, None, None, role="flow") as house:
         alert = house.ledger.read(lambda read: alerts.by_handle(read, handle))
         channels = house.open_channels()
-        dispatcher = house.dispatcher(channels, only=frozenset({alert.id}))
+        dispatcher = house.dispatcher(channels, only=frozenset({alert.id}), takes_part=takes_part)
         await dispatcher.start()
         here = Sending(dispatcher, asyncio.get_running_loop())
         try:

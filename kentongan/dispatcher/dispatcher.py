@@ -171,8 +171,24 @@ class Dispatcher:
                 raise Refused(f"alert {alert_id} is not dispatched; send it with `kentongan send`", rule="state")
             if not self.ledger.read(lambda read: views.is_open(read, alert_id, instance)):
                 break
-            await asyncio.sleep(_SWEEP)
+            await self._until_free(alert_id, instance)
         return self.ledger.read(lambda read: views.words(read, alert_id, instance))
+
+    async def _until_free(self, alert_id: str, instance: str) -> None:
+        """Waits while another sender owns a dispatch and is there, without writing to the ledger for it."""
+        while not self._closing.is_set():
+            await asyncio.sleep(_SWEEP)
+            found = self.ledger.read(lambda read: dispatches.get(read, alert_id))
+            if found is None or found.owner in (None, self.sender):
+                return
+            suspects = [found.owner] if found.owner is not None else []
+            gone = self.ledger.read(
+                lambda read, who=suspects: senders.gone(  # type: ignore[misc]
+                    read, clock=self.clock, process=self.process, suspects=who
+                )
+            )
+            if gone or not self.ledger.read(lambda read: views.is_open(read, alert_id, instance)):
+                return
 
     async def finished(self, alert_id: str) -> None:
         """Returns when nothing of this alert is planned, claimed or sending."""
