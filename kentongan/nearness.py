@@ -55,8 +55,11 @@ def waves(
     `codes` are those that the area takes in, `graded` some of them by grade, the gravest first.
     """
     grades = _grades(graded)
+    leaves = {code: smallest([code], regions) for code in codes}
     places = {
-        leaf: (_grade(leaf, grades, len(graded)), _band(leaf, regions, start)) for leaf in smallest(codes, regions)
+        leaf: (_grade(leaf, grades, len(graded)), _band(leaf, regions, start))
+        for each in leaves.values()
+        for leaf in each
     }
     while True:
         sets: dict[tuple[int, int], set[str]] = {}
@@ -64,7 +67,11 @@ def waves(
             sets.setdefault(place, set()).add(code)
         if len(sets) < 2:
             return ()
-        ordered = tuple(regions_together(sets[place], regions) for place in sorted(sets))
+        ordered = tuple(
+            # A code of the area stands for itself, where all that is known of it lies in one wave.
+            highest((*regions_together(found, regions), *(code for code, own in leaves.items() if own <= found)))
+            for _, found in sorted(sets.items())
+        )
         depth = max(code.count(".") for code in places)
         if sum(map(len, ordered)) <= _MOST or depth == 0:
             return ordered
@@ -89,10 +96,11 @@ def _grade(code: str, grades: Mapping[str, int], least: int) -> int:
 
 
 def _band(code: str, regions: Regions, start: Point | None) -> int:
-    region = regions.by_code.get(code)
     if start is None:
         return 0
-    away = _away(region, start) if region is not None else None
+    # Of a village of which nobody knows where it lies, it is known what it lies in.
+    known = (regions.by_code[each] for each in (code, *above(code)) if each in regions.by_code)
+    away = next((found for region in known if (found := _away(region, start)) is not None), None)
     return len(BANDS) + 1 if away is None else sum(away > band for band in BANDS)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from kentongan.area.rows import RegionRow
-from kentongan.desk import composing, releases, subjects, submitting, targeting, withdrawing
+from kentongan.cap.model import Status
+from kentongan.desk import composing, drafts, releases, subjects, submitting, targeting, withdrawing
 from kentongan.errors import Refused
 from kentongan.ledger import people as people_register
 from kentongan.ledger import regions
@@ -168,3 +169,37 @@ def test_a_correction_follows_whom_the_alert_reached_whatever_the_regions_say_by
 def test_the_regions_to_draw_are_those_taken_in_with_their_neighbours(placed: Scene) -> None:
     drawn = targeting.drawn(placed.desk, placed.drafted(CIRCLE).draft, ("17.01.01",))
     assert [(each.name, each.taken_in) for each in drawn] == [("Manna", True)]
+
+
+def waves_of(desk: Scene, fields: dict[str, Any]) -> tuple[list[str], list[int]]:
+    """Who is written to on the SMS channel, in the order of planning, and in which waves."""
+    stored = desk.approved(fields)
+    plan = releases.dispatch(desk.desk, stored.code, login("siti")).plan
+    expand_all(desk.ledger, stored.id)
+    assert desk.ledger.read(lambda read: subjects.waves(read, stored.id)) == plan.waves
+    found = desk.ledger.read(
+        lambda read: read.sql(
+            "SELECT p.reference, d.wave FROM delivery d JOIN person p ON p.id = d.person_id"
+            " WHERE d.alert_id = :id AND d.instance = 'sms-drill' ORDER BY d.id",
+            {"id": stored.id},
+        ).all()
+    )
+    by_reference = {desk.keys.address_hash("reference", f"r-{name}"): name for name in PEOPLE}
+    return [by_reference[row.reference] for row in found], [row.wave for row in found]
+
+
+def test_those_near_the_middle_of_a_circle_are_written_to_before_those_farther_off(placed: Scene) -> None:
+    people, waves = waves_of(placed, {"circle": "-4.75,103.4 120", "area": "Laut"})
+    assert people[:3] == ["kaur", "village", "regency"]
+    assert waves[:3] == [0, 1, 3]
+    assert sorted(people[3:]) == ["nowhere", "typo"]
+    assert waves[3:] == [4, 4]
+    assert waves_of(placed, {"circle": "-4.5,102.9 120", "area": "Laut"})[0][:2] == ["village", "kaur"]
+
+
+def test_places_at_a_graver_level_are_written_to_first(placed: Scene) -> None:
+    levels = {"levels": "Waspada: Manna; Awas: Kab. Kaur"}
+    stored = drafts.from_fields(placed.desk, "tsunami", levels, status=Status.EXERCISE, by="siti").alert
+    found = targeting.target(placed.desk, stored.draft)
+    assert found is not None
+    assert found.waves == (("17.04",), ("17.01.01",))
