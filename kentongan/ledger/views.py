@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import Row
 
 from kentongan.clock import Milliseconds
-from kentongan.delivery import word
-from kentongan.ledger import checkpoints, threads
+from kentongan.delivery import Result, word
+from kentongan.ledger import checkpoints, counting, threads
 from kentongan.ledger.transaction import EVERY, Read
 
 
@@ -102,33 +102,18 @@ def summaries(read: Read, alert_id: str) -> list[InstanceSummary]:
     kept = checkpoints.counted(read, alert_id, "summaries")
     if kept is not None:
         return [InstanceSummary(**each) for each in kept]
-    rows = read.sql(
-        "SELECT instance, stage, result, closed, count(*) AS n, min(accepted_at) AS first, max(accepted_at) AS last,"
-        " sum(CASE WHEN attempt > 1 THEN attempt - 1 ELSE 0 END) AS retries, sum(possible_duplicate) AS duplicates"
-        " FROM delivery WHERE alert_id = :id GROUP BY instance, stage, result, closed ORDER BY instance",
-        {"id": alert_id},
-    ).all()
-    grouped: dict[str, list[Row[Any]]] = {}
-    for row in rows:
-        grouped.setdefault(row.instance, []).append(row)
-    result = []
-    for instance, parts in grouped.items():
-        counted: dict[str, int] = {}
-        for part in parts:
-            name = word(part.stage, part.result, part.closed)
-            counted[name] = counted.get(name, 0) + part.n
-        result.append(
-            InstanceSummary(
-                instance=instance,
-                total=sum(part.n for part in parts),
-                words=counted,
-                first_accepted=min((p.first for p in parts if p.first is not None), default=None),
-                last_accepted=max((p.last for p in parts if p.last is not None), default=None),
-                retries=sum(part.retries for part in parts),
-                duplicates=sum(part.duplicates for part in parts),
-            )
+    return [
+        InstanceSummary(
+            instance=instance,
+            total=found.words.total(),
+            words=dict(found.words),
+            first_accepted=found.first,
+            last_accepted=found.last,
+            retries=found.retries,
+            duplicates=found.duplicates,
         )
-    return result
+        for instance, found in counting.of_alert(read, alert_id).items()
+    ]
 
 
 def people(read: Read, alert_id: str) -> int:
@@ -213,10 +198,12 @@ def deliveries(
     read: Read, alert_id: str, *, words: Sequence[str] = (), instance: str | None = None, most: int | None = None
 ) -> list[Delivery]:
     """Deliveries of an alert; only those that officers see as one of `words`, or of one instance, where given."""
+    # Those in doubt are few, and the first of them may lie behind a million others.
+    few = _IN_DOUBT if tuple(words) == (Result.IN_DOUBT,) else "TRUE"
     rows = read.sql(
         "SELECT d.*, coalesce((SELECT reason FROM attempt t WHERE t.delivery_id = d.id ORDER BY number DESC LIMIT 1),"
         " '') AS reason FROM delivery d WHERE d.alert_id = :id AND (:instance IS NULL OR d.instance = :instance)"
-        " AND (:all OR CASE WHEN d.result <> 'none' THEN d.result ELSE coalesce(d.closed, d.stage) END IN"
+        f" AND {few} AND (:all OR CASE WHEN d.result <> 'none' THEN d.result ELSE coalesce(d.closed, d.stage) END IN"
         " (SELECT value FROM json_each(:words))) ORDER BY d.id LIMIT :most",
         {
             "id": alert_id,
@@ -227,6 +214,12 @@ def deliveries(
         },
     ).all()
     return [_delivery(row) for row in rows]
+
+
+_IN_DOUBT = (
+    "d.id IN (SELECT id FROM delivery WHERE alert_id = :id AND stage = 'done' AND result = 'in_doubt' UNION ALL"
+    " SELECT id FROM delivery WHERE alert_id = :id AND stage <> 'done' AND result = 'in_doubt')"
+)
 
 
 def delivery(read: Read, id: int) -> Delivery | None:
