@@ -240,10 +240,10 @@ def causes(read: Read, alert_id: str) -> tuple[Cause, ...]:
         return tuple(Cause(*each) for each in kept)
     rows = read.sql(
         "SELECT d.instance, CASE WHEN d.result <> 'none' THEN d.result ELSE d.closed END AS word,"
-        " coalesce(t.reason, '') AS why, count(*) AS n FROM delivery d"
+        " coalesce(t.reason, '') AS why, count(*) AS n FROM delivery d INDEXED BY delivery_missed"
         " LEFT JOIN attempt t ON t.delivery_id = d.id AND t.number = d.attempt"
-        " WHERE d.alert_id = :id AND d.stage = 'done' AND (d.result IN ('rejected', 'unreachable', 'in_doubt')"
-        " OR (d.result = 'none' AND d.closed IS NOT NULL))"
+        " WHERE d.alert_id = :id AND d.stage = 'done' AND d.result NOT IN ('accepted', 'delivered', 'read')"
+        " AND (d.result <> 'none' OR d.closed IS NOT NULL)"
         " GROUP BY d.instance, word, why ORDER BY n DESC, d.instance, word",
         {"id": alert_id},
     ).all()

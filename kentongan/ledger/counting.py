@@ -1,6 +1,6 @@
 """Where the deliveries of an alert stand, counted along indexes: to read a million rows takes officers' time.
 
-Every delivery is in one of the parts: accepted once; done without that; planned and never tried; open in another way.
+Every delivery is in one of these parts: taken by its provider; done without that; planned and never tried; else open.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Counted:
     duplicates: int = 0
 
 
-_RESULTS = tuple(Result)
-_BY_RESULT = ", ".join(f"count(*) FILTER (WHERE result = '{result.value}')" for result in _RESULTS)
+_TAKEN = (Result.ACCEPTED, Result.DELIVERED, Result.READ)
+_BY_RESULT = ", ".join(f"count(*) FILTER (WHERE result = '{result.value}')" for result in _TAKEN)
 _ACCEPTED = (
     f"SELECT instance, min(accepted_at), max(accepted_at), {_BY_RESULT} FROM delivery INDEXED BY delivery_accepted"
     " WHERE alert_id = :id AND accepted_at IS NOT NULL GROUP BY instance"
@@ -49,7 +49,8 @@ _UNTRIED = (
 def _others(index: str, condition: str) -> str:
     return (
         f"SELECT instance, stage, result, closed, count(*) FROM delivery INDEXED BY {index} WHERE alert_id = :id"
-        f" AND accepted_at IS NULL AND {condition} GROUP BY instance, stage, result, closed"
+        f" AND {condition} AND result NOT IN ('accepted', 'delivered', 'read')"
+        " GROUP BY instance, stage, result, closed"
     )
 
 
@@ -66,7 +67,7 @@ def of_alert(read: Read, alert_id: str) -> dict[str, Counted]:
     for instance, first, last, *numbers in map(tuple, read.sql(_ACCEPTED, alert)):
         found = counted.setdefault(instance, Counted())
         found.first, found.last = first, last
-        found.words.update({str(result): n for result, n in zip(_RESULTS, numbers, strict=True) if n})
+        found.words.update({str(result): n for result, n in zip(_TAKEN, numbers, strict=True) if n})
     is_open = read.sql(_IS_OPEN, alert).first() is not None
     for statement in (_MISSED, _TRIED, _BUSY) if is_open else (_MISSED,):
         for instance, stage, result, closed, number in map(tuple, read.sql(statement, alert)):

@@ -28,7 +28,7 @@ from kentongan.ledger.holder import end_stopped_holder
 from kentongan.ledger.presence import await_present, gone
 from kentongan.state import State
 
-HEAD = "0014"
+HEAD = "0015"
 """The newest migration; a test compares it with the folder."""
 
 UNFINISHED = "restoring"

@@ -186,7 +186,7 @@ delivery = Table(
         "instance",
         "result",
         "closed",
-        sqlite_where=text("stage = 'done' AND accepted_at IS NULL"),
+        sqlite_where=text("stage = 'done' AND result NOT IN ('accepted', 'delivered', 'read')"),
     ),
     Index(
         "delivery_again",

@@ -19,8 +19,9 @@ def read_retries(read: Read, alert_id: str) -> tuple[Retries, ...]:
     if kept is not None:
         return tuple(Retries(*each) for each in kept)
     rows = read.sql(
-        "SELECT d.instance, t.reason, count(*) AS n FROM attempt t JOIN delivery d ON d.id = t.delivery_id"
-        " WHERE d.alert_id = :id AND t.number < d.attempt GROUP BY d.instance, t.reason"
+        "SELECT d.instance, t.reason, count(*) AS n FROM delivery d INDEXED BY delivery_again"
+        " JOIN attempt t ON d.id = t.delivery_id WHERE d.alert_id = :id"
+        " AND (d.attempt > 1 OR d.possible_duplicate = 1) AND t.number < d.attempt GROUP BY d.instance, t.reason"
         " ORDER BY n DESC, d.instance, t.reason",
         {"id": alert_id},
     ).all()
