@@ -122,23 +122,19 @@ def outlook(read: Read, before: Milliseconds) -> Outlook:
         if why is None:
             goes.append(_goes(read, ids))
         else:
-            stays.append(Stays(_codes(read, ids), why))
+            stays.append(Stays(codes(read, ids), why))
     return Outlook(tuple(goes), tuple(stays))
 
 
-def _codes(read: Read, ids: Sequence[str]) -> tuple[str, ...]:
+def codes(read: Read, ids: Sequence[str]) -> tuple[str, ...]:
+    """The codes of these alerts, in the same order."""
     known = alerts.codes(read, ids)
     return tuple(known.get(id, id) for id in ids)
 
 
 def _goes(read: Read, ids: Sequence[str], *, begun: bool = False) -> Goes:
     count = sum(read.sql("SELECT count(*) FROM delivery WHERE alert_id = :id", {"id": id}).scalar_one() for id in ids)
-    return Goes(_codes(read, ids), tuple(ids), int(count), begun)
-
-
-def is_clear(ledger: Ledger) -> bool:
-    """Whether nothing is on its way to anybody, so that nobody waits for what is pruned meanwhile."""
-    return not ledger.read(editions.is_sending)
+    return Goes(codes(read, ids), tuple(ids), int(count), begun)
 
 
 def prune(
@@ -149,32 +145,38 @@ def prune(
     before: Milliseconds,
     by: str,
     told: Callable[[Goes], None] = lambda goes: None,
+    go_on: Callable[[], bool] = lambda: True,
 ) -> Pruned:
     """Prunes what has been quiet since `before`, oldest first, and goes on with what was cut; `told` before each.
 
-    It leaves off as soon as an alert is on its way. A thread whose record is not as it was written stays, whole.
-    Cut anywhere, the next run goes on. Raises LedgerUnavailable.
+    It leaves off as soon as an alert is on its way, or `go_on` says no, which is asked between transactions. A thread
+    whose record is not as it was written stays, whole. Cut anywhere, the next run goes on. Raises LedgerUnavailable.
     """
     done = Pruned()
+
+    def is_clear() -> bool:
+        # Nobody who has to send waits for what is pruned meanwhile.
+        done.waits = not go_on() or ledger.read(editions.is_sending)
+        return not done.waits
+
     for id in ledger.read(pruning.begun):
         told(ledger.read(lambda read, id=id: _goes(read, [id], begun=True)))  # type: ignore[misc]
-        if not _empty(ledger, keys, id, done, by=by):
+        if not _empty(ledger, keys, id, done, is_clear, by=by):
             return done
     for ids in ledger.read(lambda read: pruning.sent_before(read, before)):
-        if not is_clear(ledger):
-            done.waits = True
+        if not is_clear():
             return done
         why = ledger.read(lambda read, ids=ids: pruning.obstacle(read, ids, before))  # type: ignore[misc]
         if why is None:
             told(ledger.read(lambda read, ids=ids: _goes(read, ids)))  # type: ignore[misc]
             why = _begin(ledger, keys, archive, ids, before, by)
         if why is not None:
-            done.stays.append(Stays(ledger.read(lambda read, ids=ids: _codes(read, ids)), why))  # type: ignore[misc]
+            done.stays.append(Stays(ledger.read(lambda read, ids=ids: codes(read, ids)), why))  # type: ignore[misc]
             continue
         for id in ids:
-            if not _empty(ledger, keys, id, done, by=by):
+            if not _empty(ledger, keys, id, done, is_clear, by=by):
                 return done
-    while is_clear(ledger) and ledger.write(partial(pruning.strays, before=before, size=_FIRST)):
+    while is_clear() and ledger.write(partial(pruning.strays, before=before, size=_FIRST)):
         pass
     if done.alerts:
         erasing.clear_journal(ledger)
@@ -250,12 +252,13 @@ def take(read: Read, alert_id: str, kept: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _empty(ledger: Ledger, keys: StateKeys, alert_id: str, done: Pruned, *, by: str) -> bool:
+def _empty(
+    ledger: Ledger, keys: StateKeys, alert_id: str, done: Pruned, is_clear: Callable[[], bool], *, by: str
+) -> bool:
     """Takes an alert's deliveries away, chunk by chunk; False where an alert that is on its way goes first."""
     size = _FIRST
     while True:
-        if not is_clear(ledger):
-            done.waits = True
+        if not is_clear():
             return False
         chunk = ledger.read(partial(pruning.chunk, alert_id=alert_id, size=size))
         if chunk is None:

@@ -180,6 +180,11 @@ class Policy(Model):
     answers_kept_days: int | None = Field(
         default=None, ge=1, description="Days after which the words of answers are erased; absent: never."
     )
+    deliveries_kept_days: int | None = Field(
+        default=None,
+        ge=1,
+        description="Quiet days for which a thread's deliveries are kept and can be followed; absent: for ever.",
+    )
 
 
 class Service(Model):

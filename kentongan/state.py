@@ -19,16 +19,20 @@ LATEST_HEAD = "latest.json"
 class State:
     """Where each thing lies in a state directory; made by `find`.
 
+    `spool`: the copy of the ledger that takes its place for one alert (`kentongan.safekeeping.spare`).
+
     ledger.db     the ledger, unless it is in a database
     keys/         what signs heads and keeps addresses unreadable (`kentongan.keys`)
     heads/        the ledger's signed heads, the latest and one a change
     log/          what processes say of themselves
+    reports/      the reports of alerts whose deliveries were pruned
     prefect/      the home of the Prefect server
     run/          sockets, locks, and what else ends with a process
     """
 
     root: Path
     database: Database | None = None
+    spool: Path | None = None
 
     @classmethod
     def find(cls, explicit: Path | None, environment: Mapping[str, str] = os.environ) -> State:
@@ -58,8 +62,8 @@ class State:
 
     @property
     def place(self) -> Place:
-        """Where the ledger is: the database that was named, else the file."""
-        return self.database or self.ledger
+        """Where the ledger is: the spool that takes its place, the database that was named, else the file."""
+        return self.spool or self.database or self.ledger
 
     @property
     def ledger(self) -> Path:
@@ -80,6 +84,11 @@ class State:
     def log(self) -> Path:
         """The folder of process logs."""
         return self._private("log")
+
+    @property
+    def reports(self) -> Path:
+        """The folder of the reports that were written before their deliveries were pruned."""
+        return self._private("reports")
 
     @property
     def prefect(self) -> Path:

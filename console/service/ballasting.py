@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from console.service.looking import Looking
 from flows.house import House
-from kentongan.errors import KentonganError
 from kentongan.ledger import ballast
 from kentongan.settings import Service as ServiceSettings
 
@@ -26,28 +26,16 @@ class Ballasting:
         settings = house.settings.service if house.settings is not None else ServiceSettings()
         self._size = settings.ballast * _MEGABYTE
         self._told = False
-        self._loop: asyncio.Task[None] | None = None
+        self._looking = Looking("ballast", self.look, every=_LOOK)
 
     def start(self) -> None:
         """Begins to look, unless service.yaml wants none or the ledger is in a database."""
         if self._size and self._house.ledger.ballast.path is not None:
-            self._loop = asyncio.create_task(self._for_ever(), name="ballast")
+            self._looking.start()
 
     async def stop(self) -> None:
         """Ends the looking."""
-        if self._loop is not None:
-            self._loop.cancel()
-            await asyncio.gather(self._loop, return_exceptions=True)
-
-    async def _for_ever(self) -> None:
-        while True:
-            try:
-                await self.look()
-            except KentonganError:
-                _log.warning("ballast waits for the ledger")
-            except Exception:
-                _log.exception("ballast not looked after")
-            await asyncio.sleep(_LOOK)
+        await self._looking.stop()
 
     async def look(self) -> None:
         """Makes the ballast where it is missing and there is room; raises LedgerUnavailable."""

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import logging
 from collections.abc import Awaitable, Callable
 
+from console.service.looking import Looking
 from flows.house import House
 from kentongan.clock import network_offset
 from kentongan.desk import Desk, drills, due_drills
-from kentongan.errors import KentonganError
 from kentongan.ledger import drills as register
-
-_log = logging.getLogger(__name__)
 
 _LOOK = 1.0
 """Seconds between two looks at the ledger."""
@@ -26,29 +23,16 @@ class Drills:
         self._house = house
         self._send = send
         self._desk: Desk | None = None
-        self._loop: asyncio.Task[None] | None = None
+        self._looking = Looking("drills", self.look, every=_LOOK)
 
     async def start(self) -> None:
         """Begins to look, where there is a config."""
         if self._house.settings is not None:
-            self._loop = asyncio.create_task(self._for_ever(), name="drills")
+            self._looking.start()
 
     async def stop(self) -> None:
         """Looks no more; a run that is under way is taken up by whoever looks next."""
-        if self._loop is not None:
-            self._loop.cancel()
-            await asyncio.gather(self._loop, return_exceptions=True)
-
-    async def _for_ever(self) -> None:
-        while True:
-            try:
-                await self.look()
-            except KentonganError as error:
-                _log.warning("drills wait", extra={"why": type(error).__name__})
-            except Exception:
-                # Whatever is wrong with a drill must never end the service, which is there for live alerts.
-                _log.exception("drills not looked at")
-            await asyncio.sleep(_LOOK)
+        await self._looking.stop()
 
     async def look(self) -> int:
         """Begins and moves on what is due now; returns how many alerts left. Raises KentonganError."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from console.service.looking import Looking
 from flows.house import House
 from kentongan import concerns as reading
 from kentongan.cap.model import Status
@@ -79,7 +80,8 @@ class Paging:
         self._channels: dict[str, Channel] = {}
         self._sending: set[asyncio.Task[None]] = set()
         self._gate = asyncio.Semaphore(_AT_ONCE)
-        self._loop: asyncio.Task[None] | None = None
+        self._fresh = True
+        self._looking = Looking("pager", self._look, every=_LOOK)
 
     async def start(self) -> None:
         """Begins to look, where paging.yaml names a channel; one that cannot be opened stops nothing else."""
@@ -89,31 +91,20 @@ class Paging:
             _log.error("pagers not opened")
         if not self._channels:
             return
-        self._loop = asyncio.create_task(self._for_ever(), name="pager")
+        self._looking.start()
 
     async def stop(self) -> None:
         """Lets pages in flight end and closes the connections."""
-        if self._loop is not None:
-            self._loop.cancel()
-            await asyncio.gather(self._loop, return_exceptions=True)
+        await self._looking.stop()
         if self._sending:
             await asyncio.wait(self._sending, timeout=_OVERTIME)
         for channel in self._channels.values():
             await channel.close()
 
-    async def _for_ever(self) -> None:
-        fresh = True
-        while True:
-            try:
-                if fresh:
-                    fresh = not await self._settle_lost()
-                await self.look()
-            except KentonganError:
-                _log.warning("pages wait for the ledger")
-            except Exception:
-                # Whatever is wrong with a page must not end the pager, and never the service.
-                _log.exception("pages not looked for")
-            await asyncio.sleep(_LOOK)
+    async def _look(self) -> None:
+        if self._fresh:
+            self._fresh = not await self._settle_lost()
+        await self.look()
 
     async def _settle_lost(self) -> bool:
         """Calls in doubt what was open before; False where the ledger does not take it now."""

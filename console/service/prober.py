@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from console.service.looking import Looking
 from flows.house import House
-from kentongan.errors import KentonganError
 from kentongan.ledger import probes
 from kentongan.probing import probe
 from kentongan.readiness import interval, is_due
@@ -29,7 +29,7 @@ class Probing:
         self._house = house
         self._channels: dict[str, Channel] = {}
         self._every: dict[str, int] = {}
-        self._loop: asyncio.Task[None] | None = None
+        self._looking = Looking("prober", self.look, every=_LOOK)
 
     async def start(self) -> None:
         """Begins to ask, where service.yaml says how often; a channel that cannot be opened stops no other."""
@@ -42,26 +42,13 @@ class Probing:
         for name in faults:
             _log.error("channel not opened to be asked", extra={"instance": name})
         if self._channels:
-            self._loop = asyncio.create_task(self._for_ever(), name="prober")
+            self._looking.start()
 
     async def stop(self) -> None:
         """Leaves what is under way, for it changes nothing anywhere, and closes the connections."""
-        if self._loop is not None:
-            self._loop.cancel()
-            await asyncio.gather(self._loop, return_exceptions=True)
+        await self._looking.stop()
         for channel in self._channels.values():
             await channel.close()
-
-    async def _for_ever(self) -> None:
-        while True:
-            try:
-                await self.look()
-            except KentonganError:
-                _log.warning("looks wait for the ledger")
-            except Exception:
-                # Whatever is wrong with a look must not end the prober, and never the service.
-                _log.exception("channels not asked")
-            await asyncio.sleep(_LOOK)
 
     async def look(self) -> int:
         """Asks the channels that are due now; returns how many. Raises LedgerUnavailable."""

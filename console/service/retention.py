@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from console.service.looking import After, Looking
 from flows.house import House
 from kentongan import retention
-from kentongan.errors import KentonganError
 from kentongan.ledger import editions, erasing
 
 _log = logging.getLogger(__name__)
@@ -25,32 +25,19 @@ class Retention:
 
     def __init__(self, house: House, *, first: float = _FIRST) -> None:
         self._house = house
-        self._first = first
-        self._loop: asyncio.Task[None] | None = None
+        self._looking = Looking("retention", self.look, every=_AGAIN, first=first)
 
     async def start(self) -> None:
         """Begins, some minutes after the service itself."""
-        self._loop = asyncio.create_task(self._for_ever(), name="retention")
+        self._looking.start()
 
     async def stop(self) -> None:
         """Ends it; what is under way is finished by the next service."""
-        if self._loop is not None:
-            self._loop.cancel()
-            await asyncio.gather(self._loop, return_exceptions=True)
+        await self._looking.stop()
 
-    async def _for_ever(self) -> None:
-        wait = self._first
-        while True:
-            await asyncio.sleep(wait)
-            wait = _AGAIN
-            try:
-                if await asyncio.to_thread(self.retain):
-                    wait = _DAILY
-            except KentonganError:
-                _log.warning("retention waits for the ledger")
-            except Exception:
-                # Whatever is wrong with it must not end the service.
-                _log.exception("nothing erased by policy")
+    async def look(self) -> object:
+        """Erases what is overdue; the next look is a day later, or soon, where an alert goes first."""
+        return After(_DAILY) if await asyncio.to_thread(self.retain) else None
 
     def retain(self) -> bool:
         """Erases what is overdue; False where an alert is on its way, which goes first. Raises LedgerUnavailable."""

@@ -22,6 +22,7 @@ from console.service.officers_tls import Tls
 from console.service.pager import Paging
 from console.service.prefect_server import PrefectServer
 from console.service.prober import Probing
+from console.service.pruning import Pruning
 from console.service.retention import Retention
 from console.service.sockets import (
     SOCKET_NAME,
@@ -63,6 +64,7 @@ class Service:
         self._paging = Paging(house, silent=self._is_silent)
         self._probing = Probing(house)
         self._retention = Retention(house)
+        self._pruning = Pruning(house)
         self.pid = os.getpid()
         self.taking = False
         self._receipts_socket = receipts
@@ -185,6 +187,7 @@ class Service:
         await self._drills.start()
         await self._probing.start()
         await self._retention.start()
+        await self._pruning.start()
         self._signing = asyncio.create_task(self._sign_for_ever())
         if self._orchestration is not None and self._server is not None:
             self._orchestration.start(Sending(self.dispatcher, asyncio.get_running_loop()))
@@ -214,6 +217,7 @@ class Service:
         await self._paging.stop()
         await self._probing.stop()
         await self._retention.stop()
+        await self._pruning.stop()
         if self._signing is not None:
             self._signing.cancel()
             await asyncio.gather(self._signing, return_exceptions=True)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from console.service import pager
+from console.service import looking, pager
 from flows.house import House
 from kentongan.desk import approvals, by_code, membership, releases, subjects, submitting
 from kentongan.ledger import Write, pages, senders, views
@@ -293,4 +293,5 @@ async def test_the_pager_outlives_a_fault_and_stops_when_told(
     async with asyncio.timeout(5):
         await again.wait()
     await paging.stop()
-    assert [record.message for record in caplog.records if record.name == pager.__name__] == ["pages not looked for"]
+    (said,) = [record for record in caplog.records if record.name == looking.__name__]
+    assert (said.message, said.look) == ("a look of the service failed", "pager")
