@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from kentongan.ledger.postgres import LOCK
+from kentongan.ledger.postgres_writing import LOCK
 from tests.chaos.rehearsal import Rehearsal
 
 WEIGHT = 0
