@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import random
 import secrets
@@ -49,8 +50,8 @@ class House:
     folder: Path | None = None
 
     @classmethod
-    def open(cls, config: Path | None, state: Path | None, *, role: str = CONSOLE) -> House:
-        """Opens what `config` and `state` name, else what the environment does.
+    def open(cls, config: Path | None, state: Path | None, *, role: str = CONSOLE, spool: Path | None = None) -> House:
+        """Opens what `config` and `state` name, else what the environment does; `spool` stands in for the ledger.
 
         `role` tells officers what this process is ("service", "send", "flow"); all but CONSOLE may send, and keep a
         chain of their own in the record. Raises BadConfig, BadInput, LedgerUnavailable.
@@ -61,7 +62,7 @@ class House:
 
         folder = config_folder.find_config(config)
         settings = config_folder.load(folder, channels.settings_models()) if folder is not None else None
-        place = State.find(state)
+        place = dataclasses.replace(State.find(state), spool=spool)
         keys = open_keys(place)
         clock = SystemClock()
         sender = "" if role == CONSOLE else secrets.token_hex(8)
@@ -137,6 +138,7 @@ class House:
         """The duty desk over this ledger; `settings` stand in where there is no config. Raises BadConfig."""
         from kentongan.data import data_path
         from kentongan.desk import Desk, Kinds
+        from kentongan.safekeeping import spare
         from kentongan.words.hazards import library
 
         chosen = settings or self.settings
@@ -152,6 +154,7 @@ class House:
             identify=self.keys.address_hash,
             witness=self.keys.witness,
             head_key=self.keys.head_public_key,
+            fence=functools.partial(spare.fence, self.state),
         )
 
     def dispatcher(

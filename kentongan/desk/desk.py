@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -33,7 +34,8 @@ class Desk:
 
     `identify(family, value)` gives the keyed hash by which an address is looked up; without it a Private alert, which
     goes to named addresses alone, finds nobody. `witness` signs for this installation what it has done by itself, and
-    `head_key` is the public half; without them no drill runs by its schedule.
+    `head_key` is the public half; without them no drill runs by its schedule. `fence(alert_id)` surrounds the dispatch
+    of an alert, and refuses one that is sent from elsewhere.
     """
 
     ledger: Ledger
@@ -45,6 +47,7 @@ class Desk:
     identify: Callable[[str, str], str] = field(default=lambda family, value: "", repr=False)
     witness: Callable[[bytes], bytes] = field(default=lambda content: b"", repr=False)
     head_key: bytes = b""
+    fence: Callable[[str], AbstractContextManager[None]] = field(default=lambda alert_id: nullcontext(), repr=False)
 
     @property
     def now(self) -> datetime:

@@ -164,7 +164,8 @@ def dispatch(
             also(write, released)
         return released
 
-    return desk.ledger.write(commit)
+    with desk.fence(stored.id):
+        return desk.ledger.write(commit)
 
 
 def _refuse_live_without_live(desk: Desk, stored: StoredAlert, ahead: Prospect) -> None:

@@ -85,7 +85,7 @@ def make(
         if final.exists():
             raise BadInput(f"{final} is there already and is not written over; try again in a second")
         with files.staged(target) as folder:
-            _copy_ledger(state.ledger, folder / LEDGER, tell)
+            copy_ledger(state.ledger, folder / LEDGER, tell)
             copied = {LEDGER: files.sha256_of(folder / LEDGER)}
             if config is not None:
                 copied |= _copy_config(config, folder / CONFIG)
@@ -100,7 +100,7 @@ def make(
     return Backup(final, made, size, tuple(_prune(target, made.ledger, keep)) if keep is not None else ())
 
 
-def _copy_ledger(source: Path, target: Path, tell: Progress) -> None:
+def copy_ledger(source: Path, target: Path, tell: Progress) -> None:
     """Copies one moment of the ledger, by SQLite's online backup, and checks the copy; raises LedgerUnavailable."""
     with contextlib.ExitStack() as stack:
         try:

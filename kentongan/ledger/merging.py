@@ -1,0 +1,401 @@
+"""Bringing what was sent from a spool into the ledger: every delivery and attempt of its alert, marked as merged.
+
+People's deliveries come first, in chunks, while the alert cannot be sent by anybody here; then one transaction, dated
+when the spool dispatched it, dispatches the alert and brings the public ones. How far it is stands in the same
+transactions, so that one that is cut off goes on, and one that is done adds nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import insert, select
+
+from kentongan.delivery import Evidence, Result, Stage, result_of
+from kentongan.errors import BadInput, Refused
+from kentongan.ledger import alerts, dispatches, reviews, schema, submissions
+from kentongan.ledger.deliveries import attempt_reason
+from kentongan.ledger.ledger import Ledger
+from kentongan.ledger.planned import last_id, record_planned
+from kentongan.ledger.transaction import Read, Write
+from kentongan.plan import PUBLIC, Plan
+from kentongan.policy import Reason
+
+_CHUNK = 500
+_SENDABLE = ("draft", "submitted", "approved", "discarded")
+_FROM = "recorded in the spare"
+
+_MOVED = (
+    "stage",
+    "action",
+    "due_at",
+    "attempt",
+    "phase",
+    "result",
+    "closed",
+    "doubted",
+    "possible_duplicate",
+    "first_intent_at",
+    "accepted_at",
+    "provider_id",
+    "url",
+    "handle",
+)
+_FIXED = (
+    "key",
+    "alert_id",
+    "instance",
+    "language",
+    "family",
+    "unique_by",
+    "person_id",
+    "address_id",
+    "deliver_by",
+    "follows",
+    "wave",
+)
+_TRIED = ("sender", "phase", "intent_at", "evidence", "outcome_at", "provider_id")
+_MAY_HAVE_GONE = frozenset(Evidence) - {Evidence.ABSENT, Evidence.REJECTED}
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What a merge brought; `twice` counts the deliveries that were sent from here too, and are marked."""
+
+    deliveries: int
+    attempts: int
+    twice: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A delivery of the spool with its attempts, in their order."""
+
+    values: Mapping[str, Any]
+    tries: Sequence[Mapping[str, Any]]
+
+    @property
+    def may_have_gone(self) -> bool:
+        return any(Evidence(each["evidence"]) in _MAY_HAVE_GONE for each in self.tries)
+
+
+def merge(ledger: Ledger, spool: Ledger, *, name: str, alert_id: str) -> Merged | None:
+    """Brings the deliveries of an alert from `spool`, where nobody sends any more; None where it was never sent there.
+
+    `ledger` serves nobody else meanwhile. Raises BadInput where the ledger does not know the alert, Refused where it is
+    being sent from both, LedgerUnavailable; what was brought before that is not brought again.
+    """
+    sent = spool.read(lambda read: dispatches.get(read, alert_id))
+    if sent is None:
+        return None
+    if (
+        ledger.read(lambda read: read.execute(select(schema.alert).where(schema.alert.c.id == alert_id)).first())
+        is None
+    ):
+        raise BadInput(
+            "the ledger does not know the alert that was sent from this spool; it was restored from an older backup, so"
+            " keep the spool and its record"
+        )
+    while True:
+        progress = ledger.read(lambda read: _progress(read, name))
+        if progress.get("done"):
+            return Merged(progress["deliveries"], progress["attempts"], progress["twice"])
+        after = progress.get("after", 0)
+        rows = spool.read(lambda read, after=after: _rows(read, alert_id, "<>", after))  # type: ignore[misc]
+        if not rows:
+            break
+        ledger.write(lambda write, rows=rows: _bring(write, name, rows))  # type: ignore[misc]
+    public = spool.read(lambda read: _rows(read, alert_id, "=", 0, most=1 << 40))
+    told = spool.read(lambda read: _Told.read(read, alert_id))
+    return ledger.write(lambda write: _finish(write, name, alert_id, public, told))
+
+
+def is_merged(read: Read, name: str) -> bool:
+    """Whether everything of a spool is in this ledger."""
+    return bool(_progress(read, name).get("done"))
+
+
+# --- What the spool tells ---
+
+
+def _rows(read: Read, alert_id: str, public: str, after: int, *, most: int = _CHUNK) -> list[_Row]:
+    found = read.sql(
+        f"SELECT * FROM delivery WHERE alert_id = :alert AND family {public} :public AND id > :after"
+        " ORDER BY id LIMIT :most",
+        {"alert": alert_id, "public": PUBLIC, "after": after, "most": most},
+    ).mappings()
+    rows = [dict(row) for row in found]
+    tries: dict[int, list[dict[str, Any]]] = {row["id"]: [] for row in rows}
+    for each in read.sql(
+        "SELECT * FROM attempt WHERE delivery_id IN (SELECT value FROM json_each(:ids)) ORDER BY delivery_id, number",
+        {"ids": json.dumps(list(tries))},
+    ).mappings():
+        tries[each["delivery_id"]].append(dict(each))
+    return [_Row(row, tries[row["id"]]) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What else is on the spool's record of its alert."""
+
+    dispatch: Mapping[str, Any]
+    begun: Mapping[str, Any]
+    stopped: Mapping[str, Any] | None
+    approvals: Sequence[Mapping[str, Any]]
+    review: Mapping[str, Any] | None
+    senders: Sequence[Mapping[str, Any]]
+    ends: Mapping[str, Sequence[Any]]
+
+    @classmethod
+    def read(cls, read: Read, alert_id: str) -> _Told:
+        def rows(statement: str) -> list[dict[str, Any]]:
+            return [dict(row) for row in read.sql(statement, {"alert": alert_id}).mappings()]
+
+        def event(type_: str) -> Mapping[str, Any] | None:
+            found = rows(
+                "SELECT e.data FROM event e JOIN link l ON l.chain = e.chain AND l.seq = e.seq"
+                f" WHERE e.alert_id = :alert AND e.type = '{type_}' ORDER BY l.position DESC LIMIT 1"
+            )
+            return json.loads(found[0]["data"]) if found else None
+
+        senders = (
+            "SELECT * FROM sender WHERE id IN (SELECT t.sender FROM attempt t JOIN delivery d ON d.id = t.delivery_id"
+            " WHERE d.alert_id = :alert UNION SELECT sender FROM delivery WHERE alert_id = :alert)"
+        )
+        made_by = rows(senders)
+        ends = {
+            row["chain"]: (row["seq"], row["digest"])
+            for row in rows(
+                "SELECT l.chain, l.seq, l.digest FROM link l JOIN (SELECT chain, max(seq) AS seq FROM link"
+                " GROUP BY chain) m ON m.chain = l.chain AND m.seq = l.seq"
+            )
+            if row["chain"] in {each["id"] for each in made_by}
+        }
+        return cls(
+            dispatch=rows("SELECT * FROM dispatch WHERE alert_id = :alert")[0],
+            begun=event("alert.dispatched") or {},
+            stopped=event("alert.stopped"),
+            approvals=rows("SELECT * FROM approval WHERE alert_id = :alert ORDER BY at"),
+            review=next(iter(rows("SELECT * FROM review WHERE alert_id = :alert")), None),
+            senders=made_by,
+            ends=ends,
+        )
+
+
+# --- What comes into the ledger ---
+
+
+def _bring(write: Write, name: str, rows: Sequence[_Row]) -> None:
+    """Brings a chunk of people's deliveries, planned as they were; those planned here too get their attempts."""
+    alert_id = rows[0].values["alert_id"]
+    before = last_id(write)
+    write.sql(
+        f"INSERT INTO delivery ({', '.join(_FIXED)}, stage, action, due_at)"
+        f" VALUES ({', '.join(f':{column}' for column in _FIXED)}, 'planned', 'send', {write.now})"
+        " ON CONFLICT DO NOTHING",
+        [{column: row.values[column] for column in _FIXED} for row in rows],
+    )
+    for instance in sorted({row.values["instance"] for row in rows}):
+        record_planned(write, alert_id, instance, before)
+    _settle(write, name, alert_id, rows, after=rows[-1].values["id"])
+
+
+def _settle(write: Write, name: str, alert_id: str, rows: Sequence[_Row], *, after: int) -> None:
+    here = _here(write, alert_id, rows)
+    attempts, twice = 0, 0
+    changed: list[dict[str, Any]] = []
+    tried: list[dict[str, Any]] = []
+    for row in rows:
+        own, evidence = here[row.values["family"], row.values["unique_by"]]
+        if own["stage"] == Stage.SENDING and row.tries:
+            raise Refused("this alert is being sent from the ledger too at this moment; merge again", rule="spare")
+        both = row.may_have_gone and any(each in _MAY_HAVE_GONE for each in evidence)
+        untouched = own["attempt"] == 0 and own["closed"] is None
+        moved = _as_there(row) if untouched else _together(own, evidence, row, both=both)
+        tries = [_told(each, open_=untouched) for each in row.tries]
+        numbered = list(enumerate(tries, own["attempt"] + 1))
+        twice += both
+        attempts += len(tries)
+        in_flight = untouched and moved["stage"] == Stage.SENDING
+        changed.append({**moved, "id": own["id"], "sender": row.values["sender"] if in_flight else None})
+        _record(write, name, alert_id, own["id"], moved, numbered)
+        tried += [
+            {**each, "reason": attempt_reason(each["reason"], _FROM), "delivery": own["id"], "number": number}
+            for number, each in numbered
+        ]
+    if tried:
+        write.sql(
+            "INSERT INTO attempt (delivery_id, number, sender, phase, intent_at, evidence, reason, outcome_at,"
+            " provider_id) VALUES (:delivery, :number, :sender, :phase, :intent_at, :evidence, :reason, :outcome_at,"
+            " :provider_id)",
+            tried,
+        )
+    if changed:
+        columns = ", ".join(f"{column} = :{column}" for column in (*_MOVED, "sender"))
+        write.sql(f"UPDATE delivery SET {columns} WHERE id = :id", changed)
+    known = _progress(write, name)
+    _note(
+        write,
+        name,
+        after=after,
+        deliveries=known.get("deliveries", 0) + len(rows),
+        attempts=known.get("attempts", 0) + attempts,
+        twice=known.get("twice", 0) + twice,
+    )
+
+
+def _here(
+    read: Read, alert_id: str, rows: Iterable[_Row]
+) -> dict[tuple[str, str], tuple[dict[str, Any], list[Evidence]]]:
+    """The ledger's own rows for the spool's, by family and hash, each with the evidence of its attempts."""
+    found = read.sql(
+        "SELECT * FROM delivery WHERE alert_id = :alert AND unique_by IN (SELECT value FROM json_each(:these))",
+        {"alert": alert_id, "these": json.dumps([row.values["unique_by"] for row in rows])},
+    ).mappings()
+    own = {row["id"]: dict(row) for row in found}
+    evidence: dict[int, list[Evidence]] = {id: [] for id in own}
+    for each in read.sql(
+        "SELECT delivery_id, evidence FROM attempt WHERE delivery_id IN (SELECT value FROM json_each(:ids))",
+        {"ids": json.dumps(list(own))},
+    ):
+        evidence[each.delivery_id].append(Evidence(each.evidence))
+    return {(row["family"], row["unique_by"]): (row, evidence[id]) for id, row in own.items()}
+
+
+def _as_there(row: _Row) -> dict[str, Any]:
+    """The columns of a delivery of which nothing was begun here: as they were in the spool."""
+    moved = {column: row.values[column] for column in _MOVED}
+    # What a sender of the spool had reserved is free; what it was sending is taken back from it like any other's.
+    return {**moved, "stage": Stage.PLANNED.value} if moved["stage"] == Stage.CLAIMED else moved
+
+
+def _together(own: Mapping[str, Any], evidence: Sequence[Evidence], row: _Row, *, both: bool) -> dict[str, Any]:
+    """The columns of a delivery that was begun, or given up, here too."""
+    moved = {column: own[column] for column in _MOVED}
+    if not row.tries:
+        return moved
+    seen = [*evidence, *(Evidence(each["evidence"]) for each in row.tries)]
+    result = result_of(Evidence.IN_DOUBT if each is Evidence.OPEN else each for each in seen)
+    first = [at for at in (own["first_intent_at"], row.values["first_intent_at"]) if at is not None]
+    return {
+        **moved,
+        "attempt": own["attempt"] + len(row.tries),
+        "phase": row.values["phase"],
+        "result": result.value,
+        "stage": Stage.DONE.value if result is not Result.NONE else moved["stage"],
+        "closed": None if result is not Result.NONE else moved["closed"],
+        "doubted": int(own["doubted"] or row.values["doubted"] or result is Result.IN_DOUBT),
+        "possible_duplicate": int(both or own["possible_duplicate"] or row.values["possible_duplicate"]),
+        "first_intent_at": min(first, default=None),
+        "accepted_at": own["accepted_at"] or row.values["accepted_at"],
+        "provider_id": own["provider_id"] or row.values["provider_id"],
+        "url": own["url"] or row.values["url"],
+    }
+
+
+def _told(tried: Mapping[str, Any], *, open_: bool) -> dict[str, Any]:
+    """An attempt of the spool as it is recorded here; one without an outcome is in doubt unless it may stay `open_`."""
+    values = {column: tried[column] for column in (*_TRIED, "reason")}
+    if values["evidence"] != Evidence.OPEN:
+        return values
+    return {
+        **values,
+        "evidence": (Evidence.OPEN if open_ else Evidence.IN_DOUBT).value,
+        "reason": values["reason"] or Reason.SENDER_GONE.value,
+    }
+
+
+def _record(
+    write: Write,
+    name: str,
+    alert_id: str,
+    delivery: int,
+    moved: Mapping[str, Any],
+    tries: Sequence[tuple[int, Mapping[str, Any]]],
+) -> None:
+    """Puts on record what was brought: an event an attempt, the last of them with what the delivery is now."""
+    for position, (number, each) in enumerate(tries):
+        write.event(
+            "delivery.merged",
+            alert=alert_id,
+            delivery=delivery,
+            spool=name,
+            attempt=number,
+            evidence=each["evidence"],
+            reason=each["reason"],
+            detail=_FROM,
+            tried={column: each[column] for column in _TRIED},
+            set=dict(moved) if position == len(tries) - 1 else {},
+        )
+    if not tries:
+        write.event("delivery.merged", alert=alert_id, delivery=delivery, spool=name, set=dict(moved))
+
+
+def _finish(write: Write, name: str, alert_id: str, public: Sequence[_Row], told: _Told) -> Merged:
+    """Dispatches the alert here as it was there, unless it was, and brings its public deliveries."""
+    # All of it is of that time: by it approvals are looked at, and what waits falls due.
+    now, write.now = write.now, told.dispatch["at"]
+    if dispatches.get(write, alert_id) is None:
+        _approve(write, alert_id, told)
+        dispatches.begin(
+            write,
+            alert_id,
+            plan=Plan.model_validate_json(told.dispatch["plan"]),
+            by=told.dispatch["by"],
+            allowed=_SENDABLE,
+            proof={**told.begun.get("proof", {}), "spool": name},
+        )
+    for each in told.senders:
+        there = write.execute(select(schema.sender.c.id).where(schema.sender.c.id == each["id"])).first()
+        if there is None:
+            # None of them sends any more; what one was in the middle of is taken back from it.
+            write.execute(insert(schema.sender).values(**{**each, "ended": 1}))
+    _settle(write, name, alert_id, public, after=0)
+    if told.stopped is not None and alerts.get(write, alert_id).state == "dispatched":
+        stopped = told.stopped
+        dispatches.stop(write, alert_id, by=stopped["by"], signed=stopped["signed"], why=stopped["why"])
+    known = _progress(write, name)
+    merged = Merged(known["deliveries"], known["attempts"], known["twice"])
+    write.event(
+        "spool.merged",
+        alert=alert_id,
+        spool=name,
+        at=now,
+        deliveries=merged.deliveries,
+        attempts=merged.attempts,
+        twice=merged.twice,
+        ends={chain: list(end) for chain, end in told.ends.items()},
+    )
+    _note(write, name, **{**known, "done": 1})
+    return merged
+
+
+def _approve(write: Write, alert_id: str, told: _Told) -> None:
+    """Brings what an officer signed with the sending itself, as with a broken glass."""
+    table = schema.approval
+    for row in told.approvals:
+        if write.execute(select(table.c.id).where(table.c.id == row["id"])).first() is None:
+            content = json.loads(row["content"])
+            submissions.record_approval(write, alert_id, officer=row["officer"], content=content, id=row["id"])
+    there = write.execute(select(schema.review.c.alert_id).where(schema.review.c.alert_id == alert_id)).first()
+    if told.review is not None and there is None:
+        within = told.review["due_at"] - told.review["opened_at"]
+        reviews.begin(write, alert_id, officer=told.review["officer"], within=within)
+
+
+# --- How far it is ---
+
+
+def _progress(read: Read, name: str) -> dict[str, Any]:
+    value = read.execute(select(schema.meta.c.value).where(schema.meta.c.name == f"spool {name}")).scalar()
+    return json.loads(value) if value is not None else {}
+
+
+def _note(write: Write, name: str, **progress: Any) -> None:
+    write.sql(
+        "INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = :value",
+        {"name": f"spool {name}", "value": json.dumps(progress, sort_keys=True)},
+    )
