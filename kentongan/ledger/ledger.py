@@ -147,12 +147,12 @@ class Ledger:
         """How many pieces of work wait for the writer."""
         return self._queue.qsize()
 
-    def write(self, act: Callable[[Write], T], *, urgent: bool = False) -> T:
+    def write(self, act: Callable[[Write], T], *, urgent: bool = False, beside: bool = False) -> T:
         """Runs `act` in a transaction and returns once it is on disk; raises LedgerUnavailable or what `act` raised.
 
-        With `urgent`, a stop, it may use the room that is kept for stops on a full disk.
+        With `urgent`, a stop, it may use the room that is kept for stops on a full disk. `beside`: see `write_soon`.
         """
-        return self._submit(act, must=False, urgent=urgent).result()
+        return self._submit(act, must=False, urgent=urgent, beside=beside).result()
 
     async def write_soon(
         self, act: Callable[[Write], T], *, must: bool = False, beside: bool = False, first: str = ""

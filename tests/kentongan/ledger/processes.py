@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from kentongan.delivery import Action, Evidence, Phase
 from kentongan.ledger import Ledger, Write, claims, outcomes, senders
 from kentongan.ledger.outcomes import Settled
 from kentongan.policy import Decision, Reason
+from tests.kentongan.ledger.hammering import Hammer
 
 Open = Callable[[str, str], Ledger]
 """Opens the ledger at a place under a chain of its own; a function of a module, so that a process can be given it."""
@@ -125,19 +127,21 @@ class _Sender:
 
     def claim(self, alert_id: str, instance: str, most: int) -> list[int]:
         found = self.ledger.write(
-            lambda write: claims.claim(write, sender=self.name, alert_id=alert_id, instance=instance, most=most)
+            lambda write: claims.claim(write, sender=self.name, alert_id=alert_id, instance=instance, most=most),
+            beside=True,
         )
         return [claimed.id for claimed in found]
 
     def intend(self, deliveries: list[int], phase: Phase) -> list[tuple[int, int]]:
         intents = self.ledger.write(
-            lambda write: claims.intend(write, sender=self.name, deliveries=deliveries, phase=phase)
+            lambda write: claims.intend(write, sender=self.name, deliveries=deliveries, phase=phase),
+            beside=True,
         )
         return [(intent.delivery, intent.attempt) for intent in intents]
 
     def settle(self, attempts: list[tuple[int, int]], decision: Decision = _ACCEPTED) -> None:
         settled = [Settled(id, number, decision) for id, number in attempts]
-        self.ledger.write(lambda write: outcomes.settle(write, sender=self.name, outcomes=settled))
+        self.ledger.write(lambda write: outcomes.settle(write, sender=self.name, outcomes=settled), beside=True)
 
     def drain(self, alert_id: str, instance: str, most: int) -> list[int]:
         """Sends all it can get, until nothing is due any more; returns what it had leave to send."""
@@ -147,6 +151,10 @@ class _Sender:
             sent += [id for id, _ in attempts]
             self.settle(attempts)
         return sent
+
+    def hammer(self, alerts: list[str], rounds: int, seed: int) -> list[tuple[int, int]]:
+        """Does everything at random; returns what it had leave to send."""
+        return Hammer(self.ledger, self.name, random.Random(seed)).run(alerts, rounds)
 
     def hold(self, note: str) -> str:
         """Begins a transaction, says so, and commits it when told to go on."""
@@ -164,15 +172,15 @@ class _Sender:
         for_ever = threading.Event()
         put = self.ledger.write
 
-        def write(inner: Callable[[Write], Any]) -> Any:
+        def write(inner: Callable[[Write], Any], **options: Any) -> Any:
             def unfinished(write: Write) -> None:
                 inner(write)
                 self.pipe.send("stalled")
                 for_ever.wait()
 
-            return put(unfinished)
+            return put(unfinished, **options)
 
-        self.ledger.write = write  # type: ignore[method-assign]
+        self.ledger.write = write  # type: ignore[assignment, method-assign]
         getattr(self, act)(*arguments)
 
 
