@@ -45,7 +45,7 @@ _ACCOUNT = ("phone_number", "page", "username")
 """Fields by which a provider counts, where a kind has them."""
 
 MOST_CONNECTIONS = 16
-"""Connections of one instance in one process."""
+"""Connections of one public instance in one process: with more, httpx gets slower."""
 
 _S = TypeVar("_S", bound="ChannelSettings")
 
@@ -91,7 +91,7 @@ class ChannelSettings(InstanceSettings, ABC):
             counting=counting,
             length=length,
             rate=self.rate or rate,
-            concurrency=min(self.concurrency or concurrency, MOST_CONNECTIONS),
+            concurrency=self._at_once(concurrency),
             deadline=self.deadline,
             deliver_within=self.deliver_within or deliver_within,
             cost=cost,
@@ -100,6 +100,10 @@ class ChannelSettings(InstanceSettings, ABC):
             credential=self._credential(),
             parts=parts,
         )
+
+    def _at_once(self, concurrency: int) -> int:
+        wanted = self.concurrency or concurrency
+        return min(wanted, MOST_CONNECTIONS) if self.audience is None else wanted
 
     def _credential(self) -> str:
         """Names the account at the provider without its secret, of which only the place is looked at.

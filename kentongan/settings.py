@@ -122,7 +122,7 @@ class InstanceSettings(Model):
     sandbox: bool = Field(default=False, description="True where a stand-in answers and nobody is reached.")
     audience: str | None = Field(default=None, description="Who is written to, by audience name; absent: public.")
     rate: float | None = Field(default=None, gt=0, description="Requests a second; absent: the kind's own.")
-    concurrency: int | None = Field(default=None, ge=1, le=64, description="Requests at once; absent: the kind's own.")
+    concurrency: int | None = Field(default=None, ge=1, le=256, description="Requests at once; absent: the kind's own.")
     deadline: float = Field(default=10.0, gt=0, le=120, description="Seconds for one request in all.")
     deliver_within: float | None = Field(default=None, gt=0, description="Seconds after which it is too late.")
     credential: str | None = Field(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from kentongan.clock import Milliseconds
 from kentongan.delivery import Action, Phase
@@ -12,7 +12,7 @@ from kentongan.dispatcher.pace import Pace
 from kentongan.dispatcher.part import Part
 from kentongan.dispatcher.requests import Ready, Requests
 from kentongan.dispatcher.uploads import Uploads
-from kentongan.ledger import claims, outcomes, senders, work
+from kentongan.ledger import Write, claims, outcomes, senders, work
 from kentongan.ledger.claims import Claimed, Intent
 from kentongan.policy import Decision, before_repeat, covered
 from kentongan.seam import Address
@@ -127,7 +127,7 @@ class Run:
             position += len(chunk)
             before = len(left)
             chunk = await self._reconsider(chunk, left)
-            async for group in self._intend(chunk, addresses):
+            for group in await self._intend(chunk, addresses):
                 for item in group:
                     del left[item.claimed.id]
                 for start in range(0, len(group), batch):
@@ -162,30 +162,36 @@ class Run:
             lambda write: claims.release(write, sender=self._sender.name, deliveries=ids), must=True, beside=True
         )
 
-    async def _intend(self, chunk: Sequence[Claimed], addresses: Mapping[int, Address]) -> AsyncIterator[list[Ready]]:
-        """Commits the intents of a chunk, grouped by language and step; yields what came back."""
-        groups: dict[tuple[str, Action, bool], list[Claimed]] = {}
+    async def _intend(self, chunk: Sequence[Claimed], addresses: Mapping[int, Address]) -> list[list[Ready]]:
+        """Commits the intents of a chunk, all at once; returns what came back, grouped by language and step."""
+        groups: dict[tuple[str, Action, Phase], list[Claimed]] = {}
         for item in chunk:
             irreversible = item.action is Action.SEND or (item.handle or {}).get("irreversible_next") != "no"
-            groups.setdefault((item.language, item.action, irreversible), []).append(item)
-        for (_, _, irreversible), items in groups.items():
             phase = Phase.IRREVERSIBLE if irreversible else Phase.REVERSIBLE
-            now = self._sender.clock.wall() + round(self._channel.limits.deadline * 1000)
-            safe = [
-                c.id
-                for c in items
-                if c.first_intent_at is not None and covered(self._channel.traits, c.first_intent_at, now)
+            groups.setdefault((item.language, item.action, phase), []).append(item)
+        until = self._sender.clock.wall() + round(self._channel.limits.deadline * 1000)
+        safe = [
+            item.id
+            for item in chunk
+            if item.first_intent_at is not None and covered(self._channel.traits, item.first_intent_at, until)
+        ]
+        phases: dict[Phase, list[int]] = {}
+        for (_, _, phase), items in groups.items():
+            phases.setdefault(phase, []).extend(item.id for item in items)
+
+        def intend(write: Write) -> list[Intent]:
+            return [
+                intent
+                for phase, ids in phases.items()
+                for intent in claims.intend(write, sender=self._sender.name, deliveries=ids, phase=phase, covered=safe)
             ]
-            ids = [c.id for c in items]
-            intents = await self._sender.ledger.write_soon(
-                lambda write, ids=ids, phase=phase, safe=safe: claims.intend(  # type: ignore[misc]
-                    write, sender=self._sender.name, deliveries=ids, phase=phase, covered=safe
-                ),
-                beside=True,
-            )
-            by_id = {intent.delivery: intent for intent in intents}
-            yield [
-                Ready(c, by_id[c.id], addresses.get(c.address_id) if c.address_id is not None else None)
-                for c in items
-                if c.id in by_id
+
+        intents = {intent.delivery: intent for intent in await self._sender.ledger.write_soon(intend, beside=True)}
+        return [
+            [
+                Ready(item, intents[item.id], addresses.get(item.address_id) if item.address_id is not None else None)
+                for item in items
+                if item.id in intents
             ]
+            for items in groups.values()
+        ]

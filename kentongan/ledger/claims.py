@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kentongan.clock import Milliseconds
 from kentongan.delivery import Action, Phase, Stage
+from kentongan.ledger.gathered import Gathering
 from kentongan.ledger.transaction import Write
 
 
@@ -119,8 +121,14 @@ WHERE id IN (SELECT value FROM json_each(:ids)) AND sender = :sender AND stage =
   AND epoch = (SELECT epoch FROM alert WHERE alert.id = delivery.alert_id)
   AND deliver_by > :now AND action IN ('send', 'advance')
   AND NOT EXISTS (SELECT 1 FROM hold WHERE hold.instance IN (delivery.instance, '*'))
-RETURNING id, alert_id, attempt, first_intent_at, possible_duplicate
 """
+# Of those asked for, only what this very transaction has intended is being sent and has no attempt of its number.
+_INTENDED = (
+    ["id", "alert_id", "attempt", "first_intent_at", "possible_duplicate"],
+    "delivery d",
+    "id IN (SELECT value FROM json_each(:ids)) AND sender = :sender AND stage = 'sending'"
+    " AND NOT EXISTS (SELECT 1 FROM attempt t WHERE t.delivery_id = d.id AND t.number = d.attempt)",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,43 +149,41 @@ def intend(
     What was claimed by another since, stopped, held, or is too late does not come back. A repeat after doubt is marked
     as a possible duplicate, but for those `covered` by the provider's own idempotency.
     """
-    rows = write.sql(
+    asked = {"ids": json.dumps(list(deliveries)), "sender": sender}
+    write.sql(
         _INTEND,
         {
-            "ids": json.dumps(list(deliveries)),
+            **asked,
             "covered": json.dumps(list(covered)),
             "irreversible": phase is Phase.IRREVERSIBLE,
-            "sender": sender,
             "phase": phase.value,
             "now": write.now,
         },
-    ).all()
+    )
+    rows = write.at_once(*_INTENDED, asked)
     if not rows:
         return []
     write.sql(
         "INSERT INTO attempt (delivery_id, number, sender, phase, intent_at, evidence)"
-        " VALUES (:delivery, :number, :sender, :phase, :now, 'open')",
-        [
-            {"delivery": row.id, "number": row.attempt, "sender": sender, "phase": phase.value, "now": write.now}
-            for row in rows
-        ],
+        " SELECT id, attempt, :sender, :phase, :now, 'open' FROM delivery"
+        " WHERE id IN (SELECT value FROM json_each(:ids))",
+        {"ids": json.dumps([row[0] for row in rows]), "sender": sender, "phase": phase.value, "now": write.now},
     )
+    alike: dict[tuple[str, int], list[Sequence[Any]]] = {}
     for row in rows:
-        write.event(
-            "delivery.intended",
-            alert=row.alert_id,
-            delivery=row.id,
-            attempt=row.attempt,
-            sender=sender,
-            set={
-                "stage": Stage.SENDING,
-                "attempt": row.attempt,
-                "phase": phase,
-                "first_intent_at": row.first_intent_at,
-                "possible_duplicate": row.possible_duplicate,
-            },
-        )
-    return [Intent(row.id, row.attempt, write.now, row.first_intent_at) for row in rows]
+        alike.setdefault((row[1], row[4]), []).append(row)
+    gathering = Gathering()
+    for (alert_id, possible_duplicate), these in alike.items():
+        ids, _, attempts, first_intents, _ = zip(*these, strict=True)
+        moved = {"stage": Stage.SENDING, "phase": phase, "possible_duplicate": possible_duplicate}
+        columns = {
+            ("", "attempt"): attempts,
+            ("set", "attempt"): attempts,
+            ("set", "first_intent_at"): first_intents,
+        }
+        gathering.add_all("delivery.intended", alert_id, ids, {"sender": sender, "set": moved}, columns)
+    gathering.record(write)
+    return [Intent(id, attempt, write.now, first_at) for id, _, attempt, first_at, _ in rows]
 
 
 def release(write: Write, *, sender: str, deliveries: Sequence[int]) -> None:

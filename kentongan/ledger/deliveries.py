@@ -8,7 +8,7 @@ a whole batch and written together: a statement a row and step would cost more t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -16,6 +16,7 @@ from kentongan.clock import Milliseconds
 from kentongan.delivery import REACHED, Action, Closed, Evidence, Result, Stage, result_of
 from kentongan.ledger.chaining import canonical
 from kentongan.ledger.following import follow_late
+from kentongan.ledger.gathered import Gathering
 from kentongan.ledger.transaction import Write
 from kentongan.policy import TOO_LATE, Decision
 
@@ -70,14 +71,12 @@ class Standing:
 
 
 _COLUMNS = [column.name for column in fields(Standing) if column.name not in ("state", "attempts")]
-_SELECT = (
-    f"SELECT {', '.join(f'd.{name}' for name in _COLUMNS)}, a.state FROM delivery d JOIN alert a ON a.id = d.alert_id"
-    " WHERE d.id IN (SELECT value FROM json_each(:ids))"
+_STANDING = ([*(f"d.{name}" for name in _COLUMNS), "a.state"], "delivery d JOIN alert a ON a.id = d.alert_id")
+_ATTEMPTS = (["delivery_id", "number", "evidence"], "attempt")
+_WHOLE = frozenset(
+    ("attempt", "due_at", "doubted", "possible_duplicate", "first_intent_at", "accepted_at", "outcome_at", "epoch")
 )
-_ATTEMPTS = (
-    "SELECT delivery_id, number, evidence FROM attempt WHERE delivery_id IN (SELECT value FROM json_each(:ids))"
-    " ORDER BY delivery_id, number"
-)
+"""Columns that hold whole numbers; all others that change hold texts."""
 
 
 class Deliveries:
@@ -85,10 +84,13 @@ class Deliveries:
 
     def __init__(self, write: Write, ids: Iterable[int]) -> None:
         self._write = write
-        parameters = {"ids": json.dumps(sorted(set(ids)))}
-        self._standing = {row.id: Standing(*list(row)) for row in write.sql(_SELECT + write.locking, parameters)}
-        for row in write.sql(_ATTEMPTS, parameters):
-            self._standing[row.delivery_id].attempts[row.number] = Evidence(row.evidence)
+        these = {"ids": json.dumps(sorted(set(ids)))}
+        rows = write.at_once(*_STANDING, f"d.id IN (SELECT value FROM json_each(:ids)){write.locking}", these)
+        self._standing = {row[0]: Standing(*row) for row in rows}
+        attempts = write.at_once(*_ATTEMPTS, "delivery_id IN (SELECT value FROM json_each(:ids))", these)
+        for id, number, evidence in sorted(map(tuple, attempts)):
+            self._standing[id].attempts[number] = Evidence(evidence)
+        self._gathering = Gathering()
         self._changed: dict[int, dict[str, Any]] = {}
         self._tried: dict[tuple[int, int], dict[str, Any]] = {}
         self._reached: dict[tuple[str, str], list[int]] = {}
@@ -109,7 +111,7 @@ class Deliveries:
     def change(self, event: str, standing: Standing, changes: Mapping[str, Any], **data: Any) -> None:
         """Changes one delivery and records the same values, with what else `data` says of why."""
         self._set(standing, changes)
-        self._write.event(event, alert=standing.alert_id, delivery=standing.id, set=dict(changes), **data)
+        self._gathering.add(event, standing.alert_id, standing.id, {"set": changes, **data})
 
     def raise_evidence(
         self,
@@ -206,22 +208,87 @@ class Deliveries:
             standing.sender = row["sender"] = None
 
     def _write_down(self) -> None:
-        rows = [{**changes, "id": id} for id, changes in self._changed.items()]
-        _update(self._write, "delivery", rows, ("id",))
-        attempts = [{**tried, "delivery_id": id, "number": number} for (id, number), tried in self._tried.items()]
-        _update(self._write, "attempt", attempts, ("delivery_id", "number"))
+        self._gathering.record(self._write)
+        _update(self._write, "delivery", ("id",), {(id,): changes for id, changes in self._changed.items()})
+        _update(self._write, "attempt", ("delivery_id", "number"), self._tried)
         for (alert_id, instance), ids in self._reached.items():
             follow_late(self._write, alert_id, instance, ids)
 
 
-def _update(write: Write, table: str, rows: Iterable[dict[str, Any]], key: tuple[str, ...]) -> None:
+def accept_all(
+    write: Write,
+    gathering: Gathering,
+    alert_id: str,
+    ids: Sequence[int],
+    attempts: Sequence[int],
+    *,
+    provider_ids: Sequence[str],
+    urls: Sequence[str],
+    reason: str,
+    detail: str,
+) -> None:
+    """Ends deliveries as accepted of which nothing was known before, as `Deliveries.raise_evidence` would one by one.
+
+    There is an attempt to each, and a provider's id and a URL to each or to none of them.
+    """
+    changes = {"result": Result.ACCEPTED.value, "accepted_at": write.now, "stage": Stage.DONE.value}
+    tried = {"evidence": Evidence.ACCEPTED.value, "outcome_at": write.now}
+    columns: dict[tuple[str, str], Sequence[Any]] = {("", "attempt"): attempts}
+    row, attempt = {}, {}
+    if provider_ids:
+        columns["set", "provider_id"] = columns["tried", "provider_id"] = provider_ids
+        row["provider_id"] = attempt["provider_id"] = provider_ids
+    if urls:
+        row["url"] = columns["set", "url"] = urls
+    common = {"set": changes, "tried": tried, "evidence": Evidence.ACCEPTED, "reason": reason, "detail": detail}
+    gathering.add_all("delivery.settled", alert_id, ids, common, columns)
+    _set_all(write, "delivery", {"id": ids}, {**changes, "sender": None}, row)
+    keys = {"delivery_id": ids, "number": attempts}
+    _set_all(write, "attempt", keys, {**tried, "reason": attempt_reason(reason, detail)}, attempt)
+
+
+def _update(write: Write, table: str, key: tuple[str, ...], rows: Mapping[Any, Mapping[str, Any]]) -> None:
     """Updates rows by their key: one statement for all that have the same columns changed."""
-    alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for row in rows:
-        alike.setdefault(tuple(sorted(row.keys() - key)), []).append(row)
-    condition = " AND ".join(f"{name} = :{name}" for name in key)
-    for columns, group in alike.items():
-        write.sql(f"UPDATE {table} SET {', '.join(f'{name} = :{name}' for name in columns)} WHERE {condition}", group)
+    alike: dict[tuple[str, ...], list[Any]] = {}
+    for at, changes in rows.items():
+        alike.setdefault(tuple(changes), []).append(at)
+    for names, places in alike.items():
+        keys = dict(zip(key, ([at[number] for at in places] for number in range(len(key))), strict=True))
+        columns = {name: [rows[at][name] for at in places] for name in names}
+        common = {name: column[0] for name, column in columns.items() if column.count(column[0]) == len(column)}
+        own = {name: column for name, column in columns.items() if name not in common}
+        _set_all(write, table, keys, common, own)
+
+
+def _set_all(
+    write: Write,
+    table: str,
+    keys: Mapping[str, Sequence[int]],
+    common: Mapping[str, Any],
+    own: Mapping[str, Sequence[Any]],
+) -> None:
+    """Sets columns of the rows with these keys: some to a value in common, the others each to its own."""
+    names = [*keys, *own]
+    rows = list(zip(*keys.values(), *own.values(), strict=True))
+    listed = json.dumps(rows, ensure_ascii=False)
+    if len(rows) > 1 and "\\u0000" not in listed:
+        value = {name: _taken(name, place) for place, name in enumerate(names)}
+        sets = [*(f"{name} = :{name}" for name in common), *(f"{name} = {value[name]}" for name in own)]
+        where = " AND ".join(f"{table}.{name} = {value[name]}" for name in keys)
+        statement = f"UPDATE {table} SET {', '.join(sets)} FROM json_each(:rows) AS r WHERE {where}"
+        write.soon(statement, {**common, "rows": listed})
+        return
+    # A text in JSON holds no NUL, which a provider may well send.
+    sets = [f"{name} = :{name}" for name in (*common, *own)]
+    where = " AND ".join(f"{name} = :{name}" for name in keys)
+    statement = f"UPDATE {table} SET {', '.join(sets)} WHERE {where}"
+    write.sql(statement, [{**common, **dict(zip(names, row, strict=True))} for row in rows])
+
+
+def _taken(name: str, place: int) -> str:
+    """A value out of a row's list, with the type of its column."""
+    text = f"r.value ->> {place}"
+    return f"CAST({text} AS BIGINT)" if name in _WHOLE or name in ("id", "delivery_id", "number") else text
 
 
 def close(write: Write, closed: Closed, select: str, parameters: Mapping[str, Any]) -> int:

@@ -6,13 +6,14 @@ Events are only ever added, so that one who reads in chunks sees the same as one
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kentongan.clock import Milliseconds
 from kentongan.ledger.editions import listed
 from kentongan.ledger.transaction import Read
-from kentongan.ledger.views import Event, event
+from kentongan.ledger.views import Event, told_apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,8 @@ _CHANNEL_POSTGRES = (
     "(d.instance = :channel OR readable_json(e.data) ->> 'instance' = :channel"
     " OR readable_json(e.data) -> 'instances' @> to_jsonb(CAST(:channel AS text)))"
 )
-_STATE = (
-    "(CASE WHEN e.delivery_id IS NOT NULL THEN"
-    " CASE WHEN d.result <> 'none' THEN d.result ELSE coalesce(d.closed, d.stage) END ELSE a.state END = :state)"
-)
+_WORD = "CASE WHEN d.result <> 'none' THEN d.result ELSE coalesce(d.closed, d.stage) END"
+_STATE = f"(CASE WHEN e.delivery_id IS NOT NULL THEN {_WORD} ELSE a.state END = :state)"
 # People above a region count as in it where an alert is matched; here the question is who of the record lives there.
 _CODES = (
     "json_each(CASE WHEN json_valid(s.plan) THEN s.plan ELSE '{}' END, '$.instances') i,"
@@ -65,10 +64,12 @@ _CODES_POSTGRES = (
     "LATERAL (SELECT found #>> '{}' AS value FROM"
     " jsonb_path_query(readable_json(s.plan), '$.instances[*].within.codes[*]') AS found) c"
 )
+_LIVES = (
+    f"EXISTS (SELECT 1 FROM person_region r WHERE r.person_id = d.person_id AND {listed('r')}"
+    " AND (r.code = :region OR r.code LIKE :below ESCAPE '!'))"
+)
 _REGION = (
-    "(CASE WHEN e.delivery_id IS NOT NULL THEN EXISTS (SELECT 1 FROM person_region r WHERE r.person_id = d.person_id"
-    f" AND {listed('r')}"
-    " AND (r.code = :region OR r.code LIKE :below ESCAPE '!')) ELSE EXISTS (SELECT 1 FROM dispatch s, {codes}"
+    f"(CASE WHEN e.delivery_id IS NOT NULL THEN {_LIVES} ELSE EXISTS (SELECT 1 FROM dispatch s, {{codes}}"
     " WHERE s.alert_id = e.alert_id AND (c.value = :region"
     " OR c.value LIKE :below ESCAPE '!' OR :region LIKE replace(replace(c.value, '!', '!!'), '_', '!_') || '.%'"
     " ESCAPE '!')) END)"
@@ -84,9 +85,15 @@ _OFFICER_POSTGRES = (
     " jsonb_build_object('officer', CAST(:officer AS text))))"
 )
 
+_OF_SEVERAL = "(e.delivery_id IS NULL AND e.type LIKE 'delivery.%')"
+"""Events about several deliveries, which are told apart only once they are read (kentongan.ledger.gathered)."""
+
 
 def chunk(read: Read, wanted: Filter, *, after: Place, up_to: Place, most: int) -> tuple[list[Event], Place, bool]:
-    """Up to `most` events between two places, in the order of record; the place reached, and whether more may be."""
+    """Some `most` events between two places, in the order of record; the place reached, and whether more may be.
+
+    They are more where the last of them is about several deliveries.
+    """
     conditions = ["l.position BETWEEN :position AND :last", "(l.position, e.ordinal) > (:position, :ordinal)"]
     if wanted.alerts:
         conditions.append("e.alert_id IN (SELECT value FROM json_each(:alerts))")
@@ -96,38 +103,67 @@ def chunk(read: Read, wanted: Filter, *, after: Place, up_to: Place, most: int) 
         conditions.append("e.at >= :since")
     if wanted.until is not None:
         conditions.append("e.at < :until")
+    parameters = {
+        "position": after.position,
+        "ordinal": after.ordinal,
+        "last": up_to.position,
+        "alerts": json.dumps(list(wanted.alerts)),
+        "types": json.dumps(list(wanted.types)),
+        "since": wanted.since,
+        "until": wanted.until,
+        "channel": wanted.channel,
+        "state": wanted.state,
+        "region": wanted.region,
+        "below": _escaped(wanted.region) + ".%",
+        "officer": wanted.officer,
+        "most": most,
+    }
     for value, condition in (
         (wanted.channel, read.either(sqlite=_CHANNEL, postgres=_CHANNEL_POSTGRES)),
         (wanted.state, _STATE),
         (wanted.region, _REGION.replace("{codes}", read.either(sqlite=_CODES, postgres=_CODES_POSTGRES))),
-        (wanted.officer, read.either(sqlite=_OFFICER, postgres=_OFFICER_POSTGRES)),
     ):
         if value:
-            conditions.append(condition)
+            conditions.append(f"({condition} OR {_OF_SEVERAL})")
+    if wanted.officer:
+        conditions.append(read.either(sqlite=_OFFICER, postgres=_OFFICER_POSTGRES))
     # Along the links, so that each chunk ends as soon as it is full: sorting an alert's million events would not.
     along = read.either(sqlite="CROSS JOIN", postgres="JOIN")
     rows = read.sql(
         f"SELECT e.*, l.position FROM link l {along} event e ON e.chain = l.chain AND e.seq = l.seq"
         " LEFT JOIN delivery d ON d.id = e.delivery_id LEFT JOIN alert a ON a.id = e.alert_id"
         f" WHERE {' AND '.join(conditions)} ORDER BY l.position, e.ordinal LIMIT :most",
-        {
-            "position": after.position,
-            "ordinal": after.ordinal,
-            "last": up_to.position,
-            "alerts": json.dumps(list(wanted.alerts)),
-            "types": json.dumps(list(wanted.types)),
-            "since": wanted.since,
-            "until": wanted.until,
-            "channel": wanted.channel,
-            "state": wanted.state,
-            "region": wanted.region,
-            "below": _escaped(wanted.region) + ".%",
-            "officer": wanted.officer,
-            "most": most,
-        },
-    ).all()
-    reached = Place(rows[-1].position, rows[-1].ordinal) if rows else after
-    return [event(row) for row in rows], reached, len(rows) == most
+        parameters,
+    )
+    found: list[Event] = []
+    reached, number = after, 0
+    for row in rows:
+        found.extend(_wanted_of(read, wanted, told_apart(row), parameters))
+        reached, number = Place(row.position, row.ordinal), number + 1
+        if len(found) >= most:
+            break
+    full = number == most or len(found) >= most
+    rows.close()
+    return found, reached, full
+
+
+def _wanted_of(read: Read, wanted: Filter, told: list[Event], parameters: Mapping[str, Any]) -> list[Event]:
+    """Of an event about several deliveries what is wanted; one about a single thing was found by what it is about."""
+    conditions = [
+        condition
+        for value, condition in (
+            (wanted.channel, "d.instance = :channel"),
+            (wanted.state, f"{_WORD} = :state"),
+            (wanted.region, _LIVES),
+        )
+        if value
+    ]
+    if len(told) == 1 or not conditions:
+        return told
+    these = {**parameters, "ids": json.dumps([event.delivery_id for event in told])}
+    condition = f"d.id IN (SELECT value FROM json_each(:ids)) AND {' AND '.join(conditions)}"
+    ids = set(read.sql(f"SELECT d.id FROM delivery d WHERE {condition}", these).scalars())
+    return [event for event in told if event.delivery_id in ids]
 
 
 def end(read: Read) -> Place:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from kentongan.delivery import Action, Closed, Evidence, Phase, Result, Stage, w
 from kentongan.ledger import deliveries
 from kentongan.ledger.claims import Claimed, Intent
 from kentongan.ledger.deliveries import Deliveries, Standing
+from kentongan.ledger.following import follow_late
+from kentongan.ledger.gathered import Gathering
 from kentongan.ledger.transaction import Write
 from kentongan.policy import Decision, Reason
 
@@ -30,8 +33,12 @@ class Settled:
 
 def settle(write: Write, *, sender: str, outcomes: Sequence[Settled]) -> None:
     """Appends what attempts have shown and plans what is next; never fenced, late or not."""
-    with Deliveries(write, [outcome.delivery for outcome in outcomes]) as batch:
-        for outcome in outcomes:
+    times = Counter(outcome.delivery for outcome in outcomes)
+    simple = [outcome for outcome in outcomes if times[outcome.delivery] == 1 and _ends_as_accepted(outcome)]
+    settled = _settle_taken(write, sender, simple) if len(simple) > 1 else frozenset()
+    left = [outcome for outcome in outcomes if outcome.delivery not in settled]
+    with Deliveries(write, [outcome.delivery for outcome in left]) as batch:
+        for outcome in left:
             decision, standing = outcome.decision, batch[outcome.delivery]
             ours = _is_ours(standing, sender, outcome.attempt)
             batch.raise_evidence(
@@ -47,6 +54,55 @@ def settle(write: Write, *, sender: str, outcomes: Sequence[Settled]) -> None:
             )
             if _is_ours(standing, sender, outcome.attempt) or standing.forgotten:
                 batch.move_on(standing, decision, outcome.handle)
+
+
+def _ends_as_accepted(outcome: Settled) -> bool:
+    """Whether nothing more is to come of the delivery."""
+    return outcome.decision.evidence is Evidence.ACCEPTED and outcome.decision.due_at is None
+
+
+# The ordinary end of an ordinary delivery: nobody has taken it from us, and of no attempt at it is anything known.
+_UNTOUCHED = (
+    ["d.id", "d.alert_id", "d.instance"],
+    "json_each(:rows) AS r JOIN delivery d ON d.id = CAST(r.value ->> 0 AS BIGINT) JOIN attempt t"
+    " ON t.delivery_id = d.id AND t.number = d.attempt",
+    "d.attempt = CAST(r.value ->> 1 AS BIGINT) AND d.stage = 'sending' AND d.sender = :sender AND d.result = 'none'"
+    " AND d.closed IS NULL AND d.doubted = 0 AND d.provider_id IS NULL AND d.url IS NULL AND t.evidence = 'open'",
+)
+
+
+def _settle_taken(write: Write, sender: str, outcomes: Sequence[Settled]) -> frozenset[int]:
+    """Settles what was accepted as it mostly is, all at once; returns the deliveries it has settled.
+
+    It writes what `Deliveries` would, without looking at each of them: most of what a sender does is this.
+    """
+    numbers = json.dumps([[outcome.delivery, outcome.attempt] for outcome in outcomes])
+    columns, tables, condition = _UNTOUCHED
+    rows = write.at_once(columns, tables, condition + write.locking, {"rows": numbers, "sender": sender})
+    found = {row[0]: row for row in rows}
+    alike: dict[tuple[Any, ...], list[Settled]] = {}
+    for outcome in outcomes:
+        if (row := found.get(outcome.delivery)) is not None:
+            decision = outcome.decision
+            key = (row[1], row[2], decision.reason, decision.detail, outcome.provider_id != "", outcome.url != "")
+            alike.setdefault(key, []).append(outcome)
+    gathering = Gathering()
+    for (alert_id, instance, reason, detail, *_), these in alike.items():
+        ids = [each.delivery for each in these]
+        deliveries.accept_all(
+            write,
+            gathering,
+            alert_id,
+            ids,
+            [each.attempt for each in these],
+            provider_ids=[each.provider_id for each in these if each.provider_id],
+            urls=[each.url for each in these if each.url],
+            reason=str(reason),
+            detail=detail,
+        )
+        follow_late(write, alert_id, instance, ids)
+    gathering.record(write)
+    return frozenset(found)
 
 
 def _is_ours(standing: Standing, sender: str, attempt: int) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import RowMapping
 
+from kentongan.ledger import gathered
 from kentongan.ledger.alerts import alert_digest
 from kentongan.ledger.chaining import canonical, digest
 from kentongan.ledger.code_sheets import sheet_digest
@@ -127,7 +128,12 @@ def _replayed(
         try:
             # What is no UTF-8 can be looked at, but no statement takes it as a parameter.
             f"{row.alert_id}{row.data}".encode()
-            apply(_Event(row.at, row.type, row.alert_id, row.delivery_id, json.loads(row.data)))
+            data = json.loads(row.data)
+            if "each" in data:
+                for delivery, own in list(gathered.apart(data)):
+                    apply(_Event(row.at, row.type, row.alert_id, delivery, own))
+            else:
+                apply(_Event(row.at, row.type, row.alert_id, row.delivery_id, data))
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             place = f"event {row.chain}/{row.seq}/{row.ordinal}"
             differences.append(Difference(place, "says nothing that could have been recorded"))

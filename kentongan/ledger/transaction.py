@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,6 +35,20 @@ class Read:
         if not self.on_postgres:
             return self.connection.exec_driver_sql(text, parameters)
         return self.connection.exec_driver_sql(*dialect.for_postgres(text).run(parameters))
+
+    def at_once(
+        self, columns: Sequence[str], tables: str, condition: str, parameters: Mapping[str, Any]
+    ) -> list[Sequence[Any]]:
+        """Rows of numbers and texts, in no order, for the hot path.
+
+        SQLite gives its rows one by one, and for each of them the interpreter's lock is let go and waited for anew,
+        beside a busy event loop some 50 us each; as one value they come together.
+        """
+        if self.on_postgres:
+            return list(self.sql(f"SELECT {', '.join(columns)} FROM {tables} WHERE {condition}", parameters).all())
+        one = f"SELECT json_group_array(json_array({', '.join(columns)})) FROM {tables} WHERE {condition}"
+        found: list[Sequence[Any]] = json.loads(self.sql(one, parameters).scalar_one())
+        return found
 
     @property
     def on_postgres(self) -> bool:

@@ -12,7 +12,7 @@ from sqlalchemy import Row
 
 from kentongan.clock import Milliseconds
 from kentongan.delivery import Result, word
-from kentongan.ledger import checkpoints, counting, threads
+from kentongan.ledger import checkpoints, counting, gathered, threads
 from kentongan.ledger.transaction import EVERY, Read
 
 
@@ -294,12 +294,21 @@ def _events(read: Read, conditions: Sequence[str], parameters: Mapping[str, Any]
         " ORDER BY l.position, e.ordinal",
         parameters,
     ).all()
-    return [event(row) for row in rows]
+    return [each for row in rows for each in told_apart(row)]
 
 
-def event(row: Row[Any]) -> Event:
-    """An event as its row holds it."""
-    return Event(row.chain, row.seq, row.ordinal, row.at, row.type, row.alert_id, row.delivery_id, _data(row.data))
+def told_apart(row: Row[Any]) -> list[Event]:
+    """What a row of the record says: an event, or as many as it tells of deliveries."""
+    data = _data(row.data)
+    each: list[tuple[int | None, Mapping[str, Any]]] = [(row.delivery_id, data)]
+    if "each" in data:
+        try:
+            each = list(gathered.apart(data))
+        except (AttributeError, LookupError, TypeError, ValueError):
+            each = [(row.delivery_id, DAMAGED)]
+    return [
+        Event(row.chain, row.seq, row.ordinal, row.at, row.type, row.alert_id, delivery, own) for delivery, own in each
+    ]
 
 
 def _data(content: str) -> Mapping[str, Any]:
