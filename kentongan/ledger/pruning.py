@@ -141,10 +141,7 @@ class Overtaken(Exception):
 def take(write: Write, keys: StateKeys, alert_id: str, chunk: Chunk) -> None:
     """Takes a chunk away and leaves the digests of its events; raises Overtaken."""
     if chunk.events:
-        went = write.sql(
-            "DELETE FROM event WHERE chain = :chain AND seq = :seq AND ordinal = :ordinal",
-            [{"chain": e.chain, "seq": e.seq, "ordinal": e.ordinal} for e in chunk.events],
-        ).rowcount
+        went = _delete(write, chunk.events)
         if went != len(chunk.events):
             raise Overtaken
         pruned.keep(write, keys, alert_id, chunk.events)
@@ -152,6 +149,20 @@ def take(write: Write, keys: StateKeys, alert_id: str, chunk: Chunk) -> None:
         ids = {"ids": json.dumps(chunk.deliveries)}
         for table, column in (("receipt", "delivery_id"), ("attempt", "delivery_id"), ("delivery", "id")):
             write.sql(f"DELETE FROM {table} WHERE {column} IN (SELECT value FROM json_each(:ids))", ids)
+
+
+def _delete(write: Write, events: Sequence[Gone]) -> int:
+    """Deletes events by their places; returns how many were there."""
+    places = [{"chain": each.chain, "seq": each.seq, "ordinal": each.ordinal} for each in events]
+    if not write.on_postgres:
+        one = "DELETE FROM event WHERE chain = :chain AND seq = :seq AND ordinal = :ordinal"
+        return write.sql(one, places).rowcount
+    # Postgres counts the last of several alone; SQLite would look through the whole chain for these.
+    return write.sql(
+        "DELETE FROM event WHERE (chain, seq, ordinal) IN (SELECT value ->> 'chain',"
+        " CAST(value ->> 'seq' AS bigint), CAST(value ->> 'ordinal' AS integer) FROM json_each(:events))",
+        {"events": json.dumps(places)},
+    ).rowcount
 
 
 def finish(write: Write, alert_id: str, *, deliveries: int, by: str) -> bool:

@@ -432,6 +432,59 @@ class LedgerContract:
         ledger.write(lambda write: outcomes.settle(write, sender="s1", outcomes=[settled]))
         assert [d.alert_id for d in ledger.read(work.open_dispatches)] == ["alert2"]
 
+    # --- Pruning ---
+
+    def test_pruning_that_is_killed_in_a_transaction_is_taken_up_by_another(
+        self, ledger: Ledger, others: Others, keys: StateKeys, tmp_path: Path
+    ) -> None:
+        self.dispatched(ledger, keys, people=200)
+        others.start("s1").tell("drain", "alert1", "sms", 16)
+        head = ledger.read(lambda read: signed_head(read, keys))
+        told = ledger.read(lambda read: views.summaries(read, "alert1"))
+        instance = public("toots", ledger.clock.wall() + HOUR)
+        ledger.write(lambda write: put_dispatch(write, [instance], id="later", code="W9MN"))
+        expand_all(ledger, "later")
+        others.start("s2").tell("drain", "later", "toots", 16)
+        before = ledger.clock.wall() + HOUR
+        for commits, number in ((1, "s3"), (2, "s4")):
+            pruner = others.start(number)
+            pruner.begin("stall", "prune", tmp_path / "state", before, after=commits)
+            assert pruner.answer() == "stalled"
+            pruner.kill()
+            verdict = ledger.read(lambda read: verify(read, head=head, public_key=keys.head_public_key))
+            assert verdict.differences == []
+            assert verdict.unfinished == ("K7Q4",)
+        assert 0 < others.start("s5").tell("prune", tmp_path / "state", before) < 200
+        assert ledger.read(lambda read: views.deliveries(read, "alert1")) == []
+        assert ledger.read(lambda read: views.summaries(read, "alert1")) == told
+        verdict = ledger.read(lambda read: verify(read, head=head, public_key=keys.head_public_key))
+        assert verdict.differences == []
+        assert verdict.pruned > 0
+        assert verdict.behind_head == sum(seq for seq, _ in head["chains"].values())
+
+    def test_two_who_lease_of_one_credential_never_get_the_same_time(self, ledger: Ledger, place: str) -> None:
+        here = Here(SystemClock(), Process.current().boot_id)
+        got: list[tuple[float, float]] = []
+
+        def lease(of: Ledger) -> None:
+            for _ in range(15):
+                # Each is so short that a few dozen fit into what may be leased ahead.
+                _, leave = of.write(lambda write: buckets.lease(write, "account", here, length=0.01, rank=0))
+                got.append((leave.start, leave.end))
+
+        with type(self).open_ledger(place, "there") as there:
+            threads = [threading.Thread(target=lease, args=(of,)) for of in (ledger, there)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            spans = sorted(span for span in got if span[1] > span[0])
+            assert len(spans) == 30
+            # On a server's clock each is told by ours, to the millisecond.
+            assert all(later[0] - earlier[0] > 0.005 for earlier, later in itertools.pairwise(spans))
+            there.write(lambda write: buckets.pause(write, "account", here, seconds=60.0))
+            assert 58.0 < ledger.read(lambda read: buckets.paused(read, here))["account"] <= 60.0
+
 
 def register(write: Write, sender: str) -> None:
     register_sender_row(write, sender)
@@ -473,26 +526,3 @@ def _threads() -> Iterator[_Threads]:
         yield threads
     finally:
         threads.join()
-
-    def test_two_who_lease_of_one_credential_never_get_the_same_time(self, ledger: Ledger, place: str) -> None:
-        here = Here(SystemClock(), Process.current().boot_id)
-        got: list[tuple[float, float]] = []
-
-        def lease(of: Ledger) -> None:
-            for _ in range(15):
-                # Each is so short that a few dozen fit into what may be leased ahead.
-                _, leave = of.write(lambda write: buckets.lease(write, "account", here, length=0.01, rank=0))
-                got.append((leave.start, leave.end))
-
-        with type(self).open_ledger(place, "there") as there:
-            threads = [threading.Thread(target=lease, args=(of,)) for of in (ledger, there)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-            spans = sorted(span for span in got if span[1] > span[0])
-            assert len(spans) == 30
-            # On a server's clock each is told by ours, to the millisecond.
-            assert all(later[0] - earlier[0] > 0.005 for earlier, later in itertools.pairwise(spans))
-            there.write(lambda write: buckets.pause(write, "account", here, seconds=60.0))
-            assert 58.0 < ledger.read(lambda read: buckets.paused(read, here))["account"] <= 60.0

@@ -9,13 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
-from kentongan.clock import Process
+from kentongan import pruning
+from kentongan.clock import Milliseconds, Process
 from kentongan.delivery import Action, Evidence, Phase
+from kentongan.keys import StateKeys
 from kentongan.ledger import Ledger, Write, claims, outcomes, senders
 from kentongan.ledger.outcomes import Settled
 from kentongan.policy import Decision, Reason
+from kentongan.settings import Agency
 from tests.kentongan.ledger.hammering import Hammer
 
 Open = Callable[[str, str], Ledger]
@@ -37,8 +41,8 @@ class Other:
         self.begin(act, *arguments)
         return self.answer()
 
-    def begin(self, act: str, *arguments: Any) -> None:
-        self.pipe.send((act, arguments))
+    def begin(self, act: str, *arguments: Any, **options: Any) -> None:
+        self.pipe.send((act, arguments, options))
 
     def answer(self) -> Any:
         assert self.pipe.poll(60), f"{self.name} says nothing"
@@ -99,7 +103,7 @@ def _serve(open_ledger: Open, place: str, name: str, pipe: Connection) -> None:
     sender: _Sender | None = None
     while True:
         try:
-            act, arguments = pipe.recv()
+            act, arguments, options = pipe.recv()
         except EOFError:
             break
         if act == "open":
@@ -107,7 +111,7 @@ def _serve(open_ledger: Open, place: str, name: str, pipe: Connection) -> None:
             pipe.send("open")
             continue
         assert sender is not None
-        pipe.send(getattr(sender, act)(*arguments))
+        pipe.send(getattr(sender, act)(*arguments, **options))
     if sender is not None:
         sender.ledger.close()
 
@@ -167,12 +171,22 @@ class _Sender:
 
         return self.ledger.write(act)
 
-    def stall(self, act: str, *arguments: Any) -> None:
-        """Does all of `act` but the commit, says so, and stays there."""
+    def prune(self, state: Path, before: Milliseconds) -> int:
+        """Prunes what has been quiet since, in small transactions; returns how many deliveries went."""
+        agency = Agency(name="BPBD", sender="bpbd@example.org", languages=("id",), link="https://siaga.example/a")
+        keys, archive = StateKeys.open(state), pruning.Archive(state, agency)
+        return pruning.prune(self.ledger, keys, archive, before=before, by=self.name).deliveries
+
+    def stall(self, act: str, *arguments: Any, after: int = 0) -> None:
+        """Does all of `act` but one commit, says so, and stays there; that one is the first, or one `after` it."""
         for_ever = threading.Event()
         put = self.ledger.write
+        commits = iter(range(after))
 
         def write(inner: Callable[[Write], Any], **options: Any) -> Any:
+            if next(commits, None) is not None:
+                return put(inner, **options)
+
             def unfinished(write: Write) -> None:
                 inner(write)
                 self.pipe.send("stalled")
