@@ -12,10 +12,11 @@ from kentongan import telling
 
 if TYPE_CHECKING:
     from console.office import Office
-    from kentongan.area.codes import Within
+    from kentongan.area.codes import Waves, Within
     from kentongan.desk.composing import People
     from kentongan.desk.forecasting import Foreseen
     from kentongan.desk.releases import Prospect
+    from kentongan.forecast import Forecast
     from kentongan.ledger.alerts import StoredAlert
     from kentongan.routes import Following
     from kentongan.seam import Rendered
@@ -43,6 +44,7 @@ def look(
     people: People,
     messages: Collection[Rendered],
     within: Within | None,
+    waves: Waves,
     following: Following,
     overlaps: bool = True,
 ) -> Seen:
@@ -60,6 +62,7 @@ def look(
         people=people,
         messages=messages,
         within=within,
+        waves=waves,
         following=following,
         overlaps=overlaps,
     )
@@ -94,6 +97,7 @@ def _before_sending(office: Office, ahead: Prospect, without: Collection[str], *
         people=ahead.people,
         messages=messages,
         within=ahead.within,
+        waves=office.desk.ledger.read(lambda read: subjects.waves(read, ahead.alert.id)),
         following=following,
         overlaps=overlaps,
     )
@@ -114,6 +118,11 @@ def show(office: Office, seen: Seen) -> None:
     ]
     if rows:
         output.print_table(("Channel", "People", "Everyone by", "Too late"), rows, right=(1, 3))
+    for each in seen.channels:
+        if each.nearest is not None and each.nearest.people is not None:
+            by = everyone_by(each.nearest, now=seen.at, zone=office.zone)
+            told = telling.people(each.nearest.people)
+            output.say(f"{each.forecast.instance} writes to the nearest and worst hit first: {told} by {by}")
 
 
 def warn(seen: Seen) -> None:
@@ -135,6 +144,7 @@ def to_json(seen: Seen) -> list[dict[str, Any]]:
             ),
             "deliver_by": telling.iso(each.forecast.deliver_by),
             "bound_by": each.forecast.bound.name.lower(),
+            "nearest": _nearest(each.nearest, seen.at) if each.nearest is not None else None,
             "too_late": each.forecast.too_late,
             "beyond_daily_limit": each.forecast.refused,
             "too_late_have_also": dict(each.also) if each.also is not None else None,
@@ -142,3 +152,11 @@ def to_json(seen: Seen) -> list[dict[str, Any]]:
         }
         for each in seen.channels
     ]
+
+
+def _nearest(seen: Forecast, now: int) -> dict[str, Any]:
+    return {
+        "people": seen.people,
+        "everyone_at": telling.iso(seen.everyone_at),
+        "seconds": telling.seconds(seen.everyone_at - now if seen.everyone_at is not None else None),
+    }

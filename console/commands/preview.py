@@ -15,7 +15,7 @@ from kentongan.errors import BadInput
 
 if TYPE_CHECKING:
     from console.office import Office
-    from kentongan.area.codes import Within
+    from kentongan.area.codes import Waves, Within
     from kentongan.desk.composing import People
     from kentongan.gates import Finding
     from kentongan.ledger.alerts import StoredAlert
@@ -47,6 +47,7 @@ class _Page:
     people: People
     fixed: bool
     within: Within | None
+    waves: Waves
     rules: Mapping[str, str]
     following: Following
     ahead: bool
@@ -101,6 +102,7 @@ def _page(office: Office, code: str, correction: bool, without: Collection[str])
         composed.people,
         False,
         within,
+        composed.targeted.waves if composed.targeted is not None else (),
         composed.choice.rules,
         composed.following,
         not correction,
@@ -125,7 +127,8 @@ def _on_record(office: Office, stored: StoredAlert, correction: bool) -> _Page:
     people = counted(desk, shown, instances, within) if counted else composing.count_people(desk, instances, within)
     rules, following = desk.ledger.read(lambda read: subjects.routed(read, shown.id))
     ahead = shown is stored and stored.state in ("submitted", "approved")
-    return _Page(shown, messages, (), (), people, True, within, rules, following, ahead)
+    waves = desk.ledger.read(lambda read: subjects.waves(read, shown.id))
+    return _Page(shown, messages, (), (), people, True, within, waves, rules, following, ahead)
 
 
 def _only(page: _Page, channels: Collection[str]) -> _Page:
@@ -143,6 +146,7 @@ def _only(page: _Page, channels: Collection[str]) -> _Page:
         page.people,
         page.fixed,
         page.within,
+        page.waves,
         page.rules,
         page.following,
         page.ahead,
@@ -193,6 +197,7 @@ def _foreseen(office: Office, page: _Page) -> forecasts.Seen:
         people=page.people,
         messages=page.messages,
         within=page.within,
+        waves=page.waves,
         following=page.following,
     )
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kentongan import waves
-from kentongan.area.codes import Within
+from kentongan.area.codes import Waves, Within
 from kentongan.bucket import cost_of, name_of
 from kentongan.clock import Process
 from kentongan.desk import targeting
@@ -30,10 +30,13 @@ class Foreseen:
     """One channel's forecast. `also`: how many of those it is too late for another channel reaches too, by its name.
 
     None where that was not counted: nobody is too late, or the alert goes to those whom its thread has reached.
+    `nearest` is the same forecast for the first wave of its people alone, None where that was not counted or nothing
+    tells them apart.
     """
 
     forecast: Forecast
     also: Mapping[str, int] | None = None
+    nearest: Forecast | None = None
 
 
 def foresee(
@@ -44,12 +47,14 @@ def foresee(
     people: People,
     messages: Collection[Rendered],
     within: Within | None,
+    waves: Waves = (),
     following: Following,
     overlaps: bool = True,
 ) -> list[Foreseen]:
     """Foresees every instance that is written to at once; those that a fallback comes to are left out.
 
-    `overlaps` counts who has several channels, which takes as long as counting whom a channel writes to.
+    `overlaps` counts who has several channels and who is nearest, which takes as long as counting whom a channel writes
+    to.
     """
     at_once = {name: each for name, each in instances.items() if name not in _later(following)}
 
@@ -58,8 +63,15 @@ def foresee(
         seen = [forecast(way, now=read.now, expires_at=stored.expires_at) for way in ways]
         counted = overlaps and stored.kind.widens
         reach = reach_of(stored.draft.cap, desk.settings.policy, desk.identify)
+        if not counted:
+            return [Foreseen(each) for each in seen]
         return [
-            Foreseen(each, _also(desk, read, each, at_once, seen, within, reach) if counted else None) for each in seen
+            Foreseen(
+                each,
+                _also(desk, read, each, at_once, seen, within, waves, reach),
+                _nearest(desk, read, stored, way, at_once, within, waves, reach),
+            )
+            for way, each in zip(ways, seen, strict=True)
         ]
 
     return desk.ledger.read(look)
@@ -143,6 +155,7 @@ def _also(
     instances: Mapping[str, InstanceSettings],
     all_: Sequence[Forecast],
     within: Within | None,
+    waves: Waves,
     reach: Reach,
 ) -> Mapping[str, int] | None:
     if not late.too_late or late.people is None:
@@ -151,4 +164,23 @@ def _also(
     # A channel that is itself too late for somebody is no way out.
     in_time = {each.instance for each in all_ if not each.too_late}
     others = {name: each for name, each in wanted.items() if name in in_time and name != late.instance}
-    return foreseen.also_reached(read, late.too_late, wanted[late.instance], others, within=within, reach=reach)
+    return foreseen.also_reached(
+        read, late.too_late, wanted[late.instance], others, within=within, waves=waves, reach=reach
+    )
+
+
+def _nearest(
+    desk: Desk,
+    read: Read,
+    stored: StoredAlert,
+    way: Way,
+    instances: Mapping[str, InstanceSettings],
+    within: Within | None,
+    waves: Waves,
+    reach: Reach,
+) -> Forecast | None:
+    if way.people is None or within is None or not waves:
+        return None
+    family, audience = targeting.audiences(desk, instances)[way.instance]
+    first = foreseen.nearest(read, family, audience, within=within, waves=waves, reach=reach)
+    return forecast(replace(way, people=first), now=read.now, expires_at=stored.expires_at) if first else None

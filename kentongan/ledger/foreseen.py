@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kentongan.area.codes import Within
+from kentongan.area.codes import Waves, Within
 from kentongan.clock import Milliseconds
 from kentongan.ledger.audience import audience_condition
 from kentongan.ledger.editions import listed
 from kentongan.ledger.people import EVERYBODY
 from kentongan.ledger.reach import reach_condition
 from kentongan.ledger.transaction import Read
+from kentongan.ledger.within import turn_expression
 from kentongan.reach import Reach
 from kentongan.settings import Audience
 
@@ -39,6 +40,22 @@ def taken_lately(read: Read, instance: str) -> int:
     )
 
 
+def nearest(
+    read: Read, family: str, audience: Audience, *, within: Within, waves: Waves, reach: Reach = EVERYBODY
+) -> int:
+    """How many addresses of a family are in the first wave of an audience: the nearest and worst hit."""
+    belongs, parameters = audience_condition(audience, within=within)
+    reachable, named = reach_condition(reach)
+    turn, own = turn_expression(within, waves, "_turn")
+    return int(
+        read.sql(
+            "SELECT count(DISTINCT a.hash) FROM address a JOIN person p ON p.id = a.person_id"
+            f" WHERE a.family = :family AND {listed('a')} AND {belongs} AND {reachable} AND {turn} = 0",
+            {"family": family, **parameters, **named, **own},
+        ).scalar_one()
+    )
+
+
 def also_reached(
     read: Read,
     late: int,
@@ -46,6 +63,7 @@ def also_reached(
     others: Mapping[str, tuple[str, Audience]],
     *,
     within: Within | None = None,
+    waves: Waves = (),
     reach: Reach = EVERYBODY,
 ) -> dict[str, int]:
     """How many of the last `late` people of an instance each of the `others` writes to too, by its name.
@@ -66,10 +84,15 @@ def also_reached(
             f"sum(CASE WHEN {condition} AND EXISTS (SELECT 1 FROM address a WHERE a.person_id = p.id"
             f" AND a.family = :family_{number} AND {listed('a')} AND {reachable}) THEN 1 ELSE 0 END)"
         )
+    last = "min(a.id) DESC"
+    if within is not None:
+        turn, named = turn_expression(within, waves, "_turn")
+        everything |= named
+        last = f"min({turn}) DESC, {last}"
     row = read.sql(
         "WITH late AS (SELECT a.person_id FROM address a JOIN person p ON p.id = a.person_id"
         f" WHERE a.family = :family_late AND {listed('a')} AND {belongs} AND {reachable}"
-        " GROUP BY a.person_id ORDER BY min(a.id) DESC LIMIT :late)"
+        f" GROUP BY a.person_id ORDER BY {last} LIMIT :late)"
         f" SELECT {', '.join(counts)} FROM person p WHERE p.id IN (SELECT person_id FROM late)",
         everything,
     ).one()

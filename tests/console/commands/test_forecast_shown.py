@@ -57,3 +57,18 @@ def test_preview_and_send_say_who_would_be_too_late(run: Callable[..., Ran], slo
     assert "is no place of this alert" in ran.sentences[-1]
     assert "(50 minutes)" in ran.out
     assert run("preview", code, "--correction", "--json").json["forecast"] is None
+
+
+def test_preview_says_by_when_the_nearest_would_have_it(run: Callable[..., Ran], slow: Path) -> None:
+    listed = "code,name,lat,lon\n17.01,Manna,-4.5,102.9\n17.71,Kota Bengkulu,-3.8,102.27\n"
+    assert run("regions", "import", "-", stdin=listed).code == 0
+    rows = "".join(f"+62812000000{n:02},{7000 + n},{'17.01' if n > 7 else '17.71'}\n" for n in range(10))
+    assert run("people", "import", "-", stdin=f"phone,telegram,regions\n{rows}").code == 0
+    code = str(run(*quake("--set", "latitude=-4.46", "--set", "longitude=102.8"), "--json").json["code"])
+    for _ in ("a draft", "submitted"):
+        shown = run("preview", code).out.replace("\n", " ")
+        assert "sms-live writes to the nearest and worst hit first: 2 people by " in shown
+        told = {each["channel"]: each for each in run("preview", code, "--json").json["forecast"]}
+        assert told["sms-live"]["nearest"]["people"] == 2
+        assert told["sms-live"]["nearest"]["seconds"] < told["sms-live"]["seconds"] / 4
+        run("submit", code)
