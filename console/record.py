@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from kentongan import telling
 from kentongan.clock import Milliseconds, to_datetime, to_milliseconds
 from kentongan.delivery import Closed, Result, Stage
 from kentongan.errors import BadInput
-from kentongan.ledger import Read, alerts, log, officers, threads
+from kentongan.ledger import Read, alerts, log, officers, story, threads
 from kentongan.ledger.log import Filter, Place
 from kentongan.ledger.views import Event
 from kentongan.report import in_csv
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from console.office import Office
 
 _CHUNK = 1_000
+_FEW = 2_000  # events on single deliveries that a story still has
 _LOOK = 1.0
 
 pause = time.sleep
@@ -137,10 +138,19 @@ def _region(read: Read, text: str) -> str:
         raise BadInput(f"--region {text!r} is no region that is loaded, and {error}") from None
 
 
-def write(office: Office, wanted: Filter, *, form: str, follow: bool) -> None:
-    """Writes the events as they are read; with `follow` also those that come, until it is interrupted."""
+def write(office: Office, wanted: Filter, *, form: str, follow: bool, whole: bool) -> None:
+    """Writes the events as they are read; with `follow` also those that come, until it is interrupted.
+
+    A text that asks for nothing but alerts is a story: unless the `whole` is wanted, thousands of events on single
+    deliveries are left out of it, and it says so.
+    """
     writer = _WRITERS[form](office)
     read = office.house.ledger.read
+    if form == "text" and wanted == Filter(alerts=wanted.alerts) and not (whole or follow):
+        left_out = read(lambda read: story.left_out(read, wanted.alerts, most=_FEW))
+        if left_out:
+            _tell_story(office, wanted.alerts, left_out)
+            return
     place, last = read(lambda read: log.bounds(read, wanted))
     writer.begin()
     while True:
@@ -159,14 +169,27 @@ def _write_up_to(office: Office, wanted: Filter, writer: _Writer, place: Place, 
         found, reached, more = office.house.ledger.read(
             lambda read, place=place: log.chunk(read, wanted, after=place, up_to=last, most=_CHUNK)  # type: ignore[misc]
         )
-        unknown = {event.alert_id for event in found if event.alert_id is not None} - writer.codes.keys()
-        if unknown:
-            writer.codes.update(office.house.ledger.read(lambda read, ids=unknown: alerts.codes(read, list(ids))))  # type: ignore[misc]
-        for event in found:
-            writer.write(event)
+        _write_all(office, writer, found)
         place = reached
         if not more:
             return last
+
+
+def _write_all(office: Office, writer: _Writer, found: Sequence[Event]) -> None:
+    unknown = {event.alert_id for event in found if event.alert_id is not None} - writer.codes.keys()
+    if unknown:
+        writer.codes.update(office.house.ledger.read(lambda read: alerts.codes(read, list(unknown))))
+    for event in found:
+        writer.write(event)
+
+
+def _tell_story(office: Office, ids: Sequence[str], left_out: int) -> None:
+    writer = _Text(office)
+    _write_all(office, writer, office.house.ledger.read(lambda read: story.told(read, ids)))
+    output.say(
+        f"Left out: {left_out:,} entries on single deliveries. `kentongan status` and `report` count what they came to;"
+        " --deliveries shows them all, --delivery NUMBER or --to FILE those of one."
+    )
 
 
 @dataclass

@@ -41,16 +41,40 @@ log = LazyGroup(
 @click.option("--type", "types", metavar="TYPE", multiple=True, help="Only events of this type, such as alert.stopped.")
 @click.option("--since", metavar="TIME", help="Only what came later, such as 2h (ago) or 2026-11-21 14:00.")
 @click.option("--until", metavar="TIME", help="Only what came before that, given alike.")
+@click.option("--deliveries", "whole", is_flag=True, help="As text too, every event on single deliveries.")
+@click.option("--delivery", "number", type=int, metavar="NUMBER", help="What became of this one delivery of CODE.")
+@click.option("--to", "people", metavar="FILE", help="The same for people named as for `people opt-out`; - for input.")
 @click.option("--format", "form", type=click.Choice(["text", "csv", "json"]), help="text, unless --json is given.")
 @click.option("--follow", is_flag=True, help="Go on showing what happens, until Ctrl-C.")
-def show(code: str | None, thread: str | None, form: str | None, follow: bool, standing: str, **asked: Any) -> None:
+def show(
+    code: str | None,
+    thread: str | None,
+    form: str | None,
+    follow: bool,
+    standing: str,
+    whole: bool,
+    number: int | None,
+    people: str | None,
+    **asked: Any,
+) -> None:
     """Show what happened, in words, oldest first.
 
-    CODE is one alert; --alert takes its whole thread. It names no person and holds no address.
+    CODE is one alert; --alert takes its whole thread. It names no person and holds no address. Of a large alert the
+    text leaves out thousands of events on single deliveries, and says so; csv and json have all.
     """
     from console import record
     from console.office import Need, opened
 
+    if number is not None or people is not None:
+        others = (thread, follow, standing, whole, form == "csv", any(asked.values()))
+        if code is None or any(others) or (number is not None and people is not None):
+            raise BadInput("--delivery and --to ask about one alert and stand alone; give its CODE and one of them")
+        from console import recipient_log
+
+        with opened(Need.NOTHING, warn=False) as office:
+            as_json = form == "json" or output.wants_json()
+            recipient_log.write(office, code, number=number, people=people, as_json=as_json)
+        return
     form = form or ("json" if output.wants_json() else "text")
     if follow and form == "json":
         raise BadInput("--follow has no end and a JSON document has one; follow as text or csv")
@@ -58,7 +82,7 @@ def show(code: str | None, thread: str | None, form: str | None, follow: bool, s
         raise BadInput("--follow goes on and --until ends; give one of them")
     with opened(Need.NOTHING) as office:
         wanted = record.filter_of(office, code=code, thread=thread, state=standing, **asked)
-        record.write(office, wanted, form=form, follow=follow)
+        record.write(office, wanted, form=form, follow=follow, whole=whole)
 
 
 @command("verify")

@@ -177,3 +177,32 @@ def test_a_damaged_line_is_shown_as_such_and_hides_no_other(run, withdrawn, surr
     assert "log verify" in str(damaged["says"])
     for option in (["--channel", "feed-drill"], ["--officer", "siti"], ["--region", "17"], ["--in-state", "accepted"]):
         assert run("log", *option).code == 0
+
+
+def test_one_delivery_is_asked_about_by_its_number(run, withdrawn, surroundings) -> None:
+    ledger = sqlite3.connect(surroundings / "state" / "ledger.db")
+    ids = "SELECT min(d.id) FROM delivery d JOIN alert a ON a.id = d.alert_id WHERE a.code {} ?"
+    (own,), (foreign,) = (ledger.execute(ids.format(sign), (withdrawn,)).fetchone() for sign in ("=", "<>"))
+    ledger.close()
+    said = run("log", withdrawn, "--delivery", own)
+    assert "attempt 1 is begun" in said.out
+    assert "attempt 1 is accepted: accepted" in said.out
+    (told,) = run("log", withdrawn, "--delivery", own, "--json").json["deliveries"]
+    assert [each["evidence"] for each in told["attempts"]] == ["accepted"]
+    for wrong in (foreign, 10**9):
+        assert "is no delivery of" in run("log", withdrawn, "--delivery", wrong).err
+    assert run("log", "--delivery", own).code == 2
+    assert run("log", withdrawn, "--to", "-", stdin="+6281234567890").out.startswith("Nobody of those named")
+
+
+def test_a_long_record_is_told_without_its_deliveries_and_says_so(run, withdrawn, monkeypatch) -> None:
+    whole, everything = run("log", withdrawn).out, run("log").out
+    monkeypatch.setattr(record, "_FEW", 1)
+    for told, all_ in ((run("log", withdrawn).out, whole), (run("log").out, everything)):
+        *story, end = told.splitlines()
+        assert "Left out: " in end
+        assert set(story) < set(all_.splitlines())
+        assert "sent off by" in told
+        assert "attempt 1" not in told
+    assert run("log", withdrawn, "--deliveries").out == whole
+    assert "delivery.settled" in {each["type"] for each in events(run, withdrawn)}
