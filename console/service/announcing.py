@@ -19,17 +19,20 @@ class NotAnnounced(KentonganError):
 
 @dataclass(frozen=True, slots=True)
 class Announcing:
-    """Asks the Prefect server at `url` for one run of `broadcast` or `follow-up`, however often it is told.
+    """Asks the Prefect server at `url` for one run of `broadcast` or `follow-up`, however often `owner` tells it.
 
+    It runs on `host`, the owner's own: with another, another host's end would leave the alert without a picture.
     `secret`: "user:password", where the server asks for them.
     """
 
     ledger: Ledger
     url: str
+    owner: str
+    host: str
     secret: str = field(default="", repr=False)
 
     async def announce(self, alert_id: str) -> None:
-        """Has an alert shown; any process worker of the pool does it. Raises NotAnnounced."""
+        """Has an alert shown; the process worker on this host does it. Raises NotAnnounced."""
         stored = self.ledger.read(lambda read: alerts.get(read, alert_id))
         name = "broadcast" if stored.kind is Kind.ALERT else "follow-up"
         user, _, password = self.secret.partition(":")
@@ -41,7 +44,11 @@ class Announcing:
                     raise NotAnnounced(f"Prefect knows no deployment {name}; run `prefect --no-prompt deploy --all`")
                 made = await client.post(
                     f"/deployments/{found.raise_for_status().json()['id']}/create_flow_run",
-                    json={"parameters": {"alert": stored.code}, "idempotency_key": alert_id},
+                    json={
+                        "parameters": {"alert": stored.code},
+                        "work_queue_name": self.host,
+                        "idempotency_key": f"{alert_id}-{self.owner}",
+                    },
                 )
                 made.raise_for_status()
         except httpx.HTTPStatusError as error:

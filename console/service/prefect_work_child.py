@@ -6,6 +6,7 @@ The same worker as `prefect worker start`, which ends with its parent, however t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -26,6 +27,7 @@ def main(parent: int, pool: str, host: str) -> None:
 async def _work(pool: str, host: str) -> None:
     from prefect.workers.process import ProcessWorker
 
+    await _prepare(pool, host)
     worker = ProcessWorker(work_pool_name=pool, work_queues=[host, "default"], name=host)
     working = asyncio.ensure_future(worker.start())
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, working.cancel)
@@ -33,6 +35,21 @@ async def _work(pool: str, host: str) -> None:
         await working
     except asyncio.CancelledError:
         return
+
+
+async def _prepare(pool: str, host: str) -> None:
+    """Makes the pool and the host's queue where there are none; a worker that names an unknown queue gets nothing."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.exceptions import ObjectAlreadyExists
+    from prefect.workers.process import ProcessWorker
+
+    async with get_client() as client:
+        template = ProcessWorker.get_default_base_job_template()
+        with contextlib.suppress(ObjectAlreadyExists):
+            await client.create_work_pool(WorkPoolCreate(name=pool, type="process", base_job_template=template))
+        with contextlib.suppress(ObjectAlreadyExists):
+            await client.create_work_queue(name=host, work_pool_name=pool)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,8 @@ class Worker:
         if url:
             self._server = PrefectServer(house.state, external=url, ready=self._server_ready)
             self._work = PrefectWork(house.state, self._server.environment)
-            announcing = Announcing(house.ledger, url, os.environ.get("PREFECT_API_AUTH_STRING", "")).announce
+            secret = os.environ.get("PREFECT_API_AUTH_STRING", "")
+            announcing = Announcing(house.ledger, url, house.sender, self.host, secret).announce
         self.dispatcher: Dispatcher = house.dispatcher(
             self._looked_at.channels, vouch=vouch, orchestrate=announcing, takes_part=True
         )
