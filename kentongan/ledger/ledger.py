@@ -132,6 +132,9 @@ class Ledger:
 
     def read(self, act: Callable[[Read], T]) -> T:
         """Runs `act` on a snapshot, in the caller's thread; raises LedgerUnavailable."""
+        if self._presence.is_replaced():
+            # Put back by another process, and perhaps nothing is ever written here.
+            self._reader.dispose()
         try:
             with self._reader.connect() as connection, connection.begin():
                 return act(Read(connection, self.clock.wall()))

@@ -34,6 +34,10 @@ class Presence:
         """Whether the file that is open here still lies in its place."""
         return self._own == self._there()
 
+    def is_replaced(self) -> bool:
+        """Whether another file lies in its place: what is open here will never show what is written there."""
+        return self._there() not in (self._own, None)
+
     def put_back(self, connection: sqlite3.Connection, lock: AbstractContextManager[None]) -> None:
         """Puts what `connection` has open in its place again, unless another process has; then it is to be reopened.
 

@@ -62,6 +62,7 @@ def test_what_was_deleted_is_put_back_by_whoever_writes_first(
             Ledger.open(place)
         assert not place.exists(), "and no empty one begins in its place"
         note(10 * turn + 3, first)
+        assert noted(second)[-1] == 10 * turn + 3, "also to whoever only reads"
         note(10 * turn + 4, second)
         note(10 * turn + 5, first)
     with open_at(place) as third:
