@@ -29,7 +29,9 @@ _ALWAYS: Mapping[str, str] = {
 }
 
 _SERVER: Mapping[str, str] = {
+    # Two weeks of runs to look at; the record of what was sent is the ledger.
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": "1209600",
     "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
 }
 

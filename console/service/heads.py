@@ -9,10 +9,12 @@ import logging
 import os
 import secrets
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from channels import cap_feed
 from flows.house import House
+from kentongan.clock import Milliseconds, to_datetime
 from kentongan.keys import write_private
 from kentongan.ledger.verification import signed_head
 from kentongan.seam import Accepted, Channel
@@ -21,6 +23,8 @@ from kentongan.state import LATEST_HEAD
 _log = logging.getLogger(__name__)
 
 LATEST = LATEST_HEAD
+
+_EVERY_ONE_FOR = 3 * 86_400_000
 
 
 class Heads:
@@ -31,6 +35,7 @@ class Heads:
         self._feeds = [channel for channel in channels.values() if isinstance(channel, cap_feed.Adapter)]
         self._folder = house.state.heads
         self._published: dict[str, Any] | None = None
+        self._thinned = ""
 
     async def publish(self) -> bool:
         """Publishes the heads where chains have grown since the last time; True where they had.
@@ -58,7 +63,24 @@ class Heads:
                 staged = self._folder / f".{secrets.token_hex(8)}"
                 write_private(staged, document.encode())
                 os.replace(staged, self._folder / name)
+            self._thin(self._house.clock.wall())
         except OSError as error:
             _log.error("heads not kept", extra={"folder": str(self._folder), "error": error.strerror})
             return False
         return True
+
+    def _thin(self, now: Milliseconds) -> None:
+        """Keeps every head of the last days, and of each day before them the last, which is behind all of its others.
+
+        Once a day, after midnight UTC.
+        """
+        today, first = (f"{to_datetime(at):%Y%m%d}" for at in (now, now - _EVERY_ONE_FOR))
+        if today == self._thinned:
+            return
+        last: dict[str, Path] = {}
+        for path in sorted(self._folder.glob("[0-9]*Z.json")):
+            former = last.get(path.name[:8])
+            last[path.name[:8]] = path
+            if former is not None and former.name[:8] < first:
+                former.unlink(missing_ok=True)
+        self._thinned = today
