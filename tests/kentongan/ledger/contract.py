@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import pytest
 from sqlalchemy import text
 
+from kentongan.area.codes import Within
 from kentongan.clock import Process, SystemClock
 from kentongan.delivery import Evidence, Phase
 from kentongan.errors import LedgerUnavailable
@@ -26,8 +27,10 @@ from kentongan.ledger import (
     canonical,
     claims,
     dispatches,
+    foreseen,
     log,
     outcomes,
+    people,
     senders,
     views,
     work,
@@ -36,8 +39,11 @@ from kentongan.ledger.buckets import Here
 from kentongan.ledger.log import Filter, Place
 from kentongan.ledger.outcomes import Settled
 from kentongan.ledger.verification import signed_head, verify
+from kentongan.people import Row
 from kentongan.plan import PlannedInstance
 from kentongan.policy import Decision, Reason
+from kentongan.seam import Address
+from kentongan.settings import Audience
 from tests.kentongan.ledger.processes import Open, Other, Others, again_at
 from tests.kentongan.ledger.scenes import direct, expand_all, public, put_dispatch, put_people, register_sender
 
@@ -431,6 +437,39 @@ class LedgerContract:
         settled = Settled(claimed.id, 1, Decision(Evidence.REJECTED, Reason.REFUSED))
         ledger.write(lambda write: outcomes.settle(write, sender="s1", outcomes=[settled]))
         assert [d.alert_id for d in ledger.read(work.open_dispatches)] == ["alert2"]
+
+    # --- Waves ---
+
+    def test_the_nearest_are_planned_and_claimed_first_and_the_last_are_known_beforehand(
+        self, ledger: Ledger, keys: StateKeys
+    ) -> None:
+        places = [("33.05.02",), (), ("33.05.01",), ("33",), ("33.06", "33.05.01"), ("99",)]
+        rows = [
+            Row(n, f"p{n}", (Address("phone", f"+628120000{n:04}"),), None, (), codes)
+            for n, codes in enumerate(places * 2)
+        ]
+        ledger.write(lambda write: people.import_people(write, rows, keys=keys))
+        within, waves = Within(codes=("33.05",), unplaced=True, strays=("99",)), (("33.05.01",), ("33.05.02",))
+        instance = direct("sms", ledger.clock.wall() + HOUR).model_copy(update={"within": within})
+        ledger.write(lambda write: put_dispatch(write, [instance], waves=waves))
+        expand_all(ledger, "alert1", size=3)
+        register_sender(ledger, "s1")
+        found = ledger.read(lambda read: read.sql("SELECT id, wave FROM delivery ORDER BY id").all())
+        # In the first of the regions, in the second, known to be somewhere above them, and of no known region.
+        assert [row.wave for row in found] == [0, 0, 0, 0, 1, 1, 3, 3, 4, 4, 4, 4]
+        claimed: list[int] = []
+        while taken := ledger.write(
+            lambda write: claims.claim(write, sender="s1", alert_id="alert1", instance="sms", most=5)
+        ):
+            claimed += [each.id for each in taken]
+        assert claimed == [row.id for row in found]
+        audience = instance.audience
+        assert audience is not None
+        assert ledger.read(lambda r: foreseen.nearest(r, "phone", audience, within=within, waves=waves)) == 4
+        far = {"far": ("phone", Audience(regions=("33.05",)))}
+        assert ledger.read(
+            lambda r: foreseen.also_reached(r, 8, ("phone", audience), far, within=within, waves=waves)
+        ) == {"far": 2}
 
     # --- Pruning ---
 
