@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import secrets
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -138,9 +139,16 @@ class Installation:
             approvals.approve(desk, drafted.alert.code, self.login("budi").read(now=now))
             return drafted.alert.code
 
-    def command(self, *arguments: str) -> list[str]:
-        """The command line of this installation."""
-        places = ["--config", str(self.root / "config"), "--state", str(self.root / "state")]
+    def another_host(self, name: str) -> Path:
+        """The state folder of another host, which has the keys and shares the ledger's database."""
+        state = self.root / name
+        shutil.copytree(self.root / "state" / "keys", state / "keys")
+        state.chmod(0o700)
+        return state
+
+    def command(self, *arguments: str, state: Path | None = None) -> list[str]:
+        """The command line of this installation; `state` is that of another host, where it runs on one."""
+        places = ["--config", str(self.root / "config"), "--state", str(state or self.root / "state")]
         return [sys.executable, "-m", "console.main", *places, *arguments]
 
     def environment(self) -> dict[str, str]:

@@ -15,7 +15,7 @@ from tests.chaos.options import Skipped
 from tests.chaos.rehearsal import is_there
 from tests.postgres import Server, missing
 
-_AGAIN = 20.0
+_PATIENCE = 20.0
 
 
 class Mortal(Server):
@@ -30,25 +30,30 @@ class Mortal(Server):
         self._end(signal.SIGQUIT)
 
     def start(self) -> None:
-        """Starts it again, once what it left has gone."""
-        until = time.monotonic() + _AGAIN
-        while True:
-            try:
-                self._server.ensure_postgres_running()
-            except Exception:
-                # The children of a postmaster that was killed hold its memory for a moment.
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.1)
-            else:
-                return
+        """Starts it again, where it left off."""
+        self._server.ensure_postgres_running()
 
     def _end(self, number: int) -> None:
+        """Ends the postmaster, and returns when it and all its children have gone."""
         postmaster: int = self._server.get_pid()
+        family = [postmaster, *_children(postmaster)]
         os.kill(postmaster, number)
-        until = time.monotonic() + _AGAIN
-        while is_there(postmaster) and time.monotonic() < until:
+        until = time.monotonic() + _PATIENCE
+        while any(is_there(pid) for pid in family):
+            if time.monotonic() > until:
+                raise TimeoutError("a child of a postmaster that has died lives on")
             time.sleep(0.01)
+        # Until somebody has waited for the dead, whoever starts it again takes what names them for a sign of life.
+        for left in (self._folder / "postmaster.pid", *self._folder.glob(".s.PGSQL.*.lock")):
+            left.unlink(missing_ok=True)
+
+
+def _children(pid: int) -> list[int]:
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found.extend(int(child) for child in task.read_text("ascii").split())
+    return found
 
 
 @contextlib.contextmanager

@@ -182,11 +182,13 @@ class Rehearsal:
 
     # --- Processes ---
 
-    def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
-        """Starts a command of the installation; what it says goes to `commands.log` in the scenario's folder."""
+    def start(
+        self, *arguments: str, environment: Mapping[str, str] | None = None, state: Path | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Starts a command; what it says goes to `commands.log` in the scenario's folder. `state`: of another host."""
         with (self.root / "commands.log").open("ab") as log:
             process = subprocess.Popen(
-                self.installation.command(*arguments),
+                self.installation.command(*arguments, state=state),
                 env={**self.installation.environment(), **(environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -205,6 +207,15 @@ class Rehearsal:
         if process.poll() is None:
             process.kill()
         process.wait(60)
+
+    def stop(self, process: subprocess.Popen[bytes], name: str) -> None:
+        """Ends a process in order, as its supervisor would."""
+        process.terminate()
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.hung(f"{name}, after SIGTERM")
+            self.end(process)
 
     def end_all(self) -> None:
         """Ends whatever of this scenario still runs."""

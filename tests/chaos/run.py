@@ -42,6 +42,7 @@ from tests.chaos.scenarios import (
     resident,
     sender,
     senders,
+    workers,
 )
 
 SCENARIOS: Mapping[str, ModuleType] = {
@@ -49,6 +50,7 @@ SCENARIOS: Mapping[str, ModuleType] = {
     "senders": senders,
     "service": resident,
     "prefect": prefect_server,
+    "workers": workers,
     "database": database,
     "black-hole": black_hole,
     "provider": provider,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -29,16 +28,6 @@ def start(rehearsal: Rehearsal, *, environment: Mapping[str, str] | None = None)
     return service
 
 
-def stop(rehearsal: Rehearsal, service: subprocess.Popen[bytes]) -> None:
-    """Ends the service in order."""
-    service.send_signal(signal.SIGTERM)
-    try:
-        service.wait(60)
-    except subprocess.TimeoutExpired:
-        rehearsal.hung("`serve`, after SIGTERM")
-        rehearsal.end(service)
-
-
 @contextlib.contextmanager
 def serving(rehearsal: Rehearsal, *, environment: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
     """A service for as long as the context lasts."""
@@ -46,7 +35,7 @@ def serving(rehearsal: Rehearsal, *, environment: Mapping[str, str] | None = Non
     try:
         yield service
     finally:
-        stop(rehearsal, service)
+        rehearsal.stop(service, "`serve`")
 
 
 def prefect_of(service: subprocess.Popen[bytes]) -> int | None:

@@ -28,4 +28,4 @@ def play(rehearsal: Rehearsal) -> None:
                 rehearsal.findings.append(Finding(Broken.COMMAND, "the Prefect server outlived its service"))
             service = resident.start(rehearsal)
         rehearsal.finish(alert)
-        resident.stop(rehearsal, service)
+        rehearsal.stop(service, "`serve`")
