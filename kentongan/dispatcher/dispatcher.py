@@ -324,7 +324,7 @@ class Dispatcher:
             plan=owned.plan,
             messages=owned.messages.get(instance, {}),
         )
-        run = owned.live[instance] = Run(part, pace)
+        run = owned.live[instance] = Run(part, pace, shared=self.takes_part)
         if self._closing.is_set():
             run.halt.set()
         try:

@@ -19,20 +19,25 @@ from kentongan.seam import Address
 
 _LOOK_EVERY = 0.25
 
+_AHEAD, _AHEAD_SHARED = 50, 8
+"""Deliveries claimed at once for each request that may be in flight."""
+
 
 class Run:
     """The run of one (alert, instance) in this process. `run` returns when nothing is left, or when `halt` is set.
 
-    Set `woken` to let it look at the ledger at once.
+    Set `woken` to let it look at the ledger at once. `shared`: other senders may be at it too, so it claims what it
+    sends in a moment: they find their share at the end as well, and little waits for a lease where it ends.
     """
 
-    def __init__(self, part: Part, pace: Pace) -> None:
+    def __init__(self, part: Part, pace: Pace, *, shared: bool = False) -> None:
         self.woken = asyncio.Event()
         self.halt = asyncio.Event()
         self._part = part
         self._sender = part.sender
         self._channel = part.channel
         self._pace = pace
+        self._ahead = _AHEAD_SHARED if shared else _AHEAD
         self._uploads = Uploads(part)
         self._requests = Requests(part, pace=pace, uploads=self._uploads, woken=self.woken, halt=self.halt)
 
@@ -57,7 +62,7 @@ class Run:
 
     async def _claim(self) -> list[Claimed]:
         limits = self._channel.limits
-        most = max(1, min(int(limits.rate * senders.LEASE / 1000 / 2), 50 * limits.concurrency))
+        most = max(1, min(int(limits.rate * senders.LEASE / 1000 / 2), self._ahead * limits.concurrency))
         return await self._sender.ledger.write_soon(
             lambda write: claims.claim(
                 write,
