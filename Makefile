@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTEST_ARGS ?= -q -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check words format venv development peers test-peers chaos bench postgres serve lock clean
+.PHONY: help demo test check words format venv development peers test-peers chaos bench postgres hosts serve lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ chaos: $(VENV)/.development ## Kill, cut, fill up, lock and stop all a warning d
 
 bench: $(VENV)/.development ## Measure it all, against Apprise too; BENCH_ARGS=--million for the rest (benchmarks/README.md)
 	$(BIN)/python benchmarks/bench.py $(BENCH_ARGS)
+
+hosts: $(VENV)/.development ## Send with two hosts in namespaces of their own, and lose one (root, Debian's Postgres)
+	$(BIN)/python tests/hosts/takeover.py $(HOSTS_ARGS)
 
 serve: $(VENV)/.base ## Run the resident service with the config in KENTONGAN_CONFIG
 	$(BIN)/kentongan serve
