@@ -26,8 +26,20 @@ from kentongan.dispatcher.part import Part, Sender
 from kentongan.dispatcher.probes import Probes
 from kentongan.dispatcher.run import Run
 from kentongan.dispatcher.upkeep import Upkeep
-from kentongan.errors import KentonganError, Refused
-from kentongan.ledger import Ledger, Read, Write, dispatches, renderings, senders, threads, throttled, views, work
+from kentongan.errors import DamagedRecord, KentonganError, Refused
+from kentongan.ledger import (
+    Ledger,
+    Read,
+    Write,
+    alerts,
+    dispatches,
+    renderings,
+    senders,
+    threads,
+    throttled,
+    views,
+    work,
+)
 from kentongan.ledger.buckets import Here
 from kentongan.ledger.work import OpenDispatch
 from kentongan.plan import PUBLIC
@@ -48,6 +60,9 @@ BESIDE = "beside the sender that owns it"
 _SWEEP = 0.25
 _SAME_PAUSE: Milliseconds = 2_000
 """Two ends of a pause that lie so near are told of as one."""
+_NOTHING = -1
+"""The rank of the gravest alert that is being sent where none is."""
+
 _ORPHAN: Milliseconds = 500
 """How long a dispatch may be without an owner before any sender takes it."""
 
@@ -91,6 +106,8 @@ class Dispatcher:
     _spacings: dict[str, Spacing] = field(default_factory=dict)
     _telling: set[asyncio.Task[None]] = field(default_factory=set)
     _throttled: dict[tuple[str, str], Milliseconds] = field(default_factory=dict)
+    _ranks: dict[str, int] = field(default_factory=dict)
+    _gravest: int = _NOTHING
     _sender: Sender = field(init=False)
     _loops: tuple[asyncio.Task[None], ...] = ()
     _upkeep: Upkeep = field(init=False)
@@ -238,7 +255,8 @@ class Dispatcher:
             if owned is None:
                 owned = self._alerts[alert_id] = self.ledger.read(lambda read: OwnedDispatch.load(read, alert_id))
             owned.ours = True
-            owned.spawn(owned.expand(self.ledger))
+            self._gravest = max(self._gravest, owned.rank)
+            owned.spawn(owned.expand(self.ledger, lambda: self._gravest > owned.rank))
             owned.spawn(self._start_all(owned, orchestrated=orchestrated))
         return True
 
@@ -416,6 +434,8 @@ class Dispatcher:
         if gone:
             await self._upkeep.recover(gone)
         open_ = self.ledger.read(work.open_dispatches)
+        sending = (self._rank(dispatch.alert_id) for dispatch in open_ if dispatch.state == "dispatched")
+        self._gravest = max(sending, default=_NOTHING)
         # What it supersedes belongs to a follow-up: its stop has still to be marked.
         wanted = self.only and {*self.only, *(id for one in self.only for id in self._others(one))}
         for dispatch in open_:
@@ -428,6 +448,15 @@ class Dispatcher:
         await self._upkeep.tidy()
         if not self._closing.is_set():
             self._probes.begin({instance.name for d in open_ for instance in d.plan.instances})
+
+    def _rank(self, alert_id: str) -> int:
+        """How an alert ranks, whoever sends it; one that cannot be read lowest, for nobody can send it."""
+        if alert_id not in self._ranks:
+            try:
+                self._ranks[alert_id] = waves.rank(self.ledger.read(lambda read: alerts.get(read, alert_id)).draft)
+            except DamagedRecord:
+                return 0
+        return self._ranks[alert_id]
 
     def _others(self, alert_id: str) -> list[str]:
         return self.ledger.read(lambda read: threads.others(read, alert_id))
@@ -474,12 +503,12 @@ class Dispatcher:
         alert_id = dispatch.alert_id
         if dispatch.state != "dispatched":
             owned.expanded = True
-            await self._upkeep.cancel_stopped(alert_id)
+            await self._upkeep.cancel_stopped(alert_id, gives_way=self._gravest > _NOTHING)
         if dispatch.at > self.clock.wall():
             await self._upkeep.follow_clock(alert_id, dispatch.at)
         for instance in dispatch.plan.instances:
             if instance.deliver_by <= self.clock.wall():
-                await self._upkeep.close_overdue(alert_id, instance.name)
+                await self._upkeep.close_overdue(alert_id, instance.name, gives_way=self._gravest > owned.rank)
 
     def _is_due(self, alert_id: str, instance: str) -> bool:
         return self.ledger.read(lambda read: work.is_due(read, alert_id, instance))

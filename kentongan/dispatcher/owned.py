@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from kentongan import waves
 from kentongan.clock import Milliseconds
+from kentongan.dispatcher.chunks import Chunks
 from kentongan.dispatcher.run import Run
 from kentongan.errors import KentonganError
 from kentongan.ledger import Ledger, Read, alerts, dispatches, planning, renderings, work
@@ -18,7 +19,6 @@ from kentongan.seam import Rendered
 
 _log = logging.getLogger(__name__)
 
-_CHUNK = 1000
 _AGAIN = 0.25
 """Seconds until the ledger is asked again that did not answer."""
 
@@ -92,15 +92,20 @@ class OwnedDispatch:
         for task in self._tasks:
             task.cancel()
 
-    async def expand(self, ledger: Ledger) -> None:
-        """Plans the deliveries to people in chunks, while the first of them are already being sent."""
-        expansion = planning.Expansion(self.alert_id, self.plan)
+    async def expand(self, ledger: Ledger, gives_way: Callable[[], bool] = lambda: False) -> None:
+        """Plans the deliveries to people in chunks, while the first of them are already being sent.
+
+        `gives_way` tells whether something graver is being sent.
+        """
+        expansion, chunks = planning.Expansion(self.alert_id, self.plan), Chunks()
         while not self.expanded:
             try:
                 more = await ledger.write_soon(
-                    lambda write: (
-                        work.epochs(write, [self.alert_id])[self.alert_id][0] == "dispatched"
-                        and expansion.advance(write, _CHUNK)
+                    chunks.timed(
+                        lambda write, size: (
+                            work.epochs(write, [self.alert_id])[self.alert_id][0] == "dispatched"
+                            and expansion.advance(write, size)
+                        )
                     ),
                     beside=True,
                 )
@@ -110,3 +115,5 @@ class OwnedDispatch:
                 continue
             self.expanded = not more
             self.wake()
+            if more:
+                await asyncio.sleep(chunks.rest(gives_way=gives_way()))

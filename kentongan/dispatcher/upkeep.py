@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kentongan.clock import Milliseconds
 from kentongan.delivery import Evidence
-from kentongan.ledger import Ledger, Read, dispatches, outcomes, receipts, steps, views
+from kentongan.dispatcher.chunks import Chunks
+from kentongan.ledger import Ledger, Read, Write, dispatches, outcomes, receipts, steps, views
 from kentongan.ledger.deliveries import Standing
 from kentongan.plan import PUBLIC
 from kentongan.policy import Decision, Reason, Situation, after_doubt
 from kentongan.seam import Channel
 from kentongan.settings import Policy
+
+_ROUND = 0.25
+"""Seconds that a round of the sweep gives to what nobody waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +41,14 @@ class Upkeep:
         ):
             pass
 
-    async def cancel_stopped(self, alert_id: str) -> None:
-        """Marks what a stop has kept from going."""
-        while await self.ledger.write_soon(lambda write: outcomes.cancel_stopped(write, alert_id)):
-            self.wake(alert_id)
+    async def cancel_stopped(self, alert_id: str, *, gives_way: bool) -> None:
+        """Marks what a stop has kept from going, a part of it in each round; none of it can go any more.
+
+        `gives_way`: an alert is being sent.
+        """
+        await self._close(
+            alert_id, lambda write, most: outcomes.cancel_stopped(write, alert_id, most=most), gives_way=gives_way
+        )
 
     async def follow_clock(self, alert_id: str, dispatched_at: Milliseconds) -> None:
         """Sends on although the wall clock was set back, by which all that is planned would lie hours ahead."""
@@ -50,10 +60,21 @@ class Upkeep:
             lambda write: steps.clock_set_back(write, alert_id=alert_id, dispatched_at=dispatched_at)
         )
 
-    async def close_overdue(self, alert_id: str, instance: str) -> None:
-        """Closes what would come too late."""
-        while await self.ledger.write_soon(lambda write: outcomes.close_overdue(write, alert_id, instance)):
+    async def close_overdue(self, alert_id: str, instance: str, *, gives_way: bool) -> None:
+        """Closes what would come too late, a part of it in each round."""
+        await self._close(
+            alert_id,
+            lambda write, most: outcomes.close_overdue(write, alert_id, instance, most=most),
+            gives_way=gives_way,
+        )
+
+    async def _close(self, alert_id: str, act: Callable[[Write, int], int], *, gives_way: bool) -> None:
+        chunks, until = Chunks(), time.monotonic() + _ROUND
+        while await self.ledger.write_soon(chunks.timed(act)):
             self.wake(alert_id)
+            if time.monotonic() > until:
+                return
+            await asyncio.sleep(chunks.rest(gives_way=gives_way))
 
     async def tidy(self) -> None:
         """Matches receipts that came early, ends what has expired, and takes the steps that are due."""
