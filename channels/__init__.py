@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kentongan.errors import BadConfig
@@ -26,9 +26,31 @@ def kinds() -> tuple[str, ...]:
     return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")))
 
 
-def settings_models() -> dict[str, type[InstanceSettings]]:
-    """The settings model of every kind, for `kentongan.settings.load`."""
-    return {kind: settings_model(kind) for kind in kinds()}
+class _Models(Mapping[str, "type[InstanceSettings]"]):
+    """Settings models by kind; a kind is imported when its model is asked for."""
+
+    def __init__(self) -> None:
+        self._kinds = kinds()
+
+    def __getitem__(self, kind: str) -> type[InstanceSettings]:
+        """The model of a kind that is there."""
+        if kind not in self._kinds:
+            raise KeyError(kind)
+        return settings_model(kind)
+
+    def __contains__(self, kind: object) -> bool:
+        return kind in self._kinds
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kinds)
+
+    def __len__(self) -> int:
+        return len(self._kinds)
+
+
+def settings_models() -> Mapping[str, type[InstanceSettings]]:
+    """The settings model of every kind, for `kentongan.config_folder.load`, which imports those that it asks for."""
+    return _Models()
 
 
 def settings_model(kind: str) -> type[ChannelSettings]:

@@ -23,15 +23,19 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from weakref import WeakSet
 
-import aiohttp
 import httpx
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.connector import Connection
-from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.streams import EofStream, StreamReader
 from yarl import URL
 
+from channels._certificates import unread
 from channels._http import Misconfigured
+
+with unread():
+    # It reads the certificate authorities twice when it is imported, 40 ms, for contexts that are not used here.
+    import aiohttp
+    from aiohttp.client_proto import ResponseHandler
+    from aiohttp.connector import Connection
+    from aiohttp.http_exceptions import HttpProcessingError
+    from aiohttp.streams import EofStream, StreamReader
 
 _MOST_HEADER = 65_536
 """Bytes of one line of an answer's head; aiohttp's own 8,190 are too few for a provider's security policies."""
@@ -51,10 +55,10 @@ class BulkTransport(httpx.AsyncBaseTransport):
 
     It reads the timeouts `pool`, `connect` (TCP and TLS may take one each) and `read` of a request, and its
     `sni_hostname`. An address in place of a name is spoken to as it stands. It keeps to the event loop of its first
-    request.
+    request. `verify` may be left out where plain HTTP alone is spoken.
     """
 
-    def __init__(self, *, concurrency: int, verify: ssl.SSLContext, idle: float) -> None:
+    def __init__(self, *, concurrency: int, verify: ssl.SSLContext | None, idle: float) -> None:
         self._free = asyncio.Semaphore(concurrency)
         self._verify = verify
         self._idle = idle
@@ -125,7 +129,7 @@ class BulkTransport(httpx.AsyncBaseTransport):
                 keepalive_timeout=self._idle,
                 resolver=aiohttp.ThreadedResolver(),
                 ttl_dns_cache=int(_NAMES_KEPT),
-                ssl=self._verify,
+                ssl=self._verify or True,
             )
         url, name = request.url, request.extensions.get("sni_hostname")
         place = (url.scheme, url.raw_host, url.port, name)

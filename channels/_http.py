@@ -140,7 +140,8 @@ class Wire:
         """The transport of direct messages; the import of its library leaves the event loop to others meanwhile."""
         async with self._opening:
             if self._transport is None:
-                self._transport = self._guarded(await asyncio.to_thread(_bulk, self._concurrency))
+                secure = self._base_url.lower().startswith("https:")
+                self._transport = self._guarded(await asyncio.to_thread(_bulk, self._concurrency, secure))
             return self._transport
 
     def _guarded(self, transport: httpx.AsyncBaseTransport) -> httpx.AsyncBaseTransport:
@@ -180,11 +181,11 @@ def _plain() -> httpx.AsyncHTTPTransport:
     )
 
 
-def _bulk(concurrency: int) -> httpx.AsyncBaseTransport:
+def _bulk(concurrency: int, secure: bool) -> httpx.AsyncBaseTransport:
     # Here and not above: who sends nothing to people must not pay for a second network library.
     from channels._bulk import BulkTransport
 
-    return BulkTransport(concurrency=concurrency, verify=_certificates(), idle=IDLE)
+    return BulkTransport(concurrency=concurrency, verify=_certificates() if secure else None, idle=IDLE)
 
 
 @functools.cache

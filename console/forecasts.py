@@ -13,7 +13,7 @@ from kentongan import telling
 if TYPE_CHECKING:
     from console.office import Office
     from kentongan.area.codes import Waves, Within
-    from kentongan.desk.composing import People
+    from kentongan.desk.extent import People
     from kentongan.desk.forecasting import Foreseen
     from kentongan.desk.releases import Prospect
     from kentongan.forecast import Forecast

@@ -67,7 +67,7 @@ def write_map(office: Office, stored: StoredAlert, within: Within | None, file: 
 
 
 def _names(stored: StoredAlert) -> Sequence[str]:
-    from kentongan.desk.composing import area_names
+    from kentongan.desk.extent import area_names
 
     return area_names(stored.draft)
 

@@ -135,11 +135,14 @@ class House:
         )
 
     def desk(self, settings: Settings | None = None) -> Desk:
-        """The duty desk over this ledger; `settings` stand in where there is no config. Raises BadConfig."""
+        """The duty desk over this ledger; `settings` stand in where there is no config. Raises BadConfig.
+
+        Its words are read when they are first asked for.
+        """
         from kentongan.data import data_path
         from kentongan.desk import Desk, Kinds
         from kentongan.safekeeping import spare
-        from kentongan.words.hazards import library
+        from kentongan.words.hazards import HazardLibrary
 
         chosen = settings or self.settings
         if chosen is None:
@@ -147,7 +150,7 @@ class House:
         return Desk(
             ledger=self.ledger,
             settings=chosen,
-            library=library(data_path("templates")),
+            library=HazardLibrary(data_path("templates")),
             kinds=Kinds(traits=channels.traits, limits=channels.limits),
             clock=self.clock,
             clock_offset=network_offset(),

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, get_args
 import yaml
 from pydantic import ValidationError
 
-from kentongan import paging, route_faults
+from kentongan import paging, quick_yaml, route_faults
 from kentongan.config_model import NAME, Model
 from kentongan.drills import Drills
 from kentongan.errors import BadConfig
@@ -52,7 +52,7 @@ def load(folder: Path, kinds: Mapping[str, type[InstanceSettings]]) -> Settings:
                 faults.append(f"{path}: is missing; `kentongan check` lists what a config needs")
             return {}
         try:
-            content = yaml.load(path.read_text("utf-8"), _Loader)  # noqa: S506 (it is the safe loader)
+            content = _load(path.read_text("utf-8"))
         except _Twice as error:
             faults.append(f"{path}: {error}")
             return {}
@@ -169,8 +169,8 @@ class _Twice(ValueError):
     """One name stands twice in a mapping; YAML would take the last and say nothing."""
 
 
-class _Loader(yaml.SafeLoader):
-    """The safe loader, which refuses a name that stands twice and takes every name of a field as it is written."""
+class _Strict:
+    """Refuses a name that stands twice and takes every name of a field as it is written."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Builds one mapping."""
@@ -183,7 +183,20 @@ class _Loader(yaml.SafeLoader):
                 if key.value in seen:
                     raise _Twice(f"line {key.start_mark.line + 1}: {key.value!r} stands there twice; keep one")
                 seen.add(key.value)
-        return dict(super().construct_mapping(node, deep=deep))
+        mapping: Any = super()
+        return dict(mapping.construct_mapping(node, deep=deep))
+
+
+class _Patient(_Strict, yaml.SafeLoader):
+    """The strict loader for texts of any length."""
+
+
+class _Quick(_Strict, quick_yaml.QUICK):  # type: ignore[misc]  # which of the two it is, is known when it runs
+    """The strict loader for texts that cannot nest too deep."""
+
+
+def _load(text: str) -> Any:
+    return yaml.load(text, _Quick if len(text) <= quick_yaml.LONGEST else _Patient)  # noqa: S506 (they are safe loaders)
 
 
 def _fields(model: type[Model], place: Sequence[int | str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +23,10 @@ def check_packages(names: Sequence[str] = ("channels", "flows", "console"), home
             continue
         if specification is None:
             raise BadConfig(f"package {name} is missing beside kentongan in {home}; install Kentongan again")
+        # Late: it imports the whole of `email`, and is hardly ever needed.
+        from importlib import metadata
+
         where = places[0] if places else specification.origin or "an unknown place"
-        owners = sorted(set(importlib.metadata.packages_distributions().get(name, [])) - {"kentongan"})
+        owners = sorted(set(metadata.packages_distributions().get(name, [])) - {"kentongan"})
         remedy = f"uninstall {' and '.join(owners)}" if owners else "move it away"
         raise BadConfig(f"package {name} in {where} is not Kentongan's; {remedy} or give Kentongan its own environment")

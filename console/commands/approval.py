@@ -18,7 +18,7 @@ from kentongan.errors import BadInput
 if TYPE_CHECKING:
     from console.office import Office
     from kentongan.desk.by_code import Said
-    from kentongan.desk.composing import People
+    from kentongan.desk.extent import People
     from kentongan.desk.releases import Prospect
     from kentongan.ledger.alerts import StoredAlert
 

@@ -196,7 +196,7 @@ def show(office: Office, drafted: Drafted) -> None:
 
 
 def _understood(office: Office, drafted: Drafted) -> dict[str, str]:
-    from kentongan.desk.composing import area_names
+    from kentongan.desk.extent import area_names
 
     draft = drafted.alert.draft
     info = draft.cap.infos[0] if draft.cap.infos else None

@@ -16,7 +16,7 @@ from kentongan.errors import BadInput
 if TYPE_CHECKING:
     from console.office import Office
     from kentongan.area.codes import Waves, Within
-    from kentongan.desk.composing import People
+    from kentongan.desk.extent import People
     from kentongan.gates import Finding
     from kentongan.ledger.alerts import StoredAlert
     from kentongan.routes import Following
@@ -111,7 +111,7 @@ def _page(office: Office, code: str, correction: bool, without: Collection[str])
 
 def _on_record(office: Office, stored: StoredAlert, correction: bool) -> _Page:
     from kentongan.alert import Kind
-    from kentongan.desk import composing, subjects
+    from kentongan.desk import extent, subjects
     from kentongan.ledger import alerts, renderings
 
     desk = office.desk
@@ -123,8 +123,8 @@ def _on_record(office: Office, stored: StoredAlert, correction: bool) -> _Page:
     there = {message.instance for message in messages}
     instances = {n: s for n, s in office.settings.channels.items() if n in there}
     within = desk.ledger.read(lambda read: subjects.within_of(read, shown.id))
-    counted = composing.people if shown.kind.widens else None
-    people = counted(desk, shown, instances, within) if counted else composing.count_people(desk, instances, within)
+    counted = extent.people if shown.kind.widens else None
+    people = counted(desk, shown, instances, within) if counted else extent.count_people(desk, instances, within)
     rules, following = desk.ledger.read(lambda read: subjects.routed(read, shown.id))
     ahead = shown is stored and stored.state in ("submitted", "approved")
     waves = desk.ledger.read(lambda read: subjects.waves(read, shown.id))
@@ -210,7 +210,7 @@ def _show(office: Office, page: _Page) -> None:
     values = _values(office, stored)
     output.say(words.banner(stored.mode))
     output.say(f"{stored.kind.capitalize()} {stored.code}, {stored.state}" + _sandbox(office, page))
-    from kentongan.desk.composing import area_names
+    from kentongan.desk.extent import area_names
 
     output.say("Place: " + ("; ".join(area_names(stored.draft)) or "none named"))
     targets.show(office, stored, page.within, _instances(office, page))
@@ -273,7 +273,7 @@ def _readers(page: _Page, message: Rendered) -> str:
 
 
 def _show_json(office: Office, page: _Page) -> None:
-    from kentongan.desk.composing import area_names
+    from kentongan.desk.extent import area_names
 
     stored = page.stored
     values = _values(office, stored)

@@ -37,7 +37,7 @@ from console.service.remote_bodies import (
 from flows.house import House
 from kentongan import telling
 from kentongan.approval import Approval
-from kentongan.desk import Desk, approvals, composing, releases, returning, subjects
+from kentongan.desk import Desk, approvals, extent, releases, returning, subjects
 from kentongan.errors import BadInput, DamagedRecord, KentonganError, LedgerUnavailable, Refused
 from kentongan.ledger import Read, alerts, dispatches, submissions
 from kentongan.ledger import officers as register
@@ -221,7 +221,7 @@ def _waiting(read: Read, officer: str) -> list[Waiting]:
                 mode=stored.mode.value,
                 kind=stored.kind.value,
                 says=standing.title(stored.draft),
-                places=list(composing.area_names(stored.draft)),
+                places=list(extent.area_names(stored.draft)),
                 submitted_by=submission.officer,
                 submitted_at=str(telling.iso(submission.at)),
             )

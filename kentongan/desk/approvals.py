@@ -7,7 +7,7 @@ from typing import Any
 
 from kentongan import gates
 from kentongan.approval import Act, Approval, sign
-from kentongan.desk import composing, subjects, targeting, threads, verdicts
+from kentongan.desk import extent, subjects, targeting, threads, verdicts
 from kentongan.desk.desk import Desk, new_id
 from kentongan.errors import Refused
 from kentongan.ledger import Write, alerts, dispatches, submissions
@@ -83,7 +83,7 @@ def record_word(desk: Desk, handle: str, officer: str, word: Word) -> tuple[Stor
             raise Refused(f"alert {stored.code} is not what was submitted; submit it again", rule="approval-changed")
         subjects.same_instances(subject, desk.settings.channels, stored.code)
         configured = {i.name: desk.settings.channels[i.name] for i in subject.instances}
-        people = composing.people(desk, stored, configured, targeting.now(write, subject.within))
+        people = extent.people(desk, stored, configured, targeting.now(write, subject.within))
         signed = word(write, stored, subject, people.total)
         if isinstance(signed, Refusal):
             return signed
@@ -115,7 +115,7 @@ def time_findings(desk: Desk, stored: StoredAlert) -> list[gates.Finding]:
     override = submission.subject.get("clock_override") if submission else None
     return threads.all_clear_findings(desk, stored) + gates.time(
         stored.draft,
-        observed=composing.observed(desk, stored.draft),
+        observed=desk.library.get(stored.draft.hazard).observed(stored.draft.facts),
         now=desk.now,
         clock_offset=desk.clock_offset,
         override=override,

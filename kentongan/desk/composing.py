@@ -10,20 +10,17 @@ from zoneinfo import ZoneInfo
 
 from kentongan import gates
 from kentongan.alert import Draft, Kind
-from kentongan.area.codes import Within
 from kentongan.cap.writing import write as write_cap
-from kentongan.desk import illustrating, routes, targeting, threads
+from kentongan.desk import extent, illustrating, routes, targeting, threads
 from kentongan.desk.desk import Desk
+from kentongan.desk.extent import People
 from kentongan.desk.routes import Routed
 from kentongan.desk.targeting import Targeted
 from kentongan.desk.threads import Thread
-from kentongan.errors import BadInput, Refused
+from kentongan.errors import Refused
 from kentongan.gates import Finding
-from kentongan.ledger import Read
-from kentongan.ledger import people as register
 from kentongan.ledger.alerts import StoredAlert
-from kentongan.ledger.threads import reached
-from kentongan.reach import Reach, reach_of
+from kentongan.reach import reach_of
 from kentongan.routes import Following
 from kentongan.routing import Choice
 from kentongan.seam import fill, slots
@@ -31,14 +28,6 @@ from kentongan.settings import InstanceSettings
 from kentongan.words import following
 from kentongan.words.late import late_values
 from kentongan.words.rendering import Earlier, Renderings, Target, cap_document, public_link, render
-
-
-@dataclass(frozen=True, slots=True)
-class People:
-    """How many persons would be written to: `total`, each once on however many channels, and by instance."""
-
-    total: int
-    by_instance: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +79,7 @@ def compose(
     Raises Refused for a status that never leaves.
     """
     draft = stored.draft
-    check_without(desk, without)
+    extent.check_without(desk, without)
     # What does not widen goes to those whom its thread has reached, wherever they are.
     targeted = targeting.target(desk, draft) if stored.kind.widens else None
     fitting = gates.route(draft, desk.settings.channels)
@@ -137,7 +126,7 @@ def compose(
         override=clock_override,
         action_rendered=not stored.kind.widens,
     )
-    reached_people = people(desk, stored, instances, within)
+    reached_people = extent.people(desk, stored, instances, within)
     if stored.kind.widens:
         findings += gates.reach(
             draft.cap,
@@ -200,35 +189,6 @@ def refuse_unrendered(composed: Composed) -> None:
                 )
 
 
-def people(desk: Desk, stored: StoredAlert, instances: Mapping[str, InstanceSettings], within: Within | None) -> People:
-    """How many people an alert would be sent to now: its audience in its area, or those whom its thread has reached."""
-    if stored.kind.widens:
-        return count_people(desk, instances, within, reach_of(stored.draft.cap, desk.settings.policy, desk.identify))
-    total, by_instance = desk.ledger.read(lambda read: reached(read, stored.predecessor or stored.id))
-    return People(total, {name: by_instance[name] for name in instances if name in by_instance})
-
-
-def count_people(
-    desk: Desk,
-    instances: Mapping[str, InstanceSettings],
-    within: Within | None = None,
-    reach: Reach = register.EVERYBODY,
-) -> People:
-    """How many people the instances with an audience would write to now; one address on a channel counts once."""
-    wanted = targeting.audiences(desk, instances)
-
-    def count(read: Read) -> People:
-        return People(
-            register.count_distinct(read, list(wanted.values()), within=within, reach=reach),
-            {
-                name: register.count_people(read, family=family, audience=audience, within=within, reach=reach)
-                for name, (family, audience) in wanted.items()
-            },
-        )
-
-    return desk.ledger.read(count)
-
-
 def document(
     desk: Desk,
     draft: Draft,
@@ -262,21 +222,3 @@ def document(
         earlier_sent=earlier.sent if earlier is not None else None,
     )
     return fill(xml, {name: escape(value) for name, value in values.items()}).encode("utf-8")
-
-
-def area_names(draft: Draft) -> tuple[str, ...]:
-    """The names of the alert's areas, each once, as officers see them."""
-    return tuple(dict.fromkeys(area.area_desc for info in draft.cap.infos for area in info.areas if area.area_desc))
-
-
-def observed(desk: Desk, draft: Draft) -> Mapping[str, datetime]:
-    """The times in the draft that somebody or something has seen."""
-    return desk.library.get(draft.hazard).observed(draft.facts)
-
-
-def check_without(desk: Desk, without: Collection[str]) -> None:
-    """Raises BadInput for something to be left out that no channel of the config is."""
-    for place in without:
-        if place.split(":")[0] not in desk.settings.channels:
-            known = ", ".join(desk.settings.channels)
-            raise BadInput(f"--without {place}: no such channel; known are {known}")

@@ -11,8 +11,8 @@ from kentongan.area.codes import Waves, Within
 from kentongan.bucket import cost_of, name_of
 from kentongan.clock import Process
 from kentongan.desk import targeting
-from kentongan.desk.composing import People
 from kentongan.desk.desk import Desk
+from kentongan.desk.extent import People
 from kentongan.errors import DamagedRecord
 from kentongan.forecast import ASSUMED_LATENCY, Forecast, Way, forecast
 from kentongan.ledger import Read, alerts, buckets, foreseen, probes, senders

@@ -21,7 +21,6 @@ from kentongan.routes import Following
 from kentongan.seam import Rendered, slots
 from kentongan.subject import Instance, Subject
 from kentongan.verdict import Approved
-from kentongan.words.late import late_values
 
 _UNCONFIGURED = 3600.0
 """Seconds to deliver a correction on an instance that the config no longer has."""
@@ -121,6 +120,10 @@ def _values(
     for message in messages:
         for text in (message.title, message.text, message.html, message.link, *(d.text for d in message.documents)):
             wanted.setdefault(message.language, set()).update(slots(text))
+    if not any(wanted.values()):
+        return {language: {} for language in wanted}
+    from kentongan.words.late import late_values
+
     return {
         language: late_values(
             names,

@@ -12,11 +12,10 @@ from kentongan.area.codes import Within
 from kentongan.delivery import Stage
 from kentongan.desk import (
     approvals,
-    composing,
     exercises,
+    extent,
     plans,
     subjects,
-    submitting,
     targeting,
     verdicts,
     withdrawing,
@@ -39,7 +38,7 @@ class Prospect:
 
     alert: StoredAlert
     approved: Approved | Refusal
-    people: composing.People
+    people: extent.People
     instances: tuple[str, ...]
     sandbox: bool
     places: tuple[str, ...]
@@ -55,7 +54,7 @@ def prospect(desk: Desk, handle: str) -> Prospect:
     subject = desk.ledger.read(lambda read: subjects.current(read, stored.id))
     configured = {i.name: desk.settings.channels[i.name] for i in subject.instances if i.name in desk.settings.channels}
     within = desk.ledger.read(lambda read: targeting.now(read, subject.within))
-    people = composing.people(desk, stored, configured, within)
+    people = extent.people(desk, stored, configured, within)
     found = desk.ledger.read(
         lambda read: verdicts.of_alert(
             read,
@@ -72,7 +71,7 @@ def prospect(desk: Desk, handle: str) -> Prospect:
         people=people,
         instances=tuple(instance.name for instance in subject.instances),
         sandbox=all(instance.sandbox for instance in subject.instances),
-        places=composing.area_names(stored.draft),
+        places=extent.area_names(stored.draft),
         within=within,
     )
 
@@ -108,8 +107,11 @@ def dispatch(
                 rule="break-glass-kind",
             )
         if stored.state == "draft":
+            # Late: what was submitted is rendered, and is sent without any of what renders.
+            from kentongan.desk import submitting
+
             submitting.submit(desk, handle, login)
-    composing.check_without(desk, without)
+    extent.check_without(desk, without)
     ahead = prospect(desk, handle)
     gates.refuse(approvals.time_findings(desk, stored))
     _refuse_live_without_live(desk, stored, ahead)

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from kentongan.alert import Kind
 from kentongan.area.codes import Waves, Within
-from kentongan.desk import composing, targeting
+from kentongan.desk import extent, targeting
 from kentongan.errors import BadInput, Refused
 from kentongan.ledger import Read, alerts, renderings, schema, submissions
 from kentongan.ledger.alerts import StoredAlert
@@ -76,7 +76,7 @@ def of(
         alert=alerts.alert_digest(dict(row)),
         renderings=_rendering_digests(read, alert_id),
         instances=tuple(instances.values()),
-        area=composing.area_names(stored.draft),
+        area=extent.area_names(stored.draft),
         correction=prepared(read, corrections[0].id) if corrections else None,
         within=within,
         following=following,

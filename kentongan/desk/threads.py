@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from kentongan import gates
@@ -13,7 +14,9 @@ from kentongan.desk.desk import Desk
 from kentongan.errors import Refused
 from kentongan.ledger import Read, alerts, dispatches, threads
 from kentongan.ledger.alerts import StoredAlert
-from kentongan.words.rendering import Earlier
+
+if TYPE_CHECKING:
+    from kentongan.words.rendering import Earlier
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,8 @@ class Thread:
     @property
     def earlier(self) -> Earlier:
         """The predecessor, as the words of what follows it name it."""
+        from kentongan.words.rendering import Earlier
+
         return Earlier(self.newest.code, self.sent)
 
 

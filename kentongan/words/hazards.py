@@ -10,6 +10,7 @@ templates/kinds/<kind>.<language>.j2              the words that all hazards sha
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -258,32 +259,60 @@ class Hazard:
 
 
 class HazardLibrary:
-    """Everything under templates/: hazards, languages, scales and marks. Raises BadConfig where a file is wrong."""
+    """Everything under templates/: hazards, languages, scales and marks.
+
+    Each is read when it is first asked for, which raises BadConfig where a file is wrong: whoever sends what was
+    rendered before reads next to none of them.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.languages: Mapping[str, Language] = read_languages(root / "languages")
-        self.marks = Marks(root / "marks.yaml")
-        self.scales: Mapping[str, Scale] = read_scales(root / "scales.yaml")
-        folders = sorted(path.parent for path in (root / "hazards").glob("*/hazard.yaml"))
-        self._hazards = {
-            folder.name: Hazard(folder, languages=self.languages, scales=self.scales) for folder in folders
-        }
-        if GENERAL not in self._hazards:
-            raise BadConfig(f"{root / 'hazards' / GENERAL}: is missing; restore it, for it stands in for all others")
+        self._hazards: dict[str, Hazard] = {}
+
+    @functools.cached_property
+    def languages(self) -> Mapping[str, Language]:
+        """The languages, by code."""
+        return read_languages(self.root / "languages")
+
+    @functools.cached_property
+    def marks(self) -> Marks:
+        """The marks of drills and tests."""
+        return Marks(self.root / "marks.yaml")
+
+    @functools.cached_property
+    def scales(self) -> Mapping[str, Scale]:
+        """The scales, by name."""
+        return read_scales(self.root / "scales.yaml")
+
+    @functools.cached_property
+    def _folders(self) -> Mapping[str, Path]:
+        found = sorted(path.parent for path in (self.root / "hazards").glob("*/hazard.yaml"))
+        if not any(folder.name == GENERAL for folder in found):
+            home = self.root / "hazards" / GENERAL
+            raise BadConfig(f"{home}: is missing; restore it, for it stands in for all others")
+        return {folder.name: folder for folder in found}
+
+    def read(self) -> None:
+        """Reads all that was not read yet; raises BadConfig where a file is wrong."""
+        _ = self.languages, self.marks, self.scales
+        for name in self.names:
+            self.get(name)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of all hazards, in alphabetical order."""
-        return tuple(self._hazards)
+        return tuple(self._folders)
 
     def get(self, name: str) -> Hazard:
         """The hazard of that name; raises BadInput, which lists the known ones and the nearest."""
         if name in self._hazards:
             return self._hazards[name]
-        near = difflib.get_close_matches(name, self._hazards, 1)
+        if name in self._folders:
+            hazard = Hazard(self._folders[name], languages=self.languages, scales=self.scales)
+            return self._hazards.setdefault(name, hazard)
+        near = difflib.get_close_matches(name, self._folders, 1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise BadInput(f"{clean(name)[:40]!r} is no hazard; {hint}known are {', '.join(self._hazards)}")
+        raise BadInput(f"{clean(name)[:40]!r} is no hazard; {hint}known are {', '.join(self._folders)}")
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -293,4 +322,6 @@ class HazardLibrary:
 
 def library(root: Path) -> HazardLibrary:
     """Reads all hazards, languages and marks under `root` (the templates folder); raises BadConfig."""
-    return HazardLibrary(root)
+    found = HazardLibrary(root)
+    found.read()
+    return found

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from kentongan.answers import Vocabulary, vocabulary
 from kentongan.errors import BadConfig
+from kentongan.quick_yaml import safe_loader
 
 BLOCKS = ("headline", "short", "standard", "long", "spoken")
 """The five blocks of every hazard file, each complete in itself."""
@@ -121,7 +122,8 @@ def spoken(languages: Mapping[str, Language]) -> Vocabulary:
 def read_yaml(path: Path) -> dict[str, object]:
     """Reads one YAML file of fields; raises BadConfig naming the place."""
     try:
-        content = yaml.safe_load(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        content = yaml.load(text, safe_loader(text))  # noqa: S506 (both are safe)
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark is not None else ""
