@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTEST_ARGS ?= -q -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check words format venv development peers test-peers chaos bench postgres hosts serve lock clean
+.PHONY: help demo test check words format venv development peers test-peers chaos trouble bench postgres hosts serve lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -46,6 +46,10 @@ test-peers: $(VENV)/.development ## Run the tests against those servers
 
 chaos: $(VENV)/.development ## Kill, cut, fill up, lock and stop all a warning depends on; count what was lost or doubled
 	@$(BIN)/python tests/chaos/run.py $(CHAOS_ARGS)
+
+trouble: $(VENV)/.development ## Fill, delete, lock, restore and upgrade the ledger with an alert on its way; show what came of it
+	@$(BIN)/python -m pytest -q -s -p no:randomly -o addopts= --import-mode=importlib tests/console/service/test_ledger_in_trouble.py \
+	  tests/console/service/test_restored_service.py
 
 bench: $(VENV)/.development ## Measure it all, against Apprise too; BENCH_ARGS=--million for the rest (benchmarks/README.md)
 	$(BIN)/python benchmarks/bench.py $(BENCH_ARGS)

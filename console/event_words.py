@@ -204,6 +204,11 @@ WORDS: Mapping[str, Callable[[_Data], str]] = {
     "drill.dropped": lambda data: f"the drill was dropped{_because(data.get('set') or {})}",
     "drill.not_announced": lambda data: f"the end of the drill could not be announced{_because(data)}",
     "delivery.restored": _attempt,
+    "delivery.merged": lambda data: _attempt(data) if data.get("attempt") else "comes from the spare, as it was there",
+    "spool.merged": lambda data: (
+        f"what was sent from the spare is in the ledger: {data.get('deliveries', 0):,} messages,"
+        f" {data.get('attempts', 0):,} attempts, {data.get('twice', 0):,} sent from here too"
+    ),
     "ledger.restored": lambda data: f"the ledger was restored from a backup{_by(data)}; nothing goes on by itself",
     "ledger.put_back": lambda data: "the ledger's file was deleted while it was in use; it was put back whole",
     "ballast.used": lambda data: "the ledger's disk was full; its ballast is used up",

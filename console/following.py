@@ -190,6 +190,9 @@ class Follower:
 
     async def _sign(self) -> None:
         """Signs the record as the service would; what cannot be written now is written the next time."""
+        if self.house.state.spool is not None:
+            # Its record is signed once it is part of the ledger's.
+            return
         from console.service.heads import Heads
 
         if not isinstance(self.opened, BadConfig):

@@ -47,6 +47,7 @@ COMMANDS = {
     "check": Lazy("console.commands.check:check", "Find every fault of the installation before a crisis does."),
     "backup": Lazy("console.commands.backup:backup", "Copy ledger and config while alerts go on being sent."),
     "restore": Lazy("console.commands.restore:restore", "Put a backup's ledger in place, held until an officer looks."),
+    "merge": Lazy("console.commands.merge:merge", "Bring what was sent from the spare into the ledger."),
     "prune": Lazy("console.commands.prune:prune", "Take the deliveries of what ended long ago off the record."),
     "keys": Lazy("console.commands.backup:keys", "Keep a copy of the keys apart, and see that it is good."),
     "login": Lazy("console.commands.officers:login", "Log an officer in for twelve hours."),

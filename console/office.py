@@ -18,9 +18,11 @@ from kentongan import config_folder
 from kentongan.clock import SystemClock
 from kentongan.errors import BadConfig, KentonganError
 from kentongan.settings import Policy, Settings
-from kentongan.state import State
+from kentongan.state import SPARE_VARIABLE, State
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kentongan.desk import Desk
     from kentongan.login import Login, LoginFile
 
@@ -82,8 +84,8 @@ class Office:
 
 
 @contextlib.contextmanager
-def opened(need: Need, *, role: str = CONSOLE, warn: bool = True) -> Iterator[Office]:
-    """Opens what a command needs, and closes it; raises KentonganError.
+def opened(need: Need, *, role: str = CONSOLE, warn: bool = True, spool: Path | None = None) -> Iterator[Office]:
+    """Opens what a command needs, and closes it; raises KentonganError. `spool` stands in for the ledger.
 
     `warn`: say where no config is named, once the command has done its work: a fault stays one line.
     """
@@ -94,7 +96,14 @@ def opened(need: Need, *, role: str = CONSOLE, warn: bool = True) -> Iterator[Of
             "no config is named, so nothing may leave; name its folder with --config or KENTONGAN_CONFIG, or write one"
             " with `kentongan init`"
         )
-    with _house(invocation, need, role) as house, _kept_log(house.state, role):
+    if spool is None and SPARE_VARIABLE in os.environ:
+        from console import spares
+
+        if role == CONSOLE:
+            spares.warn()
+        else:
+            spares.bring_what_is_left()
+    with _house(invocation, need, role, spool) as house, _kept_log(house.state, role):
         settings = house.settings
         if settings is None:
             settings = _stand_in(need)
@@ -126,7 +135,12 @@ def _kept_log(state: State, role: str) -> Iterator[None]:
 
     from console.service.log import JsonLines
 
-    handler = logging.handlers.RotatingFileHandler(state.log / f"{role}.log", maxBytes=1_000_000, backupCount=2)
+    try:
+        handler = logging.handlers.RotatingFileHandler(state.log / f"{role}.log", maxBytes=1_000_000, backupCount=2)
+    except OSError:
+        # On a full disk it is the alert that matters.
+        yield
+        return
     handler.setFormatter(JsonLines())
     handler.setLevel(logging.WARNING)
     logging.getLogger().addHandler(handler)
@@ -138,9 +152,9 @@ def _kept_log(state: State, role: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _house(invocation: Invocation, need: Need, role: str) -> Iterator[House]:
+def _house(invocation: Invocation, need: Need, role: str, spool: Path | None) -> Iterator[House]:
     try:
-        house = House.open(invocation.config, invocation.state, role=role)
+        house = House.open(invocation.config, invocation.state, role=role, spool=spool)
     except BadConfig as error:
         if need is not Need.NOTHING:
             raise

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
+import os
 import random
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -17,7 +19,7 @@ from kentongan.clock import Clock, SystemClock, network_offset
 from kentongan.errors import BadConfig
 from kentongan.keys import StateKeys
 from kentongan.settings import Policy
-from kentongan.state import State
+from kentongan.state import SPARE_VARIABLE, State
 
 if TYPE_CHECKING:
     from kentongan.desk import Desk
@@ -141,7 +143,6 @@ class House:
         """
         from kentongan.data import data_path
         from kentongan.desk import Desk, Kinds
-        from kentongan.safekeeping import spare
         from kentongan.words.hazards import HazardLibrary
 
         chosen = settings or self.settings
@@ -157,8 +158,16 @@ class House:
             identify=self.keys.address_hash,
             witness=self.keys.witness,
             head_key=self.keys.head_public_key,
-            fence=functools.partial(spare.fence, self.state),
+            fence=self._fence,
         )
+
+    def _fence(self, alert_id: str) -> contextlib.AbstractContextManager[None]:
+        """Keeps an alert that is sent from the spare from being dispatched here too."""
+        if SPARE_VARIABLE not in os.environ:
+            return contextlib.nullcontext()
+        from kentongan.safekeeping import spare
+
+        return spare.fence(self.state, alert_id)
 
     def dispatcher(
         self,

@@ -11,6 +11,9 @@ from pathlib import Path
 from kentongan.database import Database, Place
 from kentongan.errors import BadConfig
 
+SPARE_VARIABLE = "KENTONGAN_SPARE_DIR"
+"""Names the folder from which is sent when the ledger takes nothing (`kentongan.safekeeping.spare`)."""
+
 LATEST_HEAD = "latest.json"
 """The name of the newest signed head, in the folder of heads."""
 

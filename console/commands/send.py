@@ -15,6 +15,8 @@ from kentongan import telling
 from kentongan.errors import BadConfig, BadInput, Refused
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from console.office import Office
     from kentongan.desk.plans import Released
     from kentongan.desk.releases import Prospect
@@ -52,10 +54,51 @@ def send(
     """Send an approved alert on all its channels, and follow it to its end.
 
     A live alert wants its place typed; a drill wants nothing. Ctrl-C does not stop an alert: `kentongan stop` does.
+    When the ledger takes nothing, it is sent from the spare (KENTONGAN_SPARE_DIR) and recorded there until then.
     """
+    from console import spares
+
+    released: list[Released] = []
+    typed: list[str] = []
+
+    def act(spool: Path | None = None) -> int:
+        return _send(
+            code,
+            break_glass=break_glass,
+            without=without,
+            place=place or next(iter(typed), None),
+            clock_override=clock_override,
+            no_wait=no_wait and spool is None,
+            spool=spool,
+            released=released,
+            typed=typed,
+        )
+
+    return spares.send(
+        code,
+        ledger=act,
+        spool=act,
+        resume=lambda spool: _resume(code, spool),
+        is_dispatched=lambda: bool(released),
+    )
+
+
+def _send(
+    code: str,
+    *,
+    break_glass: str | None,
+    without: tuple[str, ...],
+    place: str | None,
+    clock_override: str | None,
+    no_wait: bool,
+    spool: Path | None,
+    released: list[Released],
+    typed: list[str],
+) -> int:
+    """Sends from the ledger, or from the `spool` in its stead; keeps what was `released`, and the place as `typed`."""
     from console.office import Need, opened
 
-    with opened(Need.CONFIG, role="send") as office:
+    with opened(Need.CONFIG, role="send", spool=spool) as office:
         from kentongan.desk import exercises, releases
         from kentongan.seam import Mode
 
@@ -76,15 +119,14 @@ def send(
             forecasts.show(office, foreseen)
         forecasts.warn(foreseen)
         channels = open_channels(office, ahead.instances)
-        _confirm(ahead, place)
-        released: list[Released] = []
+        typed.extend(_confirm(ahead, place))
 
         def begin() -> None:
             released.append(releases.dispatch(office.desk, code, login, break_glass=reason, without=without))
 
         # Press: from here the alert leaves.
         ended_as = _follow(office, ahead.alert.id, channels, no_wait=no_wait, begin=begin, foreseen=foreseen)
-        if ended_as != exits.DETACHED and not no_wait:
+        if ended_as != exits.DETACHED and not no_wait and spool is None:
             _tell_ends(office, [end for each in released for end in each.ends])
         return ended_as
 
@@ -128,7 +170,6 @@ def resume(code: str | None, restored: bool) -> int:
     With --restored and no CODE: let a restored ledger go on. What is in doubt there is not sent again by that.
     """
     from console.office import Need, opened
-    from kentongan.ledger import alerts, dispatches
 
     if restored == (code is not None):
         raise BadInput("name the alert to finish, or give --restored alone to let a restored ledger go on")
@@ -138,7 +179,15 @@ def resume(code: str | None, restored: bool) -> int:
         with opened(Need.NOTHING, warn=False) as office:
             restore.resume(office)
         return exits.WELL
-    with opened(Need.CONFIG, role="send") as office:
+    return _resume(code, None)
+
+
+def _resume(code: str, spool: Path | None) -> int:
+    """Goes on with an alert that was sent off, from the ledger or from the `spool` in its stead."""
+    from console.office import Need, opened
+    from kentongan.ledger import alerts, dispatches
+
+    with opened(Need.CONFIG, role="send", spool=spool) as office:
         stored = office.house.ledger.read(lambda read: alerts.by_handle(read, code))
         sent = office.house.ledger.read(lambda read: dispatches.get(read, stored.id))
         if sent is None:
@@ -210,19 +259,19 @@ def open_channels(office: Office, names: Collection[str]) -> Mapping[str, Channe
         return error
 
 
-def _confirm(ahead: Prospect, place: str | None) -> None:
-    """Wants the place of a live alert typed; retries are free."""
+def _confirm(ahead: Prospect, place: str | None) -> list[str]:
+    """Wants the place of a live alert typed; retries are free. Returns what was typed, if anything was."""
     from console import places
     from kentongan.seam import Mode
 
     if ahead.alert.mode is not Mode.LIVE:
-        return
+        return []
     areas = ahead.places or (ahead.alert.code,)
     wanted = places.names(areas) or (ahead.alert.code,)
     if place is not None:
         if not places.is_typed(place, areas):
             raise BadInput(f"--place {place!r} is no place of this alert; it is for {'; '.join(wanted[:5])}")
-        return
+        return []
     if not output.is_terminal():
         raise BadInput("a live send wants its place typed; give --place where nobody can be asked")
     one_of = "the place" if len(wanted) == 1 else "one of its places"
@@ -231,8 +280,9 @@ def _confirm(ahead: Prospect, place: str | None) -> None:
         f"Type {one_of} to send: {'; '.join(wanted[:5])}",
         err=True,
     )
-    while not places.is_typed(str(click.prompt("Place", err=True)), areas):
+    while not places.is_typed(typed := str(click.prompt("Place", err=True)), areas):
         click.echo("That is no place of this alert. Nothing was sent; type it again, or Ctrl-C.", err=True)
+    return [typed]
 
 
 def _tell_ends(office: Office, ends: Sequence[str]) -> None:

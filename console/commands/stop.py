@@ -30,9 +30,13 @@ def stop(code: str, secret_file: str | None) -> None:
 
         return remote.stop(code, secret_file)
     # Not the house: a wrong config, template or key must not stand between anybody and a stop.
+    from console import spares
+
     state = State.find(current().state)
-    with Ledger.open(state.place, urgent=True) as ledger:
-        by, signed = at_keyboard(state)
+    spool = spares.stopping(code)
+    by, signed = at_keyboard(state)
+    # Where it was sent from the spare, the ledger knows of no sending that it could stop.
+    with Ledger.open(spool or state.place, urgent=True) as ledger:
         stored = ledger.read(lambda read: alerts.by_handle(read, code))
         ledger.write(lambda write: dispatches.stop(write, stored.id, by=by, signed=signed), urgent=True)
         client.wake(state, stored.id)

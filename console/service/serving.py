@@ -12,13 +12,14 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol, TypeVar
 
 from console.service.ballasting import Ballasting
 from console.service.log import Form, log_to
+from console.service.merging import Merging
 from console.service.officers_tls import Tls
 from console.service.service import Service
 from console.service.sockets import listen_for_metrics, listen_for_officers, listen_for_receipts
@@ -77,7 +78,7 @@ def serve(
     ):
         service = functools.partial(Service, house, listener, prefect=prefect, officers=remote, metrics=shown)
         told = functools.partial(_ready, as_json=as_json)
-        asyncio.run(until_told(service, supervisor, say=say, ready=told, beside=Ballasting(house)))
+        asyncio.run(until_told(service, supervisor, say=say, ready=told, beside=(Ballasting(house), Merging(house))))
     if "prefect" in sys.modules:
         # All of ours is closed. Prefect's own threads would wait at exit, for ever perhaps, for a server that is gone.
         sys.stdout.flush()
@@ -142,11 +143,11 @@ async def until_told(
     *,
     say: Callable[[str], None] | None,
     ready: Callable[[_S], str],
-    beside: Ballasting | None = None,
+    beside: Sequence[Ballasting | Merging] = (),
 ) -> None:
     """Runs what `make` makes until SIGTERM or SIGINT; a second signal ends it at once.
 
-    `ready` words what is said when it has begun; `beside` is looked after for as long.
+    `ready` words what is said when it has begun; `beside` runs for as long.
     """
     stopping = asyncio.Event()
 
@@ -163,15 +164,15 @@ async def until_told(
     sending = make()
     try:
         await sending.start()
-        if beside is not None:
-            beside.start()
+        for each in beside:
+            each.start()
         (say or _say)(ready(sending))
         supervisor.ready(f"sends on {len(sending.dispatcher.channels)} channels", sending.goes_round)
         await stopping.wait()
     finally:
         await supervisor.stopping()
-        if beside is not None:
-            await beside.stop()
+        for each in beside:
+            await each.stop()
         await sending.stop()
 
 

@@ -16,6 +16,8 @@ from kentongan.errors import BadInput
 from kentongan.key_files import sync_folder
 
 _CHUNK = 1 << 20
+_SHARED_FIRST, _SHARED_SIZE = 0x40000002, 510
+"""Where every connection to a file of SQLite holds a lock for as long as it is open (its os.h, "SHARED_FIRST")."""
 _PART = ".kentongan-part-"
 
 
@@ -71,6 +73,18 @@ def copy_private(source: Path, target: Path) -> str:
         writing.flush()
         os.fsync(writing.fileno())
     return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def closed_to_all(ledger: Path) -> Iterator[bool]:
+    """Keeps a file of SQLite from being opened; False where a process has it open."""
+    with ledger.open("r+b") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, _SHARED_SIZE, _SHARED_FIRST)
+        except OSError:
+            yield False
+        else:
+            yield True
 
 
 def sha256_of(path: Path) -> str:

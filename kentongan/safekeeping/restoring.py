@@ -29,8 +29,6 @@ from kentongan.safekeeping.manifest import Manifest
 from kentongan.state import LATEST_HEAD, State
 
 _JOURNALS = ("-wal", "-shm", "-journal")
-_SHARED_FIRST, _SHARED_SIZE = 0x40000002, 510
-"""Where every connection to a file of SQLite holds a lock for as long as it is open (its os.h, "SHARED_FIRST")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +114,10 @@ def _alone(state: State) -> Iterator[None]:
             fcntl.flock(service, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise BadConfig(f"a service runs on {state.root}; stop it first") from None
-        if state.ledger.exists():
-            ledger = stack.enter_context(state.ledger.open("r+b"))
-            try:
-                fcntl.lockf(ledger, fcntl.LOCK_EX | fcntl.LOCK_NB, _SHARED_SIZE, _SHARED_FIRST)
-            except OSError:
-                raise BadConfig(
-                    f"another process has the ledger in {state.root} open; end it (a `kentongan` that sends or watches)"
-                ) from None
+        if state.ledger.exists() and not stack.enter_context(files.closed_to_all(state.ledger)):
+            raise BadConfig(
+                f"another process has the ledger in {state.root} open; end it (a `kentongan` that sends or watches)"
+            )
         yield
 
 

@@ -20,13 +20,12 @@ from kentongan.clock import Clock, Milliseconds
 from kentongan.errors import BadConfig, BadInput, LedgerUnavailable, Refused
 from kentongan.key_files import write_private
 from kentongan.keys import StateKeys
-from kentongan.ledger import Ledger, alerts
+from kentongan.ledger import Ledger, alerts, dispatches
 from kentongan.ledger.merging import Merged, merge
 from kentongan.safekeeping import files
-from kentongan.safekeeping.backup import copy_ledger, reading
+from kentongan.safekeeping.backup import copy_ledger
+from kentongan.state import SPARE_VARIABLE as VARIABLE
 from kentongan.state import State
-
-VARIABLE = "KENTONGAN_SPARE_DIR"
 
 _ABOUT, _LEDGER, _SENDING = "spool.json", "ledger.db", "sending.lock"
 _OPEN, _MERGED = "spool-", "merged-"
@@ -72,6 +71,11 @@ class Spool:
                     rule="spare",
                 ) from None
             yield
+
+    def is_dispatched(self) -> bool:
+        """Whether its alert was sent off from it; raises LedgerUnavailable."""
+        with Ledger.open(self.ledger) as ledger:
+            return ledger.read(lambda read: dispatches.get(read, self.about.alert_id)) is not None
 
     def close(self) -> Path:
         """Gives it the name of one that is merged; returns where it lies then."""
@@ -160,7 +164,12 @@ class Spare:
                     raise LedgerUnavailable(
                         f"nothing was sent: no spool could be made in {self.root}: {files.told(error)}; make room there"
                     ) from None
-            yield spool
+            try:
+                yield spool
+            finally:
+                with contextlib.suppress(LedgerUnavailable, OSError):
+                    if not spool.is_dispatched():
+                        files.discard(spool.folder)
 
     def bring(self, spool: Spool, *, keys: StateKeys, clock: Clock) -> Merged | None:
         """Merges a spool in which nobody sends, and closes it; None where nothing was sent from it.
@@ -180,9 +189,9 @@ class Spare:
 
     def _make(self, handle: str, *, keys: StateKeys, now: Milliseconds) -> Spool:
         with files.staged(self.root) as folder:
-            copy_ledger(self.state.ledger, folder / _LEDGER, lambda done, all_: None)
-            with reading(folder / _LEDGER, now) as read:
-                stored = alerts.by_handle(read, handle)
+            self._copy(folder / _LEDGER)
+            with Ledger.open(folder / _LEDGER) as copy:
+                stored = copy.read(lambda read: alerts.by_handle(read, handle))
             if stored.state not in ("submitted", "approved"):
                 raise Refused(
                     f"alert {stored.code} is {stored.state}, so it cannot be sent from the spare; see `kentongan status"
@@ -200,6 +209,21 @@ class Spare:
             final = self.root / f"{_OPEN}{stored.code}-{secrets.token_hex(8)}"
             files.put_in_place(folder, final)
             return Spool(final, about)
+
+    def _copy(self, target: Path) -> None:
+        source = self.state.ledger
+        try:
+            copy_ledger(source, target, lambda done, all_: None)
+        except LedgerUnavailable:
+            # A full disk may not even have room for what SQLite opens it with; its files are whole where nobody has.
+            with files.closed_to_all(source) as closed:
+                if not closed:
+                    raise
+                target.unlink(missing_ok=True)
+                files.copy_private(source, target)
+                journal = source.with_name(f"{source.name}-wal")
+                if journal.exists():
+                    files.copy_private(journal, target.with_name(f"{target.name}-wal"))
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
