@@ -62,12 +62,13 @@ def _ends_as_accepted(outcome: Settled) -> bool:
 
 
 # The ordinary end of an ordinary delivery: nobody has taken it from us, and of no attempt at it is anything known.
+# `coalesce` keeps SQLite from looking through all that a sender holds, instead of for these.
 _UNTOUCHED = (
-    ["d.id", "d.alert_id", "d.instance"],
-    "json_each(:rows) AS r JOIN delivery d ON d.id = CAST(r.value ->> 0 AS BIGINT) JOIN attempt t"
-    " ON t.delivery_id = d.id AND t.number = d.attempt",
-    "d.attempt = CAST(r.value ->> 1 AS BIGINT) AND d.stage = 'sending' AND d.sender = :sender AND d.result = 'none'"
-    " AND d.closed IS NULL AND d.doubted = 0 AND d.provider_id IS NULL AND d.url IS NULL AND t.evidence = 'open'",
+    ["d.id", "d.alert_id", "d.instance", "d.attempt"],
+    "delivery d JOIN attempt t ON t.delivery_id = d.id AND t.number = d.attempt",
+    "d.id IN (SELECT value FROM json_each(:ids)) AND coalesce(d.sender, '') = :sender AND d.stage = 'sending'"
+    " AND d.result = 'none' AND d.closed IS NULL AND d.doubted = 0 AND d.provider_id IS NULL AND d.url IS NULL"
+    " AND t.evidence = 'open'",
 )
 
 
@@ -76,33 +77,32 @@ def _settle_taken(write: Write, sender: str, outcomes: Sequence[Settled]) -> fro
 
     It writes what `Deliveries` would, without looking at each of them: most of what a sender does is this.
     """
-    numbers = json.dumps([[outcome.delivery, outcome.attempt] for outcome in outcomes])
     columns, tables, condition = _UNTOUCHED
-    rows = write.at_once(columns, tables, condition + write.locking, {"rows": numbers, "sender": sender})
-    found = {row[0]: row for row in rows}
+    these = {"ids": json.dumps([outcome.delivery for outcome in outcomes]), "sender": sender}
+    found = {(row[0], row[3]): row for row in write.at_once(columns, tables, condition + write.locking, these)}
     alike: dict[tuple[Any, ...], list[Settled]] = {}
     for outcome in outcomes:
-        if (row := found.get(outcome.delivery)) is not None:
+        if (row := found.get((outcome.delivery, outcome.attempt))) is not None:
             decision = outcome.decision
             key = (row[1], row[2], decision.reason, decision.detail, outcome.provider_id != "", outcome.url != "")
             alike.setdefault(key, []).append(outcome)
     gathering = Gathering()
-    for (alert_id, instance, reason, detail, *_), these in alike.items():
-        ids = [each.delivery for each in these]
+    for (alert_id, instance, reason, detail, *_), taken in alike.items():
+        ids = [each.delivery for each in taken]
         deliveries.accept_all(
             write,
             gathering,
             alert_id,
             ids,
-            [each.attempt for each in these],
-            provider_ids=[each.provider_id for each in these if each.provider_id],
-            urls=[each.url for each in these if each.url],
+            [each.attempt for each in taken],
+            provider_ids=[each.provider_id for each in taken if each.provider_id],
+            urls=[each.url for each in taken if each.url],
             reason=str(reason),
             detail=detail,
         )
         follow_late(write, alert_id, instance, ids)
     gathering.record(write)
-    return frozenset(found)
+    return frozenset(outcome.delivery for taken in alike.values() for outcome in taken)
 
 
 def _is_ours(standing: Standing, sender: str, attempt: int) -> bool:

@@ -22,6 +22,7 @@ _GSM_BASIC = frozenset(
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 _GSM_EXTENDED = frozenset("\f^{}\\[~]|€")
+_GSM = _GSM_BASIC | _GSM_EXTENDED
 
 _GSM_SINGLE, _GSM_PART = 160, 153
 _UCS2_SINGLE, _UCS2_PART = 70, 67
@@ -47,7 +48,7 @@ class Segments:
 
 def is_gsm7(text: str) -> bool:
     """Whether every character stands in the GSM-7 default alphabet or its extension table."""
-    return all(character in _GSM_BASIC or character in _GSM_EXTENDED for character in text)
+    return _GSM.issuperset(text)
 
 
 def segments(text: str) -> Segments:
@@ -111,7 +112,7 @@ def to_gsm7(text: str, *, at_any_cost: bool = False) -> str:
     composed = unicodedata.normalize("NFC", text)
     result = []
     for character in composed:
-        if character in _GSM_BASIC or character in _GSM_EXTENDED:
+        if character in _GSM:
             result.append(character)
             continue
         plain = _PLAIN.get(character)

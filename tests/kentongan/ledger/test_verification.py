@@ -79,6 +79,17 @@ class Record:
         return verify(Read(connection, 0), head=self.head if with_head else None, public_key=self.public_key)
 
 
+def _together(ledger: Ledger, sender: str, most: int) -> None:
+    """Sends so many and settles them in one commit, whose events are then recorded as one."""
+    claimed = ledger.write(lambda w: claims.claim(w, sender=sender, alert_id="alert1", instance="sms", most=most))
+    ids = [item.id for item in claimed]
+    intents = ledger.write(lambda w: claims.intend(w, sender=sender, deliveries=ids, phase=Phase.IRREVERSIBLE))
+    decision = Decision(Evidence.ACCEPTED, Reason.ACCEPTED)
+    settled = [Settled(intent.delivery, intent.attempt, decision, f"m{intent.delivery}") for intent in intents]
+    assert len(settled) == most
+    ledger.write(lambda w: outcomes.settle(w, sender=sender, outcomes=settled))
+
+
 def live_through(ledger: Ledger, keys: StateKeys, clock: StandingClock) -> None:
     """Puts something of everything on record."""
     newcomer, key = new_officer("siti", SecretStr("kucing lima ekor"), now=to_datetime(clock.wall()), cost=2**14)
@@ -118,7 +129,8 @@ def live_through(ledger: Ledger, keys: StateKeys, clock: StandingClock) -> None:
     again = clock.wall() + 5_000
     attempt("sms", 2, lambda _: Decision(Evidence.ABSENT, Reason.NEVER_LEFT, "refused", due_at=again), provider=False)
     clock.pass_by(6_000)
-    attempt("sms", 3, lambda _: Decision(Evidence.ACCEPTED, Reason.ACCEPTED))
+    attempt("sms", 1, lambda _: Decision(Evidence.ACCEPTED, Reason.ACCEPTED))
+    _together(ledger, sender, 2)
     attempt("sms", 1, lambda _: Decision(Evidence.REJECTED, Reason.REFUSED, "no such number"), provider=False)
     ledger.write(
         lambda write: receipts.record(
