@@ -262,7 +262,15 @@ class Rehearsal:
             time.sleep(0.01)
         return True
 
-    def sent_since(self, alert: Alert, count: int = 1) -> Callable[[], bool]:
+    def pause(self, most: float) -> None:
+        """Waits for a while by chance: for some messages more, as often as not, or for up to `most` seconds."""
+        seconds, more = self.chance.uniform(0.0, most), self.chance.randint(1, 60)
+        if self.chance.random() < 0.5:
+            time.sleep(seconds)
+        else:
+            self.until(self.sent_since(more), patience=2 * most)
+
+    def sent_since(self, count: int = 1) -> Callable[[], bool]:
         """A condition: so many more messages were taken than now."""
         before = self.stand_in.total()
         return lambda: self.stand_in.total() >= before + count

@@ -12,6 +12,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -68,6 +69,8 @@ _FOREIGN = ("sender", "senders", "service", "prefect", "black-hole", "locked", "
 
 def main() -> int:
     """Plays the scenarios asked for, and tells what came of them."""
+    # Whatever ends this, what it has started is to end with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     arguments = _arguments()
     names = arguments.scenario or [name for name in SCENARIOS if arguments.base_url is None or name in _FOREIGN]
     parts = dict(zip(names, share(arguments.kills, [SCENARIOS[name].WEIGHT for name in names]), strict=True))

@@ -29,7 +29,7 @@ def play(rehearsal: Rehearsal) -> None:
     alert = rehearsal.approve()
     sender = rehearsal.start("send", alert.code, environment=environment)
     for number, jump in enumerate(_JUMPS):
-        more = rehearsal.sent_since(alert, _BETWEEN)
+        more = rehearsal.sent_since(_BETWEEN)
         if not rehearsal.until(lambda: more() or sender.poll() is not None):  # noqa: B023
             rehearsal.hung(f"{_BETWEEN} messages, before the clock jumped to {jump} s")
         if sender.poll() is not None:

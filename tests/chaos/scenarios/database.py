@@ -29,5 +29,5 @@ def play(rehearsal: Rehearsal) -> None:
                 time.sleep(rehearsal.chance.uniform(0.0, 1.0))
                 rehearsal.server.start()
                 rehearsal.note("database", alert)
-                rehearsal.until(rehearsal.sent_since(alert), patience=5.0)
+                rehearsal.until(rehearsal.sent_since(), patience=5.0)
             rehearsal.finish(alert)

@@ -24,7 +24,7 @@ def play(rehearsal: Rehearsal) -> None:
     first = rehearsal.start("send", alert.code)
     with rehearsal.looking() as rows:
         watch.wait_for(rows, watch.AIMS["sending"], alert.id, while_=lambda: first.poll() is None, patience=30)
-    rehearsal.until(rehearsal.sent_since(alert, 50))
+    rehearsal.until(rehearsal.sent_since(50))
     os.kill(first.pid, signal.SIGSTOP)
     stopped = time.monotonic()
     second = rehearsal.start("resume", alert.code)

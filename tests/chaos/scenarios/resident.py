@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import subprocess
-
 from tests.chaos import service as resident
 from tests.chaos.checks import Broken, Finding
 from tests.chaos.rehearsal import Rehearsal, is_there
@@ -20,8 +17,7 @@ def play(rehearsal: Rehearsal) -> None:
         service = resident.start(rehearsal)
         rehearsal.start("send", alert.code, "--no-wait").wait(60)
         while rehearsal.kills < rehearsal.options.kills and rehearsal.is_open(alert):
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                service.wait(rehearsal.chance.uniform(0.0, 0.8))
+            rehearsal.pause(1.0)
             prefect = resident.prefect_of(service)
             rehearsal.kill(service, "service with its Prefect server", alert)
             if prefect is not None and not rehearsal.until(lambda: not is_there(prefect), patience=5.0):  # noqa: B023

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 
 from tests.chaos.rehearsal import Rehearsal
 
@@ -21,7 +20,7 @@ def play(rehearsal: Rehearsal) -> None:
         rehearsal.until(lambda: rehearsal.is_dispatched(alert) or first.poll() is not None)  # noqa: B023
         senders = [first, *(rehearsal.start("resume", alert.code) for _ in range(_SENDERS - 1))]
         while rehearsal.kills < rehearsal.options.kills:
-            time.sleep(rehearsal.chance.uniform(0.0, 0.8))
+            rehearsal.pause(1.0)
             alive = [each for each in senders if each.poll() is None]
             if not alive:
                 break
