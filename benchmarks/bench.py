@@ -50,7 +50,10 @@ ROWS = {
     "throughput": Row("throughput:measure", 5),
     "cold": Row("first_request:measure_cold", 9),
     "resident": Row("first_request:measure_resident", 7),
+    "hanging": Row("hanging:measure", 5),
+    "hosts": Row("hosts:measure", 5),
     "million": Row("million:measure", 5, million=True),
+    "reading": Row("reading:measure", 5, million=True),
 }
 
 
