@@ -90,6 +90,8 @@ class Follower:
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
+            if self._dispatcher is not None and self._dispatcher.outdated is not None:
+                raise self._dispatcher.outdated
             seen = await asyncio.to_thread(self.house.ledger.read, lambda read: overview(read, self.alert_id))
             self.progress.show(seen)
             if not seen.open and (self._dispatcher is None or seen.waits_until is None):

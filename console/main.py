@@ -49,6 +49,7 @@ COMMANDS = {
     "restore": Lazy("console.commands.restore:restore", "Put a backup's ledger in place, held until an officer looks."),
     "merge": Lazy("console.commands.merge:merge", "Bring what was sent from the spare into the ledger."),
     "prune": Lazy("console.commands.prune:prune", "Take the deliveries of what ended long ago off the record."),
+    "upgrade": Lazy("console.commands.upgrade:upgrade", "Bring the ledger to the version of this Kentongan."),
     "keys": Lazy("console.commands.backup:keys", "Keep a copy of the keys apart, and see that it is good."),
     "login": Lazy("console.commands.officers:login", "Log an officer in for twelve hours."),
     "logout": Lazy("console.commands.officers:logout", "Log the officer out."),

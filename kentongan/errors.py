@@ -5,7 +5,8 @@ KentonganError                   one sentence, with the place and the remedy; ca
 │   └── BadConfig       exit 2   a config file is wrong; names file and field
 ├── Refused             exit 3   a rule forbids it (gate, approval, mode, scope)
 └── LedgerUnavailable   exit 2   the ledger is locked, full or unreadable; nothing was lost
-    └── DamagedRecord   exit 2   one row of it cannot be read; the others stand
+    ├── DamagedRecord   exit 2   one row of it cannot be read; the others stand
+    └── OtherVersion    exit 2   its tables are not those that this process knows; it writes nothing more
 """
 
 from __future__ import annotations
@@ -43,3 +44,7 @@ class LedgerUnavailable(KentonganError):
 
 class DamagedRecord(LedgerUnavailable):
     """A row of the ledger is not as it was written and cannot be read; what others hold still stands."""
+
+
+class OtherVersion(LedgerUnavailable):
+    """Another Kentongan has brought the ledger to its own version; this process can only end, and be started anew."""

@@ -23,7 +23,7 @@ def stop(code: str, secret_file: str | None) -> None:
     from console.office import at_keyboard
     from console.service import client
     from kentongan.ledger import Ledger, alerts, dispatches
-    from kentongan.overview import overview
+    from kentongan.ledger.upgrading import Upgrade
 
     if current().service is not None:
         from console.commands import remote
@@ -36,22 +36,19 @@ def stop(code: str, secret_file: str | None) -> None:
     spool = spares.stopping(code)
     by, signed = at_keyboard(state)
     # Where it was sent from the spare, the ledger knows of no sending that it could stop.
-    with Ledger.open(spool or state.place, urgent=True) as ledger:
+    # Nor must another version of the ledger be in the way, from which its own Kentongan is still sending.
+    with Ledger.open(spool or state.place, urgent=True, upgrade=Upgrade.NEVER) as ledger:
         stored = ledger.read(lambda read: alerts.by_handle(read, code))
         ledger.write(lambda write: dispatches.stop(write, stored.id, by=by, signed=signed), urgent=True)
         client.wake(state, stored.id)
-        seen = ledger.read(lambda read: overview(read, stored.id))
-    total = sum(channel.total for channel in seen.channels)
-    unsent = sum(
-        channel.words.get(word, 0) for channel in seen.channels for word in ("planned", "claimed", "cancelled")
-    )
+        total, unsent = ledger.read(lambda read: dispatches.planned_and_unsent(read, stored.id))
     if output.wants_json():
         output.document(
             {
                 "code": stored.code,
                 "id": stored.id,
                 "mode": stored.mode.value,
-                "state": seen.alert.state,
+                "state": "stopped",
                 "by": by,
                 "signed": signed,
                 "left": total - unsent,

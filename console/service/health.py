@@ -34,7 +34,7 @@ def unwell(condition: Condition) -> list[str]:
 
     It is asked from the event loop, so that an answer says that this goes round.
     """
-    if not condition.taking:
+    if not condition.taking or condition.pulse.outdated:
         # Whoever starts or stops does neither sweep nor beat, and is not to be killed for it.
         return []
     reasons = []
@@ -47,6 +47,8 @@ def unwell(condition: Condition) -> list[str]:
 
 def unready(condition: Condition) -> list[str]:
     """Why the service cannot take an alert now, a sentence each; none where it can. Prefect is no reason."""
+    if condition.pulse.outdated:
+        return [condition.pulse.outdated]
     if not condition.taking:
         return ["it is starting or stopping; wait for it"]
     reasons = []

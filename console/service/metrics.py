@@ -141,6 +141,8 @@ def _of_process(moment: Moment) -> Iterator[Metric]:
     yield build
     ready = "1 where /readyz says so: alerts are taken and recorded."
     yield GaugeMetricFamily("kentongan_ready", ready, value=int(moment.ready))
+    outdated = "1 where the ledger is of a version that this process does not know: it begins nothing more, and ends."
+    yield GaugeMetricFamily("kentongan_ledger_of_other_version", outdated, value=int(bool(moment.pulse.outdated)))
     if moment.pulse.beat is not None:
         beat = "Seconds since this sender's last beat was on disk; after 10 another sender takes its work over."
         yield GaugeMetricFamily("kentongan_sender_beat_age_seconds", beat, value=max(0.0, moment.pulse.beat))

@@ -25,7 +25,7 @@ from console.service.service import Service
 from console.service.sockets import listen_for_metrics, listen_for_officers, listen_for_receipts
 from console.service.supervisor import Supervisor
 from flows.house import House
-from kentongan.errors import BadConfig, BadInput
+from kentongan.errors import BadConfig, BadInput, OtherVersion
 from kentongan.settings import Service as ServiceSettings
 from kentongan.state import State
 
@@ -64,7 +64,8 @@ def serve(
 
     `metrics`: a port or HOST:PORT for machines that look at it. `log`: in which form to log to standard error too, None
     for not. A second signal ends it at once: what was in flight is then in doubt. Raises BadConfig, BadInput,
-    LedgerUnavailable before anything was started.
+    LedgerUnavailable before anything was started; OtherVersion, and ends, where another Kentongan has brought the
+    ledger to its own version.
     """
     supervisor = Supervisor()
     place = State.find(state)
@@ -78,12 +79,18 @@ def serve(
     ):
         service = functools.partial(Service, house, listener, prefect=prefect, officers=remote, metrics=shown)
         told = functools.partial(_ready, as_json=as_json)
-        asyncio.run(until_told(service, supervisor, say=say, ready=told, beside=(Ballasting(house), Merging(house))))
+        outdated = asyncio.run(
+            until_told(service, supervisor, say=say, ready=told, beside=(Ballasting(house), Merging(house)))
+        )
     if "prefect" in sys.modules:
         # All of ours is closed. Prefect's own threads would wait at exit, for ever perhaps, for a server that is gone.
         sys.stdout.flush()
+        if outdated is not None:
+            sys.stderr.write(f"kentongan: {outdated}\n")
         sys.stderr.flush()
-        os._exit(0)
+        os._exit(outdated.exit_code if outdated is not None else 0)
+    if outdated is not None:
+        raise outdated
     return 0
 
 
@@ -144,10 +151,11 @@ async def until_told(
     say: Callable[[str], None] | None,
     ready: Callable[[_S], str],
     beside: Sequence[Ballasting | Merging] = (),
-) -> None:
+) -> OtherVersion | None:
     """Runs what `make` makes until SIGTERM or SIGINT; a second signal ends it at once.
 
-    `ready` words what is said when it has begun; `beside` runs for as long.
+    `ready` words what is said when it has begun; `beside` runs for as long. It ends by itself where another Kentongan
+    has brought the ledger to another version, and returns that.
     """
     stopping = asyncio.Event()
 
@@ -168,12 +176,17 @@ async def until_told(
             each.start()
         (say or _say)(ready(sending))
         supervisor.ready(f"sends on {len(sending.dispatcher.channels)} channels", sending.goes_round)
-        await stopping.wait()
+        told = asyncio.create_task(stopping.wait())
+        gave_way = asyncio.create_task(sending.dispatcher.gave_way.wait())
+        await asyncio.wait((told, gave_way), return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        gave_way.cancel()
     finally:
         await supervisor.stopping()
         for each in beside:
             await each.stop()
         await sending.stop()
+    return sending.dispatcher.outdated
 
 
 def _ready(service: Service, *, as_json: bool) -> str:

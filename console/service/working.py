@@ -31,7 +31,7 @@ def work(
     """Runs a worker until SIGTERM or SIGINT; the command `kentongan worker`. Returns its exit code.
 
     A second signal ends it at once: what was in flight is then in doubt. Raises BadConfig, BadInput, LedgerUnavailable
-    before anything was started.
+    before anything was started; OtherVersion, and ends, where another Kentongan has brought the ledger to its version.
     """
     supervisor = Supervisor()
     place = State.find(state)
@@ -43,7 +43,9 @@ def work(
     ):
         worker = functools.partial(Worker, house, prefect=prefect, metrics=shown)
         ready = functools.partial(_ready, as_json=as_json)
-        asyncio.run(until_told(worker, supervisor, say=say, ready=ready))
+        outdated = asyncio.run(until_told(worker, supervisor, say=say, ready=ready))
+    if outdated is not None:
+        raise outdated
     return 0
 
 

@@ -26,7 +26,7 @@ from kentongan.dispatcher.part import Part, Sender
 from kentongan.dispatcher.probes import Probes
 from kentongan.dispatcher.run import Run
 from kentongan.dispatcher.upkeep import Upkeep
-from kentongan.errors import DamagedRecord, KentonganError, Refused
+from kentongan.errors import DamagedRecord, KentonganError, OtherVersion, Refused
 from kentongan.ledger import (
     Ledger,
     Read,
@@ -69,10 +69,14 @@ _ORPHAN: Milliseconds = 500
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """How long ago this sender last beat, and last went round its sweep, in seconds; None: never yet."""
+    """How long ago this sender last beat, and last went round its sweep, in seconds; None: never yet.
+
+    `outdated`: why it begins nothing more, because the ledger is of another version than it knows; "" where it is not.
+    """
 
     beat: float | None
     sweep: float | None
+    outdated: str = ""
 
 
 @dataclass(slots=True)
@@ -83,7 +87,7 @@ class Dispatcher:
     alerts that another sender owns, by the channels that it has. `vouch` answers why an alert must not be sent, None
     when it may. `orchestrate` shows the dispatch in Prefect; whatever it does, every instance
     is started within BUDGET. `done` is told of an alert of which nothing is left to do. `chance` gives numbers from 0
-    to 1.
+    to 1. `gave_way` is set, and `outdated` says why, once the ledger is of another version: then only close it.
     """
 
     ledger: Ledger
@@ -100,6 +104,8 @@ class Dispatcher:
     done: Callable[[str], None] | None = None
     sender: str = field(default_factory=lambda: secrets.token_hex(8))
     process: Process = field(default_factory=Process.current)
+    outdated: OtherVersion | None = None
+    gave_way: asyncio.Event = field(default_factory=asyncio.Event)
     _alerts: dict[str, OwnedDispatch] = field(default_factory=dict)
     _refused: dict[str, str] = field(default_factory=dict)
     _credentials: dict[str, Credential] = field(default_factory=dict)
@@ -163,11 +169,11 @@ class Dispatcher:
         """Whether it is alive, for whoever watches it; a beat counts once it is on disk."""
         now = self.clock.boot()
         beat, sweep = (None if at is None else (now - at) / 1000 for at in (self._beat_at, self._swept_at))
-        return Pulse(beat, sweep)
+        return Pulse(beat, sweep, str(self.outdated or ""))
 
     async def nudge(self, alert_id: str) -> bool:
         """Takes a dispatch over now, if it is free; True where it is ours."""
-        return await self._take(alert_id)
+        return self.outdated is None and await self._take(alert_id)
 
     async def channel(self, alert_id: str, instance: str, through: str) -> Mapping[str, int]:
         """Starts or joins the one run of an instance and returns its counts by word when it is done.
@@ -189,6 +195,7 @@ class Dispatcher:
             if not self.ledger.read(lambda read: views.is_open(read, alert_id, instance)):
                 break
             await self._until_free(alert_id, instance)
+        self._refuse_outdated()
         return self.ledger.read(lambda read: views.words(read, alert_id, instance))
 
     async def _until_free(self, alert_id: str, instance: str) -> None:
@@ -208,7 +215,7 @@ class Dispatcher:
                 return
 
     async def finished(self, alert_id: str) -> None:
-        """Returns when nothing of this alert is planned, claimed or sending."""
+        """Returns when nothing of this alert is planned, claimed or sending; raises OtherVersion."""
         while not self._closing.is_set():
             owned = self._alerts.get(alert_id)
             if owned is not None and owned.running:
@@ -217,6 +224,11 @@ class Dispatcher:
             if not self.ledger.read(lambda read: views.is_open(read, alert_id)):
                 return
             await asyncio.sleep(_SWEEP)
+        self._refuse_outdated()
+
+    def _refuse_outdated(self) -> None:
+        if self.outdated is not None:
+            raise self.outdated
 
     def wake(self, alert_id: str | None = None) -> None:
         """Lets waiting runs look at the ledger at once, after a receipt, a release or a stop."""
@@ -409,6 +421,8 @@ class Dispatcher:
                     lambda write: senders.beat(write, sender=self.sender, clock=self.clock), beside=True
                 )
                 self._beat_at = self.clock.boot()
+            except OtherVersion as error:
+                self._give_way(error)
             except KentonganError:
                 _log.warning("beat waits for the ledger")
             await asyncio.sleep(senders.BEAT / 1000)
@@ -418,6 +432,8 @@ class Dispatcher:
             whole = True
             try:
                 await self.sweep()
+            except OtherVersion as error:
+                self._give_way(error)
             except KentonganError:
                 _log.warning("sweep waits for the ledger")
             except Exception:
@@ -427,8 +443,21 @@ class Dispatcher:
                 self._swept_at = self.clock.boot()
             await asyncio.sleep(_SWEEP)
 
+    def _give_way(self, error: OtherVersion) -> None:
+        """Begins nothing more: another Kentongan goes on from here. Requests in flight end by themselves."""
+        if self.outdated is not None:
+            return
+        self.outdated = error
+        _log.error("the ledger is of another version now; nothing more is begun", extra={"why": str(error)})
+        self._closing.set()
+        for owned in self._alerts.values():
+            owned.leave()
+        self.gave_way.set()
+
     async def sweep(self) -> None:
         """One round over the ledger; also called by hand in tests."""
+        if self.outdated is not None:
+            return
         gone = self.ledger.read(lambda read: senders.gone(read, clock=self.clock, process=self.process))
         gone = [sender for sender in gone if sender != self.sender]
         if gone:

@@ -123,6 +123,17 @@ def stop(write: Write, alert_id: str, *, by: str, signed: bool, why: str = "", s
     return stopped.epoch
 
 
+def planned_and_unsent(read: Read, alert_id: str) -> tuple[int, int]:
+    """How many deliveries of an alert there are, and of how many no request has begun, in a ledger of any version."""
+    row = read.sql(
+        "SELECT count(*) AS planned, coalesce(sum(CASE WHEN result = 'none' AND (closed = 'cancelled' OR"
+        " (closed IS NULL AND stage IN ('planned', 'claimed'))) THEN 1 ELSE 0 END), 0) AS unsent"
+        " FROM delivery WHERE alert_id = :id",
+        {"id": alert_id},
+    ).one()
+    return int(row.planned), int(row.unsent)
+
+
 def end_expired(write: Write) -> int:
     """Ends dispatched alerts that have expired and have nothing left to be sent."""
     rows = write.sql(

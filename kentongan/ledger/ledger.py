@@ -21,13 +21,14 @@ from sqlalchemy import Connection, Engine, RootTransaction
 from kentongan.clock import Clock, SystemClock
 from kentongan.database import Database, Place
 from kentongan.errors import LedgerUnavailable
-from kentongan.ledger import postgres_writing
+from kentongan.ledger import opening, postgres_writing
 from kentongan.ledger.ballast import Ballast, note_used
 from kentongan.ledger.commit_times import CommitTimes
 from kentongan.ledger.opening import is_full, is_mistake, locked, open_engines, unavailable
 from kentongan.ledger.postgres_writing import Begun
 from kentongan.ledger.presence import Presence
 from kentongan.ledger.transaction import Read, Write
+from kentongan.ledger.upgrading import Upgrade
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ class _Work:
 class Ledger:
     """One process's hold on the ledger. Thread-safe; close it to let the last writes finish."""
 
-    def __init__(self, path: Place, engine: Engine, reader: Engine, clock: Clock, chain: str) -> None:
+    def __init__(self, path: Place, engine: Engine, reader: Engine, clock: Clock, chain: str, version: str) -> None:
         self.path = path
         self.clock = clock
         self.chain = chain
@@ -75,6 +76,7 @@ class Ledger:
         self.ballast = Ballast(path)
         self._ballast_used = False
         self._presence = Presence(path)
+        self._version = version
         self._was_put_back = False
         self._waited_at = -_ROOM_AGAIN
         self._engine = engine
@@ -86,15 +88,24 @@ class Ledger:
         self._thread.start()
 
     @classmethod
-    def open(cls, path: Place, *, clock: Clock | None = None, chain: str = CONSOLE, urgent: bool = False) -> Ledger:
-        """Opens the ledger at `path`, a file or a database, making or migrating it first; raises LedgerUnavailable.
+    def open(
+        cls,
+        path: Place,
+        *,
+        clock: Clock | None = None,
+        chain: str = CONSOLE,
+        urgent: bool = False,
+        upgrade: Upgrade = Upgrade.IDLE,
+    ) -> Ledger:
+        """Opens the ledger at `path`, a file or a database, making or migrating it first.
 
-        `urgent`: to stop an alert, for which room is kept on a full disk.
+        `urgent`: to stop an alert, for which room is kept on a full disk. `upgrade`: when one of an older version is
+        migrated. Raises LedgerUnavailable; Refused where it is to be migrated and an alert is on its way.
         """
         ballast = Ballast(path)
         used = False
         try:
-            engine, reader = open_engines(path)
+            engine, reader, version = open_engines(path, upgrade)
         except LedgerUnavailable:
             # Not even its journal's index has room.
             if ballast.has_room():
@@ -102,8 +113,8 @@ class Ledger:
             used = ballast.release()
             if not used and not (urgent and ballast.make_room_to_stop()):
                 raise
-            engine, reader = open_engines(path)
-        ledger = cls(path, engine, reader, clock or SystemClock(), chain)
+            engine, reader, version = open_engines(path, upgrade)
+        ledger = cls(path, engine, reader, clock or SystemClock(), chain, version)
         if used:
             ledger._ballast_used = True
             with contextlib.suppress(LedgerUnavailable):
@@ -334,9 +345,14 @@ class Ledger:
         return results
 
     def _begin(self, connection: Connection, *, beside: bool) -> Begun | None:
-        if not isinstance(self.path, Database):
-            return None
-        return postgres_writing.begin(connection, self.chain, beside=beside)
+        """Begins to write; raises OtherVersion where another Kentongan has changed the tables meanwhile."""
+        if isinstance(self.path, Database):
+            begun = postgres_writing.begin(connection, self.chain, beside=beside)
+            opening.refuse_other_version(self.path, begun.version, self._version)
+            return begun
+        version = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+        opening.refuse_other_version(self.path, version, self._version)
+        return None
 
     def _end(self, connection: Connection, transaction: RootTransaction, begun: Begun | None) -> None:
         """Commits; where the database vanished before it answered, asks what became of it."""

@@ -13,20 +13,25 @@ import os
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import sqlalchemy
 from sqlalchemy import Connection, Engine
 from sqlalchemy.pool import QueuePool, StaticPool
 
+from kentongan.clock import SystemClock
 from kentongan.database import Database, Place
-from kentongan.errors import LedgerUnavailable
+from kentongan.errors import LedgerUnavailable, OtherVersion
 from kentongan.keys import StateKeys
 from kentongan.ledger import postgres
 from kentongan.ledger.holder import end_stopped_holder
 from kentongan.ledger.presence import await_present, gone
+from kentongan.ledger.transaction import Read
+from kentongan.ledger.upgrading import Upgrade, refuse_running
 from kentongan.state import State
+
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 HEAD = "0015"
 """The newest migration; a test compares it with the folder."""
@@ -45,6 +50,10 @@ MISTAKES = (
     sqlalchemy.exc.NotSupportedError,
     sqlalchemy.exc.ProgrammingError,
 )
+
+
+_Migrate = Callable[[Connection, "str | None"], None]
+"""Brings the tables from a version, None where there are none, to the newest."""
 
 
 def is_mistake(error: sqlalchemy.exc.DBAPIError) -> bool:
@@ -66,17 +75,51 @@ def open_keys(state: State) -> StateKeys:
     return StateKeys.open(state.root, create=not state.keys.is_dir() and not exists(state.place))
 
 
-def open_engines(place: Place) -> tuple[Engine, Engine]:
-    """Makes or migrates the ledger at `place`; returns what writes to it and what reads from it.
+def open_engines(place: Place, upgrade: Upgrade = Upgrade.IDLE) -> tuple[Engine, Engine, str]:
+    """Makes or migrates the ledger at `place`; returns what writes to it, what reads from it, and its version.
 
-    Raises LedgerUnavailable.
+    Raises LedgerUnavailable; Refused where it is to be migrated and an alert is on its way.
     """
+    version = HEAD
+    if upgrade is Upgrade.NEVER:
+        version = min(version_of(place) or HEAD, HEAD)
+
+    def migrate(connection: Connection, version: str | None) -> None:
+        if version is not None:
+            read = Read(connection, SystemClock().wall())
+            refuse_running(read, place, version=version, head=HEAD, when=upgrade)
+        _upgrade(connection)
+
     if isinstance(place, Database):
-        return postgres.open_engines(place, HEAD, _upgrade)
-    return _open_file(place)
+        return *postgres.open_engines(place, version, migrate), version
+    return *_open_file(place, version, migrate), version
 
 
-def _open_file(path: Path) -> tuple[Engine, Engine]:
+def version_of(place: Place) -> str | None:
+    """The version of the ledger at `place` as it is; None where there is none. Raises LedgerUnavailable."""
+    if isinstance(place, Database):
+        return postgres.version_of(place)
+    if not place.exists():
+        return None
+    reader = _engine(place, "BEGIN")
+    try:
+        return _version(reader)
+    except sqlalchemy.exc.DBAPIError as error:
+        raise unavailable(place, error) from None
+    finally:
+        reader.dispose()
+
+
+def refuse_other_version(place: Place, version: str | None, known: str) -> None:
+    """Raises OtherVersion where a ledger is not of the version `known` (any more)."""
+    if version != known:
+        raise OtherVersion(
+            f"ledger {place} is of version {version} now, and this process is of {known}: it writes nothing more; start"
+            " it anew with the Kentongan that is installed"
+        )
+
+
+def _open_file(path: Path, head: str, migrate: _Migrate) -> tuple[Engine, Engine]:
     refuse_unfinished(path)
     await_present(path, _lock_of(path))
     try:
@@ -85,7 +128,7 @@ def _open_file(path: Path) -> tuple[Engine, Engine]:
         path.touch(mode=0o600)
         engine, reader = _engine(path, "BEGIN IMMEDIATE"), _engine(path, "BEGIN")
         try:
-            _migrate(path, engine, reader)
+            _migrate(path, engine, reader, head, migrate)
         except BaseException:
             engine.dispose()
             reader.dispose()
@@ -185,15 +228,15 @@ def _engine(path: Path, begin: str) -> Engine:
     return engine
 
 
-def _migrate(path: Path, engine: Engine, reader: Engine) -> None:
+def _migrate(path: Path, engine: Engine, reader: Engine, head: str, migrate: _Migrate) -> None:
     # Reading first: a command that only looks must not wait for another's transaction.
-    if _is_current(path, reader):
+    if _is_current(path, reader, head):
         return
     with locked(path):
-        if _is_current(path, reader):
+        if _is_current(path, reader, head):
             return
         with engine.connect() as connection, connection.begin():
-            _upgrade(connection)
+            migrate(connection, _version(reader))
 
 
 def _upgrade(connection: Connection) -> None:
@@ -202,16 +245,16 @@ def _upgrade(connection: Connection) -> None:
     import alembic.config
 
     config = alembic.config.Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
     alembic.command.upgrade(config, "head")
 
 
-def _is_current(path: Path, reader: Engine) -> bool:
+def _is_current(path: Path, reader: Engine, head: str) -> bool:
     version = _version(reader)
-    if version is not None and version > HEAD:
+    if version is not None and version > head:
         raise LedgerUnavailable(f"ledger {path} was written by a newer Kentongan (version {version}); use that one")
-    return version == HEAD
+    return version == head
 
 
 def _lock_of(path: Path) -> Path:

@@ -30,10 +30,12 @@ _NETWORK: dict[str, Any] = {
 }
 
 
-def open_engines(database: Database, head: str, migrate: Callable[[Connection], None]) -> tuple[Engine, Engine]:
+def open_engines(
+    database: Database, head: str, migrate: Callable[[Connection, str | None], None]
+) -> tuple[Engine, Engine]:
     """Makes or migrates the ledger in a database; returns what writes to it and what reads from it.
 
-    `migrate` brings its tables to the version `head`. Raises LedgerUnavailable.
+    `migrate` brings its tables from the version that they are of to `head`. Raises LedgerUnavailable.
     """
     engine, reader = _engine(database, WRITING), _reader(database)
     try:
@@ -43,7 +45,7 @@ def open_engines(database: Database, head: str, migrate: Callable[[Connection], 
                 with migrator.connect() as connection, connection.begin():
                     postgres_writing.begin_alone(connection)
                     if not _is_current(database, reader, head):
-                        migrate(connection)
+                        migrate(connection, _version(reader))
                         for statement in _FURNISHING:
                             connection.exec_driver_sql(statement)
             finally:
@@ -59,9 +61,14 @@ def open_engines(database: Database, head: str, migrate: Callable[[Connection], 
 
 def exists(database: Database) -> bool:
     """Whether a ledger is there; raises LedgerUnavailable."""
+    return version_of(database) is not None
+
+
+def version_of(database: Database) -> str | None:
+    """The version of the ledger that is there; None where there is none. Raises LedgerUnavailable."""
     reader = _reader(database)
     try:
-        return _version(reader) is not None
+        return _version(reader)
     except sqlalchemy.exc.DBAPIError as error:
         raise unavailable(database, error) from None
     finally:

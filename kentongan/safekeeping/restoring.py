@@ -22,6 +22,7 @@ from kentongan.keys import StateKeys
 from kentongan.ledger import Ledger, Read, pages, senders
 from kentongan.ledger.opening import HEAD, UNFINISHED
 from kentongan.ledger.restored import Unknown, some_addresses, take_over
+from kentongan.ledger.upgrading import Upgrade
 from kentongan.ledger.verification import Verdict, check_head
 from kentongan.safekeeping import escrow, files, manifest
 from kentongan.safekeeping.backup import LEDGER, dated
@@ -74,7 +75,7 @@ def restore(state: State, source: Path, *, keys_from: Path | None, over: bool, c
             if not manifest.is_signed(found, signature, keys.head_public_key):
                 raise _other_keys(source, keys_from, state)
             _copy(source, found, folder)
-            with Ledger.open(folder / LEDGER, clock=clock) as ledger:
+            with Ledger.open(folder / LEDGER, clock=clock, upgrade=Upgrade.ALWAYS) as ledger:
                 ledger.read(lambda read: _try_keys(read, found, keys))
                 unknown = take_over(ledger, taken_at=found.taken_at, by=by)
                 missing = ledger.read(lambda read: _missing(read, state, keys))

@@ -11,6 +11,8 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -19,11 +21,11 @@ import yaml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from console.service.health import Condition, unready, unwell
-from console.service.serving import shown_at
+from console.service.serving import shown_at, until_told
 from console.service.sockets import listen_for_metrics
 from console.service.supervisor import Supervisor
 from kentongan.dispatcher import Pulse
-from kentongan.errors import BadConfig, BadInput
+from kentongan.errors import BadConfig, BadInput, OtherVersion
 from sandbox.faults import Fault, Rule
 from tests.console.service.serving import ROOT, Scene, Serving, scene, until
 from tests.installation import install, phone
@@ -192,6 +194,41 @@ def test_a_ledger_that_takes_nothing_is_unready_first_and_unwell_only_when_the_l
     assert "no beat was recorded for 11 s" in unwell(Condition(True, True, 1, Pulse(11.0, 0.1)))[0]
     assert "the sweep has not gone round for 9 s" in unwell(Condition(True, True, 1, Pulse(0.1, 9.0)))[0]
     assert len(unwell(Condition(True, True, 1, Pulse(None, None)))) == 2
+
+
+def test_who_does_not_know_the_ledgers_version_is_alive_and_not_ready() -> None:
+    outdated = Condition(taking=True, configured=True, channels=1, pulse=Pulse(60.0, 60.0, "it is of another version"))
+    assert unwell(outdated) == []
+    assert unready(outdated) == ["it is of another version"]
+
+
+async def test_a_service_under_which_the_ledger_was_upgraded_ends_by_itself_and_says_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A closed terminal may end the tests.
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+
+    class Outdated:
+        """What runs until it is told to end."""
+
+        def __init__(self) -> None:
+            self.dispatcher: Any = SimpleNamespace(channels={}, gave_way=asyncio.Event(), outdated=None)
+            self.stopped = False
+
+        async def start(self) -> None:
+            self.dispatcher.outdated = OtherVersion("it is of another version")
+            asyncio.get_running_loop().call_soon(self.dispatcher.gave_way.set)
+
+        async def stop(self) -> None:
+            self.stopped = True
+
+        def goes_round(self) -> bool:
+            return True
+
+    there = Outdated()
+    async with asyncio.timeout(10):
+        told = await until_told(lambda: there, Supervisor(), say=lambda _: None, ready=lambda _: "")
+    assert (str(told), there.stopped) == ("it is of another version", True)
 
 
 def test_whoever_stops_is_alive_and_not_ready_and_without_a_config_nobody_is_ready() -> None:
