@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,6 @@ from kentongan.errors import BadInput
 from kentongan.ledger import Read, alerts, log, officers, story, threads
 from kentongan.ledger.log import Filter, Place
 from kentongan.ledger.views import Event
-from kentongan.report import in_csv
 
 if TYPE_CHECKING:
     from console.office import Office
@@ -233,7 +232,7 @@ class _Text(_Writer):
 @dataclass
 class _Csv(_Writer):
     def begin(self) -> None:
-        click.echo(in_csv.line(COLUMNS), nl=False)
+        self._put(COLUMNS)
 
     def write(self, event: Event) -> None:
         content = _document(event, self.codes)
@@ -244,7 +243,13 @@ class _Csv(_Writer):
             "by": data.get("by") if isinstance(data.get("by"), str) else ", ".join(map(str, data.get("by") or ())),
             "data": json.dumps(data, ensure_ascii=False, sort_keys=True),
         }
-        click.echo(in_csv.line(cells[column] for column in COLUMNS), nl=False)
+        self._put(cells[column] for column in COLUMNS)
+
+    def _put(self, cells: Iterable[object]) -> None:
+        # Late: reports take longer to import than a page of the record to be written.
+        from kentongan.report import in_csv
+
+        click.echo(in_csv.line(cells), nl=False)
 
 
 @dataclass

@@ -62,7 +62,6 @@ def show(
     CODE is one alert; --alert takes its whole thread. It names no person and holds no address. Of a large alert the
     text leaves out thousands of events on single deliveries, and says so; csv and json have all.
     """
-    from console import record
     from console.office import Need, opened
 
     if number is not None or people is not None:
@@ -75,6 +74,8 @@ def show(
             as_json = form == "json" or output.wants_json()
             recipient_log.write(office, code, number=number, people=people, as_json=as_json)
         return
+    from console import record
+
     form = form or ("json" if output.wants_json() else "text")
     if follow and form == "json":
         raise BadInput("--follow has no end and a JSON document has one; follow as text or csv")
