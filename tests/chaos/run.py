@@ -89,12 +89,12 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scenario", action="append", choices=[*SCENARIOS], help="repeatable; default: all")
     parser.add_argument(
-        "--kills", type=int, default=int(os.environ.get(KILLS, "30")), help=f"in all; default {KILLS}, else 30"
+        "--kills", type=_count, default=os.environ.get(KILLS) or "30", help=f"in all; default {KILLS}, else 30"
     )
     parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite", help="where ledgers are")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--json", action="store_true", help="the report as one JSON document")
-    parser.add_argument("--recipients", type=int, help="people in each scenario; default: its own number")
+    parser.add_argument("--recipients", type=_count, help="people in each scenario; default: its own number")
     parser.add_argument("--channel", choices=["kannel", "telegram"], help="default: the scenario's own")
     parser.add_argument("--severity", default="Severe", help="Severe: doubts are repeated once; Moderate: they stay")
     parser.add_argument("--rate", type=float, default=150, help="requests a second (default 150)")
@@ -104,6 +104,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--killer", help="a command that gets a sender's process id as last argument and kills it")
     parser.add_argument("--keep", type=Path, help="folder to keep config and ledger of each scenario in")
     return parser.parse_args()
+
+
+def _count(given: str) -> int:
+    if not given.isascii() or not given.isdigit():
+        raise argparse.ArgumentTypeError(f"{given!r} is no number of them")
+    return int(given)
 
 
 def _played(name: str, kills: int, arguments: argparse.Namespace) -> Played:

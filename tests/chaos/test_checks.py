@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.chaos.checks import Broken, Row, check
+from tests.chaos.counter import Moments
 from tests.chaos.options import share
+from tests.chaos.watch import STATES, states
 
 _PLACE = ("sms", "+62812")
 _WELL = Row(7, *_PLACE, "done", "accepted", False, ("accepted",), taken=1)
@@ -69,3 +71,32 @@ def test_kills_are_divided_whole(kills: int, weights: list[int]) -> None:
     parts = share(kills, weights)
     assert sum(parts) == kills
     assert all(part == 0 for part, weight in zip(parts, weights, strict=True) if weight == 0)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 10), st.none() | st.tuples(st.integers(1, 10), st.none() | st.integers(1, 10))),
+        max_size=8,
+    )
+)
+def test_what_is_on_its_way_is_told_apart_by_when_the_counter_had_the_request(
+    sending: list[tuple[int, tuple[int, int | None] | None]],
+) -> None:
+    """Each: the second of the intent, and those at which the counter was last asked, and last took a message."""
+
+    def rows(text: str, *_: object) -> list[tuple[object, ...]]:
+        if "GROUP BY" in text:
+            return [("done", 3)]
+        held = [("sending", str(n), second * 1000) for n, (second, _) in enumerate(sending)]
+        return [*held, ("claimed", "x", None)] if "attempt t" in text else [(1,)]
+
+    moments = {str(n): Moments(*seen) for n, (_, seen) in enumerate(sending) if seen is not None}
+    numbers = {str(n): str(n) for n in range(len(sending))}
+    counted = states(rows, "a", sender=None, everybody=True, moments=lambda: moments, numbers=numbers)
+    arrived = [(second, seen) for second, seen in sending if seen is not None and seen[0] >= second]
+    taken = sum(seen[1] is not None and seen[1] >= second for second, seen in arrived)
+    assert counted["accepted, not recorded"] == taken
+    assert counted["requested"] == len(arrived) - taken
+    assert counted["intended"] == len(sending) - len(arrived)
+    assert (counted["claimed"], counted["done"]) == (1, 3)
+    assert set(counted) <= set(STATES)
