@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,10 +11,12 @@ from urllib.parse import urlsplit
 
 from console.invocation import Invocation
 from kentongan.errors import KentonganError
+from kentongan.state import SPARE_VARIABLE
 
 if TYPE_CHECKING:
     from kentongan.seam import Channel
     from kentongan.settings import Settings
+    from kentongan.state import State
 
 _CLOCK_TRUSTED = 60.0
 _SPARE = 200_000_000
@@ -281,6 +284,28 @@ def _state(invocation: Invocation) -> Iterator[Found]:
             yield Found("state", "fault", f"{told}, and `kentongan serve` puts it back")
         for name, reason in ledger.read(senders.holds).items():
             yield Found("state", "fault" if name == senders.LEDGER else "note", standing.held(name, reason))
+    yield from _spare(place)
+
+
+def _spare(state: State) -> Iterator[Found]:
+    """Whether an alert could be sent from the spare, where one is named."""
+    if SPARE_VARIABLE not in os.environ:
+        return
+    from kentongan.errors import BadConfig
+    from kentongan.safekeeping.spare import Spare
+
+    try:
+        spare = Spare.find(state)
+    except BadConfig as error:
+        yield Found("spare", "fault", str(error))
+        return
+    assert spare is not None
+    for spool in spare.spools():
+        yield Found("spare", "fault", f"alert {spool.about.code} was sent from the spare; run `kentongan merge`")
+    if spare.root.stat().st_dev == state.root.stat().st_dev:
+        yield Found("spare", "note", f"{spare.root} lies on the ledger's own disk, and is full when that is")
+    else:
+        yield Found("spare", "ok", f"{spare.root}: an alert could be sent from there if the ledger took nothing")
 
 
 def _backup(invocation: Invocation, settings: Settings | None) -> Iterator[Found]:
