@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from dataclasses import dataclass
+from typing import Any
 
 from kentongan.errors import BadInput
 from kentongan.seam import Address
@@ -55,6 +58,58 @@ def _email(text: str) -> str:
 
 
 def _phone(text: str, default_region: str) -> str:
+    written = _as_most_are_written(default_region)
+    if written is not None and written.valid.fullmatch(text):
+        return text if text.startswith("+") else f"{written.international}{text[1:]}"
+    return any_phone(text, default_region)
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What nearly every number of a list looks like: digits alone, with the country's code or the 0 before them."""
+
+    international: str
+    valid: re.Pattern[str]
+
+
+@functools.cache
+def _as_most_are_written(region: str) -> _Written | None:
+    """The valid numbers of a country in one expression, by the library's own tables: it takes a tenth of the time.
+
+    None where its rules are more than that: a code that countries share, or other digits than a 0 before a number.
+    """
+    import phonenumbers
+
+    country = phonenumbers.PhoneMetadata.metadata_for_region(region, None)
+    if (
+        country is None
+        or not country.international_prefix
+        or country.country_code is None
+        or len(phonenumbers.COUNTRY_CODE_TO_REGION_CODE[country.country_code]) != 1
+        or country.national_prefix_for_parsing != "0"
+        or country.national_prefix_transform_rule is not None
+        or country.leading_digits is not None
+        or any(re.match(country.international_prefix, f"0{number}") for number in range(1000, 10000))
+    ):
+        return None
+    kinds = (
+        country.fixed_line, country.mobile, country.toll_free, country.premium_rate, country.shared_cost,
+        country.personal_number, country.voip, country.pager, country.uan, country.voicemail,
+    )  # fmt: skip
+    every = "|".join(_matching(kind) for kind in kinds if kind is not None and kind.national_number_pattern)
+    valid = f"(?={_matching(country.general_desc)})(?:{every})"
+    code = country.country_code
+    return _Written(f"+{code}", re.compile(rf"(?:\+{code}|0)(?=[1-9][0-9]*\Z){valid}"))
+
+
+def _matching(described: Any) -> str:
+    """A pattern for whole numbers that are as the library describes them."""
+    lengths = "|".join(f"[0-9]{{{length}}}" for length in described.possible_length if length > 0)
+    return rf"(?=(?:{lengths or '[0-9]+'})\Z)(?:{described.national_number_pattern})\Z"
+
+
+def any_phone(text: str, default_region: str) -> str:
+    """The one form of a telephone number however it is written; raises ValueError as `normalise` does."""
     # Its tables of all countries' numbers are only worth loading where numbers are read.
     import phonenumbers
 
