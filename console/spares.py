@@ -116,8 +116,11 @@ def told(spool: Spool, merged: Merged | None) -> str:
 
 def stopping(code: str) -> Path | None:
     """The copy of the ledger in which an alert is sent from the spare; None where it is not."""
-    spare = _quietly()
-    found = spare.named(code) if spare is not None else None
+    if SPARE_VARIABLE not in os.environ:
+        return None
+    from kentongan.safekeeping.spare import sent_from
+
+    found = sent_from(State.find(current().state), code)
     return found.ledger if found is not None else None
 
 

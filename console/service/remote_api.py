@@ -39,10 +39,11 @@ from kentongan import telling
 from kentongan.approval import Approval
 from kentongan.desk import Desk, approvals, extent, releases, returning, subjects
 from kentongan.errors import BadInput, DamagedRecord, KentonganError, LedgerUnavailable, Refused
-from kentongan.ledger import Read, alerts, dispatches, submissions
+from kentongan.ledger import Ledger, Read, alerts, dispatches, submissions
 from kentongan.ledger import officers as register
 from kentongan.officers import Officer, Refusal
 from kentongan.overview import overview
+from kentongan.safekeeping import spare
 from kentongan.shown import Shown, pictures_of, record
 from kentongan.stored import from_json, to_json
 
@@ -140,11 +141,15 @@ def application(house: Callable[[], House], *, audience: str, wake: Callable[[st
     def stop(code: str, officer: Officer = who) -> State:
         """Stops an alert at once; from then on nothing of it is begun."""
         # No desk: a wrong template must not stand between an officer and a stop.
-        ledger = house().ledger
-        stored = ledger.read(lambda read: alerts.by_handle(read, code))
-        ledger.write(lambda write: dispatches.stop(write, stored.id, by=officer.name, signed=True), urgent=True)
-        wake(stored.id)
-        return State(code=stored.code, state=ledger.read(lambda read: alerts.get(read, stored.id)).state)
+        spool = spare.sent_from(house().state, code)
+        if spool is None:
+            stored = _stop(house().ledger, code, officer)
+            wake(stored.id)
+        else:
+            # Where it was sent from the spare, the ledger knows of no sending that it could stop.
+            with Ledger.open(spool.ledger, urgent=True) as copy:
+                stored = _stop(copy, code, officer)
+        return State(code=stored.code, state=stored.state)
 
     @app.exception_handler(KentonganError)
     def told(request: Request, error: Exception) -> JSONResponse:
@@ -204,6 +209,12 @@ class Gate:
             return {"type": "http.request", "body": bytes(body), "more_body": False}
 
         await self.app(scope, replay, send)
+
+
+def _stop(ledger: Ledger, code: str, officer: Officer) -> alerts.StoredAlert:
+    stored = ledger.read(lambda read: alerts.by_handle(read, code))
+    ledger.write(lambda write: dispatches.stop(write, stored.id, by=officer.name, signed=True), urgent=True)
+    return ledger.read(lambda read: alerts.get(read, stored.id))
 
 
 def _waiting(read: Read, officer: str) -> list[Waiting]:

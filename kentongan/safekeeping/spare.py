@@ -66,7 +66,7 @@ class Spool:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise Refused(
-                    f"alert {self.about.code} is being sent from the spare at this moment; `kentongan stop"
+                    f"alert {self.about.code} is being sent from the spare, or merged, at this moment; `kentongan stop"
                     f" {self.about.code}` stops it",
                     rule="spare",
                 ) from None
@@ -215,6 +215,8 @@ class Spare:
         try:
             copy_ledger(source, target, lambda done, all_: None)
         except LedgerUnavailable:
+            if not source.exists():
+                raise
             # A full disk may not even have room for what SQLite opens it with; its files are whole where nobody has.
             with files.closed_to_all(source) as closed:
                 if not closed:
@@ -235,6 +237,15 @@ class Spare:
         with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def sent_from(state: State, handle: str) -> Spool | None:
+    """The open spool of an alert by its code or id; None also where no spare is named, or where it cannot be used."""
+    try:
+        spare = Spare.find(state)
+    except BadConfig:
+        spare = None
+    return spare.named(handle) if spare is not None else None
 
 
 def fence(state: State, alert_id: str) -> contextlib.AbstractContextManager[None]:
