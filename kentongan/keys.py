@@ -176,7 +176,7 @@ class StateKeys:
         cipher = self._unwrap(wrapped)
         nonce, content = encrypted[:NONCE_LENGTH], encrypted[NONCE_LENGTH:]
         try:
-            read = json.loads(cipher.decrypt(nonce, content, _ADDRESS_PREFIX + aad))
+            read = json.loads(cipher.decrypt(nonce, content, _ADDRESS_PREFIX + aad).decode())
         except (InvalidTag, ValueError):
             raise BadInput(
                 "an address in the ledger is damaged or belongs to another row; restore the ledger from its backup"

@@ -94,11 +94,19 @@ class Decision:
     hold: bool = False
 
 
+_TAKEN = Decision(Evidence.ACCEPTED, Reason.ACCEPTED)
+
+
+def at_once(outcome: Outcome) -> Decision | None:
+    """Decides on an answer to `send`, `advance` or `upload` that needs no situation; None where it does."""
+    return _TAKEN if isinstance(outcome, Accepted) else None
+
+
 def after_send(outcome: Outcome, situation: Situation, policy: Policy) -> Decision:
     """Decides after an answer to `send`, `advance` or `upload`."""
     match outcome:
         case Accepted():
-            return Decision(Evidence.ACCEPTED, Reason.ACCEPTED)
+            return _TAKEN
         case Pending(check_after=check_after):
             due_at = situation.now + _milliseconds(check_after)
             decision = Decision(Evidence.ABSENT, Reason.NEXT_STEP, action=Action.ADVANCE, due_at=due_at)

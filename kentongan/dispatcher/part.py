@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -32,7 +33,7 @@ class Sender:
     chance: Callable[[], float]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Part:
     """What `sender` has to send of an alert over one channel; `messages` by language."""
 
@@ -43,7 +44,7 @@ class Part:
     plan: Plan
     messages: Mapping[str, Rendered]
 
-    @property
+    @functools.cached_property
     def public(self) -> bool:
         """Whether it posts for everybody, and not to people one by one."""
         return self.plan.instance(self.channel.name).family == PUBLIC

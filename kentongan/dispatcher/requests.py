@@ -16,7 +16,7 @@ from kentongan.dispatcher.uploads import Uploads
 from kentongan.errors import LedgerUnavailable
 from kentongan.ledger.claims import Claimed, Intent
 from kentongan.ledger.outcomes import Settled
-from kentongan.policy import Decision, after_send
+from kentongan.policy import Decision, after_send, at_once
 from kentongan.seam import (
     Accepted,
     Address,
@@ -168,7 +168,9 @@ class Requests:
         part, sender = self._part, self._part.sender
         settled = []
         for item, answer in zip(batch, answers, strict=True):
-            decision = after_send(answer, part.situation(item.claimed, item.intent, answer), sender.policy)
+            decision = at_once(answer) or after_send(
+                answer, part.situation(item.claimed, item.intent, answer), sender.policy
+            )
             follows = item.claimed.follows is not None and part.plan.kind.takes_back
             if isinstance(answer, Accepted) and follows and part.channel.traits.edit:
                 decision = _then_edit(decision, sender.clock.wall())
