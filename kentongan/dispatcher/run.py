@@ -19,7 +19,7 @@ from kentongan.seam import Address
 
 _LOOK_EVERY = 0.25
 
-_AHEAD, _AHEAD_SHARED = 50, 8
+_AHEAD, _AHEAD_SHARED = 50, 16
 """Deliveries claimed at once for each request that may be in flight."""
 
 

@@ -12,20 +12,26 @@ from collections.abc import AsyncIterator
 
 from tests.console.service.serving import ROOT, Scene, Serving
 
-WORK = "import sys; from console.service.working import work; sys.exit(work(None, None, as_json=True, prefect=False))"
-
 
 @contextlib.asynccontextmanager
-async def working(scene: Scene, name: str, **environment: str) -> AsyncIterator[Serving]:
-    """A worker on a made-up host: its own state directory, with a copy of the keys."""
+async def working(
+    scene: Scene, name: str, *, prefect: bool = False, ready: bool = True, **environment: str
+) -> AsyncIterator[Serving]:
+    """A worker on a made-up host: its own state directory, with a copy of the keys; "state" is the installation's own.
+
+    With `ready` it must come up.
+    """
     state = scene.installation.root / name
     if not state.exists():
         state.mkdir(mode=0o700)
         shutil.copytree(scene.installation.state / "keys", state / "keys")
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        "-c",
-        WORK,
+        "-m",
+        "console.main",
+        "--json",
+        "worker",
+        "--prefect" if prefect else "--no-prefect",
         env={**scene.installation.environment, "KENTONGAN_STATE": str(state), **environment},
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
@@ -35,8 +41,8 @@ async def working(scene: Scene, name: str, **environment: str) -> AsyncIterator[
         assert process.stdout is not None
         async with asyncio.timeout(20):
             line = await process.stdout.readline()
-        assert line, (await process.stderr.read()).decode() if process.stderr is not None else ""
-        yield Serving(process, json.loads(line))
+        assert line or not ready, (await process.stderr.read()).decode() if process.stderr is not None else ""
+        yield Serving(process, json.loads(line) if line else {})
     finally:
         if process.returncode is None:
             for number in (signal.SIGCONT, signal.SIGKILL):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections import Counter
 from pathlib import Path
 
@@ -33,7 +34,7 @@ async def test_a_service_and_two_workers_send_one_alert_and_one_of_them_may_leav
 ) -> None:
     address = postgres.empty()
     monkeypatch.setenv("KENTONGAN_DATABASE_URL", address)
-    async with scene(tmp_path, 600, concurrency=4, rate=10_000) as there:
+    async with scene(tmp_path, 300, concurrency=4, rate=10_000) as there:
         url = {"KENTONGAN_DATABASE_URL": address}
         alert = there.draft()
         there.sandbox.add_faults("kannel", [Rule(Fault.SLOW, times=None, seconds=0.02)])
@@ -45,19 +46,19 @@ async def test_a_service_and_two_workers_send_one_alert_and_one_of_them_may_leav
             there.dispatch(alert)
             await there.nudge(alert)
             leaving = one.ready["sender"]
-            await until(lambda: by_sender(there, alert)[leaving] > 10)
+            await until(lambda: by_sender(there, alert)[leaving] > 5)
             assert await one.end() == 0
             assert there.house.ledger.read(lambda read: _held(read, leaving)) == []
             await until(lambda: not there.is_open(alert), patience=40)
             shares = there.house.ledger.read(lambda read: hosts.shares(read, alert))
             assert await two.end() == 0
             assert await service.end() == 0
-        assert there.words(alert) == {"accepted": 600}
+        assert there.words(alert) == {"accepted": 300}
         assert set(there.taken().values()) == {1}
         found = by_sender(there, alert)
         assert len(found) == 3
-        assert min(found.values()) > 10
-        assert [sum(words.values()) for words in shares.values()] == [600]
+        assert min(found.values()) > 5
+        assert [sum(words.values()) for words in shares.values()] == [300]
         joined = {event.data["sender"] for event in there.events("dispatch.joined")}
         assert joined <= {one.ready["sender"], two.ready["sender"]}
 
@@ -66,3 +67,25 @@ def _held(read: Read, sender: str) -> list[int]:
     """What a sender holds still."""
     rows = read.sql("SELECT id FROM delivery WHERE sender = :sender AND stage <> 'done'", {"sender": sender})
     return [row.id for row in rows]
+
+
+async def test_a_worker_alone_sends_within_moments_although_prefect_never_answers(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        port = deaf.getsockname()[1]
+        async with scene(tmp_path, 5) as there:
+            await _send_alone(there, port)
+
+
+async def _send_alone(there: Scene, port: int) -> None:
+    alert = there.draft()
+    async with working(there, "state", prefect=True, PREFECT_API_URL=f"http://127.0.0.1:{port}/api") as one:
+        there.dispatch(alert)
+        async with working(there, "state", ready=False) as second:
+            assert await second.process.wait() == 2
+            assert second.process.stderr is not None
+            assert "a worker runs on" in (await second.process.stderr.read()).decode()
+        await until(lambda: not there.is_open(alert))
+        assert await one.end() == 0
+    assert there.words(alert) == {"accepted": 5}
+    (pressed,) = there.events("alert.dispatched")
+    assert min(attempt.intent_at for attempt in there.attempts(alert)) - pressed.at < 3000
