@@ -95,7 +95,7 @@ class Counter:
 def counter(kind: str, *, base: str | None = None, told: str | None = None) -> Iterator[Counter]:
     """The counter at `base` and `told`, else the sandbox, started for it."""
     if base is not None:
-        yield Counter(kind, base, told or f"{base}/_sandbox/counts", None)
+        yield Counter(kind, base, told or f"{base.partition(f'/{kind}')[0]}/_sandbox/counts", None)
         return
     with sandbox(kind) as address:
         root = address.removesuffix(f"/{kind}")

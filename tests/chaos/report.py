@@ -65,14 +65,14 @@ def show(played: Sequence[Played], *, seed: int, as_json: bool) -> None:
     console.print(_scenarios(played))
     for each in played:
         if each.skipped:
-            console.print(f"{each.scenario}: skipped, {each.skipped}")
+            console.print(f"{each.scenario}: skipped, {each.skipped}", soft_wrap=True)
         for note in each.notes:
             console.print(f"{each.scenario}: {note}")
     if any(each.killed for each in played):
         console.print(_killed(played))
     broken = [(each, finding) for each in played for finding in each.findings]
     for each, finding in broken[:_SHOWN]:
-        console.print(f"BROKEN {each.scenario}: {finding}")
+        console.print(f"BROKEN {each.scenario}: {finding}", soft_wrap=True)
     if len(broken) > _SHOWN:
         console.print(f"... and {len(broken) - _SHOWN} more")
     kills = sum(each.kills for each in played)
