@@ -31,8 +31,8 @@ AHEAD = 0.5
 _FAR = 600.0
 """Nobody has leased so far beyond any pause: the clock was set back since."""
 
-WANTED: float = 1.0
-"""Seconds for which a lower alert yields after a higher one has asked."""
+WANTED: float = 3.0
+"""Seconds for which a lower alert yields after a higher one has asked; a commit on a busy machine may take one."""
 
 
 @dataclass(frozen=True, slots=True)
