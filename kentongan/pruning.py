@@ -5,6 +5,8 @@ Before anything goes, the record of the thread is checked and its report written
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import hashlib
 import logging
 import time
@@ -44,9 +46,10 @@ _log = logging.getLogger(__name__)
 
 DAY: Milliseconds = 86_400_000
 
-_HELD = 0.015
+_HELD = 0.01
 """Seconds that one transaction may take: whoever has to send meanwhile waits no longer for the ledger."""
-_FIRST, _LEAST, _MOST = 64, 8, 2048
+_FIRST, _LEAST, _MOST = 64, 8, 1024
+_LINKS = 500
 _CHECKED = 50_000
 """Deliveries that are checked at a time, so that memory does not grow with an alert."""
 
@@ -94,15 +97,16 @@ class Pruned:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """Where the reports of what is pruned are written, each as one page that loads nothing; for its owner alone."""
+    """Where the reports of what is pruned are written, each as one packed page that loads nothing; for its owner."""
 
     folder: Path
     agency: Agency
 
     def keep(self, found: report.Report) -> dict[str, str]:
-        """Writes a report to the disk; returns its name and the SHA-256 of its content. Raises LedgerUnavailable."""
-        page = report.html(found, timezone=self.agency.timezone, agency=self.agency.name).encode()
-        name = f"{found.asked}.html"
+        """Writes a report to the disk; returns its file's name and SHA-256. Raises LedgerUnavailable."""
+        written = report.html(found, timezone=self.agency.timezone, agency=self.agency.name)
+        # A quarter of the room, for there will be thousands; the same report is the same file.
+        page, name = gzip.compress(written.encode(), mtime=0), f"{found.asked}.html.gz"
         try:
             replace_private(self.folder / name, page)
         except OSError as error:
@@ -262,6 +266,7 @@ def _empty(
             return False
         chunk = ledger.read(partial(pruning.chunk, alert_id=alert_id, size=size))
         if chunk is None:
+            _fold(ledger, keys, alert_id, done)
             deliveries = ledger.read(lambda read: checkpoints.counted(read, alert_id, "deliveries"))
             if ledger.write(partial(pruning.finish, alert_id=alert_id, deliveries=deliveries, by=by)):
                 done.alerts.append(alert_id)
@@ -276,6 +281,17 @@ def _empty(
         done.events += len(chunk.events)
         done.longest = max(done.longest, took)
         size = max(_LEAST, min(_MOST, round(size * min(2.0, _HELD / max(took, 1e-4)))))
+
+
+def _fold(ledger: Ledger, keys: StateKeys, alert_id: str, done: Pruned) -> None:
+    """Lets the links go too of which no event is left."""
+    links = ledger.read(lambda read: pruning.foldable(read, alert_id))
+    for first in range(0, len(links), _LINKS):
+        began = time.perf_counter()
+        # Another process that prunes the same has taken them where they are gone.
+        with contextlib.suppress(pruning.Overtaken):
+            ledger.write(partial(pruning.fold, keys=keys, alert_id=alert_id, links=links[first : first + _LINKS]))
+        done.longest = max(done.longest, time.perf_counter() - began)
 
 
 def _timed(write: Write, *, keys: StateKeys, alert_id: str, chunk: pruning.Chunk) -> float:

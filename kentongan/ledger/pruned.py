@@ -1,7 +1,7 @@
 """Digests of events that were pruned: they stand where the events stood, so that every link can be computed as before.
 
-Each row holds the places and digests of some events of one alert and is signed by the installation's key: whoever
-deletes events by hand cannot make one up.
+Each row holds the places and digests of some events of one alert, or the places of links of which every event was
+pruned, and is signed by the installation's key: whoever deletes events or links by hand cannot make one up.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from kentongan.ledger.replay import Difference, plain
 from kentongan.ledger.transaction import Read, Write
 
 _ENTRY = struct.Struct(">HQI32s")
+_LINK = struct.Struct(">HQQ")
 
 
 class Gone(NamedTuple):
@@ -45,21 +46,49 @@ def pack(events: Sequence[Gone]) -> bytes:
 
 
 def unpack(packed: bytes) -> Iterator[Gone]:
-    """The events of a row; raises ValueError or LookupError where it holds anything else."""
+    """The events of a row, none of a row of links; raises ValueError or LookupError where it holds anything else."""
     names, _, entries = packed.partition(b"\n")
     chains = json.loads(names)
+    if isinstance(chains, dict):
+        return
     if len(entries) % _ENTRY.size:
         raise ValueError("cut")
     for place, seq, ordinal, content in _ENTRY.iter_unpack(entries):
         yield Gone(str(chains[place]), seq, ordinal, content.hex())
 
 
-def keep(write: Write, keys: StateKeys, alert_id: str, events: Sequence[Gone]) -> None:
-    """Puts the digests of events that this transaction deletes in their place."""
+class Folded(NamedTuple):
+    """A link that went because all of its events had: where it stood. Its digest is computed from theirs."""
+
+    chain: str
+    seq: int
+    position: int
+
+
+def pack_links(links: Sequence[Folded]) -> bytes:
+    """Links as a row holds them: the names of their chains as a line of JSON, then 18 bytes each."""
+    chains = sorted({each.chain for each in links})
+    number = {chain: place for place, chain in enumerate(chains)}
+    entries = (_LINK.pack(number[each.chain], each.seq, each.position) for each in links)
+    return canonical({"links": chains}).encode() + b"\n" + b"".join(entries)
+
+
+def unpack_links(packed: bytes) -> Iterator[Folded]:
+    """The links of a row, none of a row of events; raises ValueError or LookupError where it holds anything else."""
+    names, _, entries = packed.partition(b"\n")
+    chains = json.loads(names)
+    if isinstance(chains, dict):
+        if len(entries) % _LINK.size:
+            raise ValueError("cut")
+        for place, seq, position in _LINK.iter_unpack(entries):
+            yield Folded(str(chains["links"][place]), seq, position)
+
+
+def keep(write: Write, keys: StateKeys, alert_id: str, packed: bytes) -> None:
+    """Puts what is packed in the place of the events, or the links, that this transaction deletes."""
     number = int(
         write.sql("SELECT coalesce(max(number), 0) + 1 FROM pruned WHERE alert_id = :id", {"id": alert_id}).scalar_one()
     )
-    packed = pack(events)
     write.sql(
         "INSERT INTO pruned (alert_id, number, events, signature) VALUES (:id, :number, :events, :signature)",
         {
@@ -120,10 +149,14 @@ def _computed(link: Any, digests: Mapping[int, str]) -> str:
 class Covered:
     """What may be missing. `digests`: of pruned events, by the link and their place in it.
 
+    `links`: those that went with their events; `computed`: their digests, by chain and number, once chains are read.
+
     `begun` and `finished`: the alerts whose deliveries are going, and have gone, by a signed checkpoint.
     """
 
     digests: dict[tuple[str, int], dict[int, str]] = field(default_factory=dict)
+    links: list[Folded] = field(default_factory=list)
+    computed: dict[tuple[str, int], str] = field(default_factory=dict)
     begun: set[str] = field(default_factory=set)
     finished: set[str] = field(default_factory=set)
 
@@ -135,7 +168,7 @@ def covered(read: Read, public_key: bytes, differences: list[Difference]) -> Cov
     for row in read.sql("SELECT alert_id, number, events, signature FROM pruned ORDER BY alert_id, number"):
         place = f"pruned events {row.alert_id}/{row.number}"
         try:
-            events = list(unpack(row.events))
+            events, links = list(unpack(row.events)), list(unpack_links(row.events))
             signed = verify_witness(public_key, _statement(row.alert_id, row.number, row.events), row.signature)
         except (AttributeError, LookupError, TypeError, ValueError):
             signed = False
@@ -146,6 +179,8 @@ def covered(read: Read, public_key: bytes, differences: list[Difference]) -> Cov
             differences.append(Difference(place, "are gone, and no signed checkpoint says so"))
         for each in events:
             found.digests.setdefault((each.chain, each.seq), {})[each.ordinal] = each.digest
+        found.links += links
+    found.links.sort()
     return found
 
 

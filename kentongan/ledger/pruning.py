@@ -6,6 +6,7 @@ Events leave their digests behind (`kentongan.ledger.pruned`), so that every lin
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from kentongan.clock import Milliseconds
 from kentongan.keys import StateKeys
 from kentongan.ledger import alerts, drills, pruned, steps, tallies, threads, views
 from kentongan.ledger.chaining import digest
-from kentongan.ledger.pruned import Gone
+from kentongan.ledger.pruned import Folded, Gone
 from kentongan.ledger.transaction import Read, Write
 
 RESOLVED = "delivery.resolved"
@@ -144,7 +145,7 @@ def take(write: Write, keys: StateKeys, alert_id: str, chunk: Chunk) -> None:
         went = _delete(write, chunk.events)
         if went != len(chunk.events):
             raise Overtaken
-        pruned.keep(write, keys, alert_id, chunk.events)
+        pruned.keep(write, keys, alert_id, pruned.pack(chunk.events))
     if chunk.deliveries:
         ids = {"ids": json.dumps(chunk.deliveries)}
         for table, column in (("receipt", "delivery_id"), ("attempt", "delivery_id"), ("delivery", "id")):
@@ -163,6 +164,41 @@ def _delete(write: Write, events: Sequence[Gone]) -> int:
         " CAST(value ->> 'seq' AS bigint), CAST(value ->> 'ordinal' AS integer) FROM json_each(:events))",
         {"events": json.dumps(places)},
     ).rowcount
+
+
+def foldable(read: Read, alert_id: str) -> list[Folded]:
+    """The links of which an alert's pruned events were the last, in order; the end of a chain always stays."""
+    seqs: dict[str, set[int]] = {}
+    for row in read.sql("SELECT events FROM pruned WHERE alert_id = :id", {"id": alert_id}):
+        for each in pruned.unpack(row.events):
+            seqs.setdefault(each.chain, set()).add(each.seq)
+    return [
+        Folded(row.chain, row.seq, row.position)
+        for chain, numbers in sorted(seqs.items())
+        for row in read.sql(
+            "SELECT l.chain, l.seq, l.position FROM link l WHERE l.chain = :chain"
+            " AND l.seq IN (SELECT value FROM json_each(:seqs))"
+            " AND l.seq < (SELECT max(m.seq) FROM link m WHERE m.chain = :chain) AND NOT EXISTS"
+            " (SELECT 1 FROM event e WHERE e.chain = l.chain AND e.seq = l.seq) ORDER BY l.seq",
+            {"chain": chain, "seqs": json.dumps(sorted(numbers))},
+        )
+    ]
+
+
+def fold(write: Write, keys: StateKeys, alert_id: str, links: Sequence[Folded]) -> None:
+    """Takes links away of which no event is left: they are computed from the digests of their events.
+
+    Raises Overtaken.
+    """
+    for chain, group in itertools.groupby(links, lambda each: each.chain):
+        seqs = [each.seq for each in group]
+        went = write.sql(
+            "DELETE FROM link WHERE chain = :chain AND seq IN (SELECT value FROM json_each(:seqs))",
+            {"chain": chain, "seqs": json.dumps(seqs)},
+        ).rowcount
+        if went != len(seqs):
+            raise Overtaken
+    pruned.keep(write, keys, alert_id, pruned.pack_links(links))
 
 
 def finish(write: Write, alert_id: str, *, deliveries: int, by: str) -> bool:

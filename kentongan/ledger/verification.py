@@ -8,6 +8,7 @@ of their commits (`kentongan.ledger.replay`). What cannot be found: docs/ledger.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -78,7 +79,7 @@ def verify(read: Read, *, head: Mapping[str, Any] | None, public_key: bytes) -> 
         ("deliveries", deliveries),
     ]
     if head is not None:
-        checks.insert(2, ("head", lambda: check_head(read, head, public_key, verdict)))
+        checks.insert(2, ("head", lambda: check_head(read, head, public_key, verdict, covered.computed)))
     with _every_byte(read):
         for name, check in checks:
             try:
@@ -126,8 +127,7 @@ def _check_chains(read: Read, verdict: Verdict, covered: pruned.Covered) -> None
         )
     chain, previous, expected = None, "", 1
     positions = []
-    for row in read.sql("SELECT * FROM link ORDER BY chain, seq").mappings():
-        link = plain(row)
+    for link in _links(read, covered):
         if link["chain"] != chain:
             chain, previous, expected = link["chain"], "", 1
             verdict.chains += 1
@@ -135,10 +135,14 @@ def _check_chains(read: Read, verdict: Verdict, covered: pruned.Covered) -> None
         positions.append(link["position"])
         if link["seq"] != expected:
             verdict.differences.append(Difference(place, f"link {expected} of this chain is missing"))
-        if link["previous"] != previous:
+        if link.get("previous", previous) != previous:
             verdict.differences.append(Difference(place, "does not continue the link before it"))
         events = grouped.pop((link["chain"], link["seq"]), {})
-        if link["digest"] != link_digest(link["previous"], link["position"], [events[n] for n in sorted(events)]):
+        if "digest" not in link:
+            # It went with its events. Whether it was this one, the `previous` of the next tells.
+            link["digest"] = link_digest(previous, link["position"], [events[n] for n in sorted(events)])
+            covered.computed[link["chain"], link["seq"]] = link["digest"]
+        elif link["digest"] != link_digest(link["previous"], link["position"], [events[n] for n in sorted(events)]):
             verdict.differences.append(Difference(place, "its events are not those that were recorded"))
         previous, expected = link["digest"], link["seq"] + 1
     for name, seq in grouped:
@@ -148,8 +152,24 @@ def _check_chains(read: Read, verdict: Verdict, covered: pruned.Covered) -> None
         verdict.differences.append(Difference(f"commit {missing[0]}", "is missing, though later ones are there"))
 
 
-def check_head(read: Read, head: Mapping[str, Any], public_key: bytes, verdict: Verdict) -> None:
-    """Whether all chains reach as far as when `head` was signed, to the very links."""
+def _links(read: Read, covered: pruned.Covered) -> Iterator[dict[str, Any]]:
+    """All links in the order of their chains: those that are there, and by their places alone those that went."""
+    there = (plain(row) for row in read.sql("SELECT * FROM link").mappings())
+    went = (each._asdict() for each in covered.links)
+    return iter(sorted(itertools.chain(there, went), key=lambda link: (str(link["chain"]), int(link["seq"]))))
+
+
+def check_head(
+    read: Read,
+    head: Mapping[str, Any],
+    public_key: bytes,
+    verdict: Verdict,
+    computed: Mapping[tuple[str, int], str] | None = None,
+) -> None:
+    """Whether all chains reach as far as when `head` was signed, to the very links.
+
+    `computed`: the digests of those that went with their events; without them they are computed where they are needed.
+    """
     body = {name: value for name, value in head.items() if name != "signature"}
     try:
         signature = bytes.fromhex(str(head.get("signature", "")))
@@ -163,6 +183,12 @@ def check_head(read: Read, head: Mapping[str, Any], public_key: bytes, verdict: 
         found = read.sql(
             "SELECT digest FROM link WHERE chain = :chain AND seq = :seq", {"chain": chain, "seq": seq}
         ).scalar()
+        if found is None:
+            if computed is None:
+                covered = pruned.covered(read, public_key, [])
+                _check_chains(read, Verdict(), covered)
+                computed = covered.computed
+            found = computed.get((chain, seq))
         if found != wanted and restored is not None and seq > restored.ends.get(chain, 0):
             verdict.lost += 1
             verdict.differences.append(Difference(f"chain {chain}", restored.sentence(chain, seq)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -18,7 +20,8 @@ from kentongan.errors import LedgerUnavailable, Refused
 from kentongan.keys import StateKeys
 from kentongan.ledger import Ledger, alerts, dispatches, outcomes, receipts, threads, views
 from kentongan.ledger import pruning as ledger_pruning
-from kentongan.ledger.verification import Verdict, signed_head, verify
+from kentongan.ledger.chaining import canonical
+from kentongan.ledger.verification import Verdict, check_head, signed_head, verify
 from kentongan.pruning import DAY, Archive, Pruned
 from kentongan.seam import Confirmed, Receipt
 from tests.kentongan.desk.scenes import Scene, login, scene, template
@@ -142,12 +145,28 @@ def test_deliveries_go_and_all_that_is_told_of_them_stays(house: House) -> None:
 def test_the_report_is_written_before_and_the_record_holds_its_digest(house: House) -> None:
     house.prune()
     (page,) = house.archive.folder.iterdir()
-    assert page.name == f"{house.night.first.code}.html"
+    assert page.name == f"{house.night.first.code}.html.gz"
     assert page.stat().st_mode & 0o077 == 0
-    text = page.read_text("utf-8")
-    assert house.night.correction.code in text
+    assert house.night.correction.code in gzip.decompress(page.read_bytes()).decode()
     content = house.ledger.read(lambda read: read.sql("SELECT content FROM checkpoint LIMIT 1").scalar_one())
-    assert pruning.hashlib.sha256(text.encode()).hexdigest() == json.loads(content)["report"]["sha256"]
+    assert hashlib.sha256(page.read_bytes()).hexdigest() == json.loads(content)["report"]["sha256"]
+
+
+def test_links_go_with_their_events_and_heads_that_name_them_verify(house: House) -> None:
+    before = house.ledger.read(lambda read: read.sql("SELECT count(*) FROM link").scalar_one())
+    house.prune()
+    after = house.ledger.read(lambda read: read.sql("SELECT chain, seq FROM link").all())
+    assert len(after) < before / 3
+    ((chain, (seq, _)),) = house.head["chains"].items()
+    assert (chain, seq) not in {(row.chain, row.seq) for row in after}
+    assert house.verdict().differences == []
+    alone = Verdict()
+    house.ledger.read(lambda read: check_head(read, house.head, house.keys.head_public_key, alone))
+    assert (alone.differences, alone.behind_head) == ([], seq)
+    forged = {**house.head, "chains": {chain: [seq, "0" * 64]}}
+    body = canonical({name: value for name, value in forged.items() if name != "signature"})
+    forged["signature"] = house.keys.sign_head(body.encode()).hex()
+    assert "is not the one that was signed" in {each.sentence for each in house.verdict(forged).differences}
 
 
 def test_nothing_is_pruned_where_its_report_cannot_be_written(house: House) -> None:
@@ -321,6 +340,11 @@ def forge_less(house: House) -> str:
     return "its events are not those"
 
 
+def forge_links(house: House) -> str:
+    house.sql("DELETE FROM pruned WHERE number = (SELECT max(number) FROM pruned)")
+    return "of this chain is missing"
+
+
 def forge_checkpoint(house: House) -> str:
     house.sql("DELETE FROM checkpoint WHERE alert_id = :id", id=house.night.first.id)
     return "is missing"
@@ -333,7 +357,7 @@ def forge_return(house: House) -> str:
 
 @pytest.mark.parametrize(
     "forge",
-    [forge_deletion, forge_words, forge_digests, forge_more, forge_less, forge_checkpoint, forge_return],
+    [forge_deletion, forge_words, forge_digests, forge_more, forge_less, forge_links, forge_checkpoint, forge_return],
 )
 def test_a_change_by_hand_is_found_in_what_pruning_left(house: House, forge: Any) -> None:
     house.prune()
