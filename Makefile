@@ -48,7 +48,7 @@ chaos: $(VENV)/.development ## Kill, cut, fill up, lock and stop all a warning d
 	@$(BIN)/python tests/chaos/run.py $(CHAOS_ARGS)
 
 trouble: $(VENV)/.development ## Fill, delete, lock, restore and upgrade the ledger with an alert on its way; show what came of it
-	@$(BIN)/python -m pytest -q -s -p no:randomly -o addopts= --import-mode=importlib tests/console/service/test_ledger_in_trouble.py \
+	@$(BIN)/python -m pytest -q -s tests/console/service/test_ledger_in_trouble.py \
 	  tests/console/service/test_restored_service.py
 
 bench: $(VENV)/.development ## Measure it all, against Apprise too; BENCH_ARGS=--million for the rest (benchmarks/README.md)

@@ -11,7 +11,7 @@ from console import output
 from console.invocation import current
 from kentongan import telling
 from kentongan.clock import SystemClock
-from kentongan.errors import BadConfig, KentonganError, LedgerUnavailable, Refused
+from kentongan.errors import BadConfig, DamagedRecord, KentonganError, LedgerUnavailable, OtherVersion
 from kentongan.keys import StateKeys
 from kentongan.state import SPARE_VARIABLE, State
 
@@ -49,7 +49,8 @@ def send(
         try:
             return ledger()
         except LedgerUnavailable as error:
-            if is_dispatched():
+            # One that another Kentongan has upgraded is whole; and so may be the rest of one that is damaged in a row.
+            if is_dispatched() or isinstance(error, OtherVersion | DamagedRecord):
                 raise
             fault = error
     else:
@@ -135,7 +136,7 @@ def merge_all() -> list[tuple[Spool, Merged | None]]:
     for each in spare.spools():
         try:
             done.append((each, spare.bring(each, keys=keys, clock=SystemClock())))
-        except (Refused, KentonganError) as error:
+        except KentonganError as error:
             fault = error
     for spool, merged in done:
         if not output.wants_json():

@@ -22,6 +22,7 @@ from kentongan.key_files import write_private
 from kentongan.keys import StateKeys
 from kentongan.ledger import Ledger, alerts, dispatches
 from kentongan.ledger.merging import Merged, merge
+from kentongan.ledger.upgrading import Upgrade
 from kentongan.safekeeping import files
 from kentongan.safekeeping.backup import copy_ledger
 from kentongan.state import SPARE_VARIABLE as VARIABLE
@@ -74,7 +75,7 @@ class Spool:
 
     def is_dispatched(self) -> bool:
         """Whether its alert was sent off from it; raises LedgerUnavailable."""
-        with Ledger.open(self.ledger) as ledger:
+        with Ledger.open(self.ledger, upgrade=Upgrade.ALWAYS) as ledger:
             return ledger.read(lambda read: dispatches.get(read, self.about.alert_id)) is not None
 
     def close(self) -> Path:
@@ -181,7 +182,7 @@ class Spare:
         with spool.held():
             with (
                 Ledger.open(self.state.place, clock=clock) as ledger,
-                Ledger.open(spool.ledger, clock=clock) as source,
+                Ledger.open(spool.ledger, clock=clock, upgrade=Upgrade.ALWAYS) as source,
             ):
                 merged = merge(ledger, source, name=spool.name, alert_id=spool.about.alert_id)
             spool.close()
@@ -190,7 +191,8 @@ class Spare:
     def _make(self, handle: str, *, keys: StateKeys, now: Milliseconds) -> Spool:
         with files.staged(self.root) as folder:
             self._copy(folder / _LEDGER)
-            with Ledger.open(folder / _LEDGER) as copy:
+            # Nobody else has it open, so that it may be upgraded whatever is on its way in the ledger.
+            with Ledger.open(folder / _LEDGER, upgrade=Upgrade.ALWAYS) as copy:
                 stored = copy.read(lambda read: alerts.by_handle(read, handle))
             if stored.state not in ("submitted", "approved"):
                 raise Refused(

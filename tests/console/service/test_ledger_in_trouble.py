@@ -12,15 +12,20 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kentongan.errors import BadConfig
 from kentongan.ledger import views
 from kentongan.ledger.verification import verify
+from kentongan.safekeeping.spare import Spare
+from kentongan.state import State
+from sandbox.faults import Fault, Rule
 from tests.console.service.serving import ROOT, Scene, scene, until
+from tests.kentongan.ledger import later_version
 from tests.kentongan.safekeeping.installations import disk
 
 pytestmark = pytest.mark.slow
@@ -57,11 +62,12 @@ def held_by_another(ledger: Path) -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def command(there: Scene, *arguments: str, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def command(
+    there: Scene, *arguments: str, program: Sequence[str] = ("-m", "console.main"), **environment: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        "-m",
-        "console.main",
+        *program,
         *arguments,
         env={**there.installation.environment, "XDG_RUNTIME_DIR": "", **environment},
         cwd=ROOT,
@@ -77,8 +83,10 @@ async def command(there: Scene, *arguments: str, **environment: str) -> AsyncIte
         await process.wait()
 
 
-async def run(there: Scene, *arguments: str, **environment: str) -> tuple[int | None, str, str]:
-    async with command(there, *arguments, **environment) as process:
+async def run(
+    there: Scene, *arguments: str, program: Sequence[str] = ("-m", "console.main"), **environment: str
+) -> tuple[int | None, str, str]:
+    async with command(there, *arguments, program=program, **environment) as process:
         out, err = await process.communicate()
     return process.returncode, out.decode(), err.decode()
 
@@ -209,11 +217,52 @@ async def test_what_is_sent_from_the_spare_can_be_stopped(tmp_path: Path) -> Non
         tell("stopped in the spare", words=words)
 
 
-def test_a_spare_is_no_use_in_the_state_directory_or_open_to_others(tmp_path: Path) -> None:
-    from kentongan.errors import BadConfig
-    from kentongan.safekeeping.spare import Spare
-    from kentongan.state import State
+LATER = (
+    "import sys; from pathlib import Path; from kentongan.ledger import opening;"
+    "opening.MIGRATIONS, opening.HEAD = Path(sys.argv[1]), sys.argv[2];"
+    "from console.main import main; sys.exit(main(sys.argv[3:]))"
+)
+"""A command of the Kentongan that is to come."""
 
+
+async def test_a_newer_version_comes_while_an_alert_is_on_its_way(tmp_path: Path) -> None:
+    """It changes nothing until the alert is out; then the older service begins nothing more, and says why."""
+    people, migrations = 200, tmp_path / "migrations"
+    later_version.lay_out(migrations)
+
+    async def later(there: Scene, *arguments: str) -> tuple[int | None, str, str]:
+        program = ("-c", LATER, str(migrations), later_version.VERSION)
+        return await run(there, *arguments, program=program)
+
+    async with scene(tmp_path, people) as there, there.serving() as service:
+        there.sandbox.add_faults("kannel", [Rule(Fault.SLOW, times=None, seconds=2.0)])
+        alert = there.dispatch(there.draft())
+        await there.nudge(alert)
+        await until(lambda: len(there.taken()) >= 1)
+        (code, _, refused), (other, _, err) = await asyncio.gather(
+            later(there, "status"), later(there, "upgrade", "--now")
+        )
+        assert (code, "is on its way" in refused) == (3, True)
+        assert (other, "sent by the Kentongan of before (service)" in err) == (3, True)
+        assert len(there.taken()) < people
+        there.sandbox.stand_in("kannel").faults.clear()
+        await until(lambda: not there.is_open(alert))
+        assert there.words(alert) == {"accepted": people}
+        assert set(there.taken().values()) == {1}
+        code, out, err = await later(there, "upgrade", "--json")
+        assert code == 0, err
+        assert json.loads(out)["version"] == later_version.VERSION
+        async with asyncio.timeout(20):
+            ended_as = await service.process.wait()
+        assert ended_as != 0
+        code, out, _ = await later(there, "status", alert, "--json")
+        assert code == 0
+        assert len(there.taken()) == people
+        assert differences(there) == []
+        tell("upgraded", told=refused.strip(), words=there.words(alert), old_service_ended_as=ended_as)
+
+
+def test_a_spare_is_no_use_in_the_state_directory_or_open_to_others(tmp_path: Path) -> None:
     state = State.find(tmp_path / "state")
     with pytest.raises(BadConfig, match="lies in the state directory"):
         Spare.find(state, {"KENTONGAN_SPARE_DIR": str(state.root / "spare")})

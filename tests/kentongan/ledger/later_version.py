@@ -29,14 +29,19 @@ BREAKS = "    raise ArithmeticError\n"
 Install = Callable[..., None]
 
 
+def lay_out(folder: Path, end: str = "") -> None:
+    """Writes its migrations into a new folder; `end` is the end of the last of them."""
+    shutil.copytree(opening.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "versions" / f"{VERSION}_to_come.py").write_text(_MIGRATION + end, "utf-8")
+
+
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """From its call on, ledgers are opened by the Kentongan to come; what is given is the end of its migration."""
     folder = tmp_path / "migrations to come"
 
     def install(end: str = "") -> None:
-        shutil.copytree(opening.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-        (folder / "versions" / f"{VERSION}_to_come.py").write_text(_MIGRATION + end, "utf-8")
+        lay_out(folder, end)
         monkeypatch.setattr(opening, "MIGRATIONS", folder)
         monkeypatch.setattr(opening, "HEAD", VERSION)
 
