@@ -39,7 +39,7 @@ _AGAIN = (
     " FROM delivery INDEXED BY delivery_again"
     " WHERE alert_id = :id AND (attempt > 1 OR possible_duplicate = 1) GROUP BY instance"
 )
-_IS_OPEN = "SELECT 1 FROM delivery WHERE alert_id = :id AND stage <> 'done' LIMIT 1"
+_IS_OPEN = "SELECT 1 FROM delivery INDEXED BY delivery_open WHERE alert_id = :id AND stage <> 'done' LIMIT 1"
 _UNTRIED = (
     "SELECT instance, count(*) FROM delivery INDEXED BY delivery_due"
     " WHERE alert_id = :id AND stage = 'planned' AND attempt = 0 GROUP BY instance"

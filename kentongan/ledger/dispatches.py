@@ -138,7 +138,7 @@ def end_expired(write: Write) -> int:
     """Ends dispatched alerts that have expired and have nothing left to be sent."""
     rows = write.sql(
         "SELECT id FROM alert a WHERE state = 'dispatched' AND expires_at <= :now AND NOT EXISTS"
-        " (SELECT 1 FROM delivery d WHERE d.alert_id = a.id AND d.stage <> 'done')"
+        " (SELECT 1 FROM delivery d INDEXED BY delivery_open WHERE d.alert_id = a.id AND d.stage <> 'done')"
         " AND EXISTS (SELECT 1 FROM dispatch s WHERE s.alert_id = a.id AND s.expanded = 1)",
         {"now": write.now},
     ).all()

@@ -150,8 +150,8 @@ def standing(read: Read) -> list[str]:
 def due(read: Read, alert_id: str, instance: str) -> Due | None:
     """What is due of one instance of an alert; None where nothing is."""
     row = read.sql(
-        "SELECT count(*) AS n, min(due_at) AS since FROM delivery WHERE alert_id = :alert AND instance = :instance"
-        " AND stage = 'planned' AND due_at <= :now",
+        "SELECT count(*) AS n, min(due_at) AS since FROM delivery INDEXED BY delivery_due WHERE alert_id = :alert"
+        " AND instance = :instance AND stage = 'planned' AND due_at <= :now",
         {"alert": alert_id, "instance": instance, "now": read.now},
     ).one()
     return Due(row.n, row.since) if row.n else None

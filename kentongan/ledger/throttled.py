@@ -33,12 +33,14 @@ def waiting(read: Read, alert_id: str, instance: str) -> tuple[int, dict[str, in
     It looks at every one of them, and so is nothing for a writer to wait for.
     """
     count = read.sql(
-        "SELECT count(*) FROM delivery WHERE alert_id = :alert AND instance = :instance AND stage <> 'done'",
+        "SELECT count(*) FROM delivery INDEXED BY delivery_open WHERE alert_id = :alert AND instance = :instance"
+        " AND stage <> 'done'",
         {"alert": alert_id, "instance": instance},
     ).scalar_one()
     rows = read.sql(
-        "SELECT o.instance, count(DISTINCT d.person_id) AS n FROM delivery d"
-        " JOIN delivery o ON o.person_id = d.person_id AND o.alert_id = d.alert_id AND o.instance <> d.instance"
+        "SELECT o.instance, count(DISTINCT d.person_id) AS n FROM delivery d INDEXED BY delivery_open"
+        " JOIN delivery o INDEXED BY delivery_person"
+        " ON o.person_id = d.person_id AND o.alert_id = d.alert_id AND o.instance <> d.instance"
         " WHERE d.alert_id = :alert AND d.instance = :instance AND d.stage <> 'done' AND d.person_id IS NOT NULL"
         " GROUP BY o.instance ORDER BY o.instance",
         {"alert": alert_id, "instance": instance},

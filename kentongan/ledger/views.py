@@ -134,7 +134,7 @@ def is_open(read: Read, alert_id: str, instance: str | None = None) -> bool:
     own = read.sql(
         "SELECT 1 FROM dispatch s JOIN alert a ON a.id = s.alert_id WHERE s.alert_id = :id"
         " AND ((a.state = 'dispatched' AND s.expanded = 0) OR EXISTS"
-        " (SELECT 1 FROM delivery d WHERE d.alert_id = s.alert_id AND d.stage <> 'done'"
+        " (SELECT 1 FROM delivery d INDEXED BY delivery_open WHERE d.alert_id = s.alert_id AND d.stage <> 'done'"
         " AND (:instance IS NULL OR d.instance = :instance)))",
         {"id": alert_id, "instance": instance},
     ).first()
@@ -199,11 +199,13 @@ def deliveries(
 ) -> list[Delivery]:
     """Deliveries of an alert; only those that officers see as one of `words`, or of one instance, where given."""
     # Those in doubt are few, and the first of them may lie behind a million others.
-    few = _IN_DOUBT if tuple(words) == (Result.IN_DOUBT,) else "TRUE"
+    only = tuple(words) == (Result.IN_DOUBT,)
+    few, these = (f"{_IN_DOUBT} CROSS JOIN ", "d.id = few.one") if only else ("", "TRUE")
     rows = read.sql(
         "SELECT d.*, coalesce((SELECT reason FROM attempt t WHERE t.delivery_id = d.id ORDER BY number DESC LIMIT 1),"
-        " '') AS reason FROM delivery d WHERE d.alert_id = :id AND (:instance IS NULL OR d.instance = :instance)"
-        f" AND {few} AND (:all OR CASE WHEN d.result <> 'none' THEN d.result ELSE coalesce(d.closed, d.stage) END IN"
+        f" '') AS reason FROM {few}delivery d WHERE {these} AND d.alert_id = :id"
+        " AND (:instance IS NULL OR d.instance = :instance)"
+        " AND (:all OR CASE WHEN d.result <> 'none' THEN d.result ELSE coalesce(d.closed, d.stage) END IN"
         " (SELECT value FROM json_each(:words))) ORDER BY d.id LIMIT :most",
         {
             "id": alert_id,
@@ -217,8 +219,9 @@ def deliveries(
 
 
 _IN_DOUBT = (
-    "d.id IN (SELECT id FROM delivery WHERE alert_id = :id AND stage = 'done' AND result = 'in_doubt' UNION ALL"
-    " SELECT id FROM delivery WHERE alert_id = :id AND stage <> 'done' AND result = 'in_doubt')"
+    "(SELECT id AS one FROM delivery INDEXED BY delivery_doubt WHERE alert_id = :id AND stage = 'done'"
+    " AND result = 'in_doubt' UNION ALL SELECT id FROM delivery INDEXED BY delivery_open WHERE alert_id = :id"
+    " AND stage <> 'done' AND result = 'in_doubt') AS few"
 )
 
 

@@ -6,7 +6,7 @@ from kentongan.clock import Milliseconds
 from kentongan.drills import YIELDS_FOR
 from kentongan.ledger.transaction import Read
 
-_UNFINISHED = "EXISTS (SELECT 1 FROM delivery d WHERE d.alert_id = a.id AND d.stage <> 'done')"
+_UNFINISHED = "EXISTS (SELECT 1 FROM delivery d INDEXED BY delivery_open WHERE d.alert_id = a.id AND d.stage <> 'done')"
 _NOTICE = "EXISTS (SELECT 1 FROM drill r WHERE r.alert_id = a.id AND r.part = 'notice')"
 _APPROVED_AT = "(SELECT max(p.at) FROM approval p WHERE p.alert_id = a.id)"
 

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kentongan import overview
 from kentongan.delivery import Closed, Result, Stage, word
-from kentongan.ledger import Ledger, Write, counting
+from kentongan.ledger import Ledger, Read, Write, counting, steps, tallies, throttled, views, work
+from tests.kentongan.ledger.scenes import HOUR, direct, put_dispatch
 
 _NUMBERS = itertools.count()
 _TAKEN = (Result.ACCEPTED, Result.DELIVERED, Result.READ)
@@ -35,7 +38,7 @@ def standings(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-def put(write: Write, alert_id: str, rows: list[dict[str, Any]]) -> None:
+def put(write: Write, alert_id: str, rows: list[dict[str, Any]], *, first: int = 0) -> None:
     columns = [*rows[0], "key", "alert_id", "language", "family", "unique_by", "deliver_by", "action", "due_at"]
     write.sql(
         f"INSERT INTO delivery ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)})",
@@ -50,7 +53,7 @@ def put(write: Write, alert_id: str, rows: list[dict[str, Any]]) -> None:
                 "action": "send",
                 "due_at": 0,
             }
-            for n, row in enumerate(rows)
+            for n, row in enumerate(rows, first)
         ],
     )
 
@@ -71,3 +74,63 @@ def test_what_is_counted_along_indexes_is_what_one_counts_row_by_row(
         assert (found.first, found.last) == (min(accepted, default=None), max(accepted, default=None))
         assert found.retries == sum(max(0, row["attempt"] - 1) for row in own)
         assert found.duplicates == sum(row["possible_duplicate"] for row in own)
+
+
+DONE = {
+    "instance": "sms",
+    "stage": "done",
+    "result": "accepted",
+    "closed": None,
+    "attempt": 1,
+    "accepted_at": 1,
+    "possible_duplicate": 0,
+    "sender": None,
+}
+OPEN = {**DONE, "stage": "planned", "result": "none", "attempt": 0, "accepted_at": None}
+
+
+ASKED: Mapping[str, Callable[[Read], object]] = {
+    "open dispatches": work.open_dispatches,
+    "is it open": lambda read: views.is_open(read, "alert1"),
+    "what is left": lambda read: work.outlook(read, "alert1", "sms"),
+    "is one due": lambda read: work.is_due(read, "alert1", "sms"),
+    "what is due": lambda read: tallies.due(read, "alert1", "sms"),
+    "who waits": lambda read: throttled.waiting(read, "alert1", "sms"),
+    "what is in doubt": lambda read: views.deliveries(read, "alert1", words=("in_doubt",)),
+    "what failed": lambda read: overview.causes(read, "alert1"),
+    "kept receipts": views.has_kept_receipts,
+    "what has expired": views.has_expired,
+    "steps": steps.is_due,
+}
+
+
+def test_what_is_asked_all_the_time_costs_the_same_whatever_is_done_already(ledger: Ledger) -> None:
+    ledger.write(lambda write: put_dispatch(write, [direct("sms", ledger.clock.wall() + HOUR)]))
+    ledger.write(lambda write: write.sql("UPDATE dispatch SET expanded = 1"))
+    ledger.write(lambda write: put(write, "alert1", [DONE] * 10))
+    before = {name: _steps(ledger, ask) for name, ask in ASKED.items()}
+    ledger.write(lambda write: put(write, "alert1", [DONE] * 1_000, first=100))
+    after = {name: _steps(ledger, ask) for name, ask in ASKED.items()}
+    ledger.write(lambda write: put(write, "alert1", [OPEN], first=5_000))
+    with_one_open = {name: _steps(ledger, ask) for name, ask in ASKED.items()}
+    for later in (after, with_one_open):
+        assert [name for name in ASKED if later[name] > before[name] + 50] == []
+
+
+def _steps(ledger: Ledger, ask: Callable[[Read], object]) -> int:
+    """How many steps of its machine SQLite takes to answer, in tens."""
+    taken = itertools.count()
+
+    def count() -> None:
+        next(taken)
+
+    def watched(read: Read) -> None:
+        connection: Any = read.connection.connection.driver_connection
+        connection.set_progress_handler(count, 10)
+        try:
+            ask(read)
+        finally:
+            connection.set_progress_handler(None, 0)
+
+    ledger.read(watched)
+    return next(taken)
