@@ -6,6 +6,7 @@ import socket
 from collections import Counter
 from pathlib import Path
 
+import httpx
 import pytest
 
 from kentongan.ledger import Read, hosts
@@ -78,14 +79,27 @@ async def test_a_worker_alone_sends_within_moments_although_prefect_never_answer
 
 async def _send_alone(there: Scene, port: int) -> None:
     alert = there.draft()
-    async with working(there, "state", prefect=True, PREFECT_API_URL=f"http://127.0.0.1:{port}/api") as one:
+    told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    told.bind(str(there.installation.root / "notify"))
+    environment = {
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "KENTONGAN_METRICS_LISTEN": "0",
+        "NOTIFY_SOCKET": str(there.installation.root / "notify"),
+    }
+    async with working(there, "state", prefect=True, **environment) as one, httpx.AsyncClient() as client:
         there.dispatch(alert)
+        shown = f"http://{one.ready['metrics']}"
+        assert (await client.get(f"{shown}/readyz")).status_code == 200
+        assert "kentongan_prefect_up 0" in (await client.get(f"{shown}/metrics")).text
+        assert told.recv(1000).decode().splitlines() == ["READY=1", "STATUS=sends on 1 channels"]
         async with working(there, "state", ready=False) as second:
             assert await second.process.wait() == 2
             assert second.process.stderr is not None
             assert "a worker runs on" in (await second.process.stderr.read()).decode()
         await until(lambda: not there.is_open(alert))
         assert await one.end() == 0
+        assert told.recv(1000) == b"STOPPING=1"
+    told.close()
     assert there.words(alert) == {"accepted": 5}
     (pressed,) = there.events("alert.dispatched")
     assert min(attempt.intent_at for attempt in there.attempts(alert)) - pressed.at < 3000
