@@ -184,18 +184,27 @@ def _over(house: House, alert_id: str) -> bool:
     return house.ledger.read(lambda read: read.sql(left, {"id": alert_id}).first()) is None
 
 
-def _alert(house: House, installation: Installation, code: str, pipe: Connection) -> tuple[float, float]:
-    """Presses an alert; seconds until its first and last acceptance."""
+def _alert(house: House, installation: Installation, code: str, pipe: Connection, name: str) -> dict[str, float]:
+    """Presses an alert; seconds until its dispatch and first intent are on disk, and its first and last acceptance."""
     login = installation.login("ani").read(now=house.desk().now)
     pressed = house.clock.wall()
     released = releases.dispatch(house.desk(), code, login)
+    dispatched = (house.clock.wall() - pressed) / 1000
     pipe.send(released.alert.id)
     _wait("the alert", lambda: _over(house, released.alert.id))
-    found = "SELECT min(accepted_at), max(accepted_at), count(*), count(accepted_at) FROM delivery WHERE alert_id = :id"
+    found = (
+        "SELECT min(accepted_at), max(accepted_at), count(*), count(accepted_at), min(first_intent_at) FROM delivery"
+        " WHERE alert_id = :id"
+    )
     row = tuple(house.ledger.read(lambda read: read.sql(found, {"id": released.alert.id}).one()))
     if not row[2] or row[2] != row[3]:
         raise SystemExit(f"of {row[2]} messages of the alert {row[3]} were accepted; nothing is measured by that")
-    return (row[0] - pressed) / 1000, (row[1] - pressed) / 1000
+    return {
+        f"{name}_dispatched": dispatched,
+        f"{name}_begun": (row[4] - pressed) / 1000,
+        f"{name}_first": (row[0] - pressed) / 1000,
+        f"{name}_last": (row[1] - pressed) / 1000,
+    }
 
 
 def overtake(installation: Installation, *, senders: int) -> Round:
@@ -212,24 +221,22 @@ def overtake(installation: Installation, *, senders: int) -> Round:
             by_itself = stack.enter_context(_sender(installation, "alone", _id(house, alone)))
         else:
             by_itself = first
-        quiet_first, quiet_last = _alert(house, installation, alone, by_itself)
+        quiet = _alert(house, installation, alone, by_itself, "alone")
         login = installation.login("ani").read(now=house.desk().now)
         releases.dispatch(house.desk(), campaign, login)
         first.send(campaigning)
         _wait("the campaign's first message", lambda: _accepted(house, campaigning) > 0)
         time.sleep(_UNDER_WAY)
         before, began = _accepted(house, campaigning), time.monotonic()
-        busy_first, busy_last = _alert(house, installation, over, second)
+        busy = _alert(house, installation, over, second, "over")
         beside = _accepted(house, campaigning) - before
         tell(f"{before:,} of the campaign had gone, {beside:,} went meanwhile, in {time.monotonic() - began:.1f} s")
         _wait("the campaign's return", lambda: _accepted(house, campaigning) > before + beside)
         house.ledger.write(lambda write: dispatches.stop(write, campaigning, by="ani", signed=False))
         _wait("the campaign's stop", lambda: _over(house, campaigning))
     return {
-        "alone_first": quiet_first,
-        "alone_last": quiet_last,
-        "over_first": busy_first,
-        "over_last": busy_last,
+        **quiet,
+        **busy,
         "campaign_before": before,
         "campaign_meanwhile": beside,
     }
