@@ -9,7 +9,7 @@ from kentongan.ledger.transaction import Read
 from kentongan.ledger.views import Event, told_apart
 
 _MANY = (
-    "(e.type >= 'delivery.' AND e.type < 'delivery/')"
+    "substr(e.type, 1, 9) = 'delivery.'"
     " OR e.type IN ('deliveries.planned', 'dispatch.advanced', 'receipt.received', 'answer.received')"
 )
 """Types of which there is an event for every few deliveries."""
@@ -23,7 +23,7 @@ def left_out(read: Read, alerts: Sequence[str], *, most: int) -> int:
     """How many events `told` leaves out, of some alerts or of all; 0 for no more than `most`, where it need not."""
     condition, asked = _of(alerts)
     many = f"FROM {_EVENTS} WHERE {condition} AND ({_MANY})"
-    limited = f"SELECT count(*) FROM (SELECT 1 {many} LIMIT :most) AS some"
+    limited = f"SELECT count(*) FROM (SELECT 1 {many} LIMIT :most) AS found"
     if read.sql(limited, {**asked, "most": most + 1}).scalar_one() <= most:
         return 0
     return int(read.sql(f"SELECT count(*) {many}", asked).scalar_one())

@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kentongan import overview
 from kentongan.delivery import Closed, Result, Stage, word
-from kentongan.ledger import Ledger, Read, Write, counting, steps, tallies, throttled, views, work
+from kentongan.ledger import Ledger, Read, Write, counting, steps, story, tallies, throttled, views, work
+from kentongan.report import results
 from tests.kentongan.ledger.scenes import HOUR, direct, put_dispatch
+from tests.postgres import Server, open_database
 
 _NUMBERS = itertools.count()
 _TAKEN = (Result.ACCEPTED, Result.DELIVERED, Result.READ)
@@ -63,6 +66,31 @@ def put(write: Write, alert_id: str, rows: list[dict[str, Any]], *, first: int =
 def test_what_is_counted_along_indexes_is_what_one_counts_row_by_row(
     ledger: Ledger, rows: list[dict[str, Any]]
 ) -> None:
+    compare(ledger, rows)
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(standings(), min_size=1, max_size=30))
+def test_postgres_counts_the_same(in_postgres: Ledger, rows: list[dict[str, Any]]) -> None:
+    alert_id = compare(in_postgres, rows)
+    assert in_postgres.read(lambda read: len(views.deliveries(read, alert_id, words=("in_doubt",)))) == sum(
+        row["result"] == "in_doubt" for row in rows
+    )
+    in_postgres.read(lambda read: (overview.causes(read, alert_id), results.read_retries(read, alert_id)))
+    assert in_postgres.read(lambda read: story.told(read, [alert_id])) == []
+    assert in_postgres.read(lambda read: story.left_out(read, [], most=0)) == 0
+
+
+@pytest.fixture
+def in_postgres(postgres: Server) -> Iterator[Ledger]:
+    address = postgres.database()
+    with open_database(address, "console") as ledger:
+        yield ledger
+    postgres.drop(address)
+
+
+def compare(ledger: Ledger, rows: list[dict[str, Any]]) -> str:
+    """Puts rows on record as a new alert's, and counts them both ways; returns the alert's id."""
     alert_id = f"alert{next(_NUMBERS)}"
     ledger.write(lambda write: put(write, alert_id, rows))
     counted = ledger.read(lambda read: counting.of_alert(read, alert_id))
@@ -74,6 +102,7 @@ def test_what_is_counted_along_indexes_is_what_one_counts_row_by_row(
         assert (found.first, found.last) == (min(accepted, default=None), max(accepted, default=None))
         assert found.retries == sum(max(0, row["attempt"] - 1) for row in own)
         assert found.duplicates == sum(row["possible_duplicate"] for row in own)
+    return alert_id
 
 
 DONE = {
