@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import multiprocessing
 import secrets
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import sqlalchemy
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -61,13 +65,14 @@ def expand(ledger: Ledger, alert_id: str, chunk: int) -> tuple[float, float]:
     return time.perf_counter() - begun, longest
 
 
-def send(ledger: Ledger, alert_id: str, sender: str, count: int, batch: int) -> float:
+def send(ledger: Ledger, alert_id: str, sender: str, count: int, batch: int, *, beside: bool = True) -> float:
     """Claims, intends and settles `count` deliveries in batches; returns deliveries a second."""
     done = 0
     begun = time.perf_counter()
     while done < count:
         claimed = ledger.write(
-            lambda write: claims.claim(write, sender=sender, alert_id=alert_id, instance="sms", most=batch)
+            lambda write: claims.claim(write, sender=sender, alert_id=alert_id, instance="sms", most=batch),
+            beside=beside,
         )
         if not claimed:
             raise SystemExit("too few people for so many sends; give more --people or fewer --sends")
@@ -75,12 +80,43 @@ def send(ledger: Ledger, alert_id: str, sender: str, count: int, batch: int) -> 
         intents = ledger.write(
             lambda write, ids=ids: claims.intend(  # type: ignore[misc]
                 write, sender=sender, deliveries=ids, phase=Phase.IRREVERSIBLE
-            )
+            ),
+            beside=beside,
         )
         settled = [Settled(i.delivery, i.attempt, ACCEPTED, provider_id=f"m{i.delivery}") for i in intents]
-        ledger.write(lambda write, s=settled: outcomes.settle(write, sender=sender, outcomes=s))  # type: ignore[misc]
+        ledger.write(
+            lambda write, s=settled: outcomes.settle(write, sender=sender, outcomes=s),  # type: ignore[misc]
+            beside=beside,
+        )
         done += len(intents)
     return done / (time.perf_counter() - begun)
+
+
+def one_of_many(url: str, number: int, count: int, away: float, beside: bool, ready: Any, times: Any) -> None:
+    """One sender, in a process of its own, whose database is `away` seconds to and fro."""
+    with Ledger.open(Database(url), chain=f"bench{number}") as ledger:
+        sender = register_sender(ledger, f"bench{number}-{secrets.token_hex(4)}")
+        sqlalchemy.event.listen(ledger._engine, "before_cursor_execute", lambda *_: time.sleep(away))
+        ready.wait()
+        begun = time.perf_counter()
+        send(ledger, "alert1", sender, count, 16, beside=beside)
+        times.put(time.perf_counter() - begun)
+
+
+def many(url: str, processes: int, count: int, away: float, *, beside: bool) -> float:
+    """Lets `processes` send `count` deliveries each, in batches of 16; returns deliveries a second of all."""
+    context = multiprocessing.get_context("spawn")
+    ready, times = context.Barrier(processes), context.Queue()
+    started = [
+        context.Process(target=one_of_many, args=(url, number, count, away, beside, ready, times))
+        for number in range(processes)
+    ]
+    for process in started:
+        process.start()
+    longest = max(times.get() for _ in started)
+    for process in started:
+        process.join()
+    return processes * count / longest
 
 
 @contextlib.contextmanager
@@ -102,6 +138,8 @@ def main() -> None:
     """Prints the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--database", metavar="URL", help="an empty Postgres database, instead of a file")
+    parser.add_argument("--processes", type=int, default=0, help="how many send at once (with --database)")
+    parser.add_argument("--away", type=float, default=2.0, help="milliseconds to the database and back, for those")
     parser.add_argument("--folder", type=Path, help="where to put the ledger (default: the temporary folder)")
     parser.add_argument("--people", type=int, default=200_000)
     parser.add_argument("--sends", type=int, default=10_000)
@@ -128,6 +166,17 @@ def main() -> None:
                 print(
                     f"claim, intent and outcome in batches of {batch}: {chained:,.0f}/s with the record,"
                     f" {plain:,.0f}/s without it"
+                )
+        if arguments.processes and arguments.database:
+            for beside in (False, True):
+                rates = [
+                    many(arguments.database, number, arguments.sends // 10, arguments.away / 1000, beside=beside)
+                    for number in (1, arguments.processes)
+                ]
+                how = "side by side" if beside else "one at a time"
+                print(
+                    f"{how}, the database {arguments.away} ms away: one process {rates[0]:,.0f}/s,"
+                    f" {arguments.processes} processes {rates[1]:,.0f}/s ({rates[1] / rates[0]:.2f})"
                 )
         with Ledger.open(place) as ledger:
             begun = time.perf_counter()

