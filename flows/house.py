@@ -161,13 +161,13 @@ class House:
             fence=self._fence,
         )
 
-    def _fence(self, alert_id: str) -> contextlib.AbstractContextManager[None]:
+    def _fence(self, alert_id: str, code: str) -> contextlib.AbstractContextManager[None]:
         """Keeps an alert that is sent from the spare from being dispatched here too."""
         if SPARE_VARIABLE not in os.environ:
             return contextlib.nullcontext()
         from kentongan.safekeeping import spare
 
-        return spare.fence(self.state, alert_id)
+        return spare.fence(self.state, alert_id, code)
 
     def dispatcher(
         self,

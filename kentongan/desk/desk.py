@@ -34,7 +34,7 @@ class Desk:
 
     `identify(family, value)` gives the keyed hash by which an address is looked up; without it a Private alert, which
     goes to named addresses alone, finds nobody. `witness` signs for this installation what it has done by itself, and
-    `head_key` is the public half; without them no drill runs by its schedule. `fence(alert_id)` surrounds the dispatch
+    `head_key` is the public half; without them no drill runs by its schedule. `fence(id, code)` surrounds the dispatch
     of an alert, and refuses one that is sent from elsewhere.
     """
 
@@ -47,7 +47,9 @@ class Desk:
     identify: Callable[[str, str], str] = field(default=lambda family, value: "", repr=False)
     witness: Callable[[bytes], bytes] = field(default=lambda content: b"", repr=False)
     head_key: bytes = b""
-    fence: Callable[[str], AbstractContextManager[None]] = field(default=lambda alert_id: nullcontext(), repr=False)
+    fence: Callable[[str, str], AbstractContextManager[None]] = field(
+        default=lambda id, code: nullcontext(), repr=False
+    )
 
     @property
     def now(self) -> datetime:

@@ -166,7 +166,7 @@ def dispatch(
             also(write, released)
         return released
 
-    with desk.fence(stored.id):
+    with desk.fence(stored.id, stored.code):
         return desk.ledger.write(commit)
 
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import secrets
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kentongan.alert import Kind
 from kentongan.clock import Clock, Milliseconds
-from kentongan.errors import BadConfig, BadInput, LedgerUnavailable, Refused
+from kentongan.errors import BadConfig, LedgerUnavailable, Refused
 from kentongan.key_files import write_private
 from kentongan.keys import StateKeys
 from kentongan.ledger import Ledger, alerts, dispatches
@@ -30,6 +32,9 @@ from kentongan.state import State
 
 _ABOUT, _LEDGER, _SENDING = "spool.json", "ledger.db", "sending.lock"
 _OPEN, _MERGED = "spool-", "merged-"
+_LOCKS = 4096
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +136,17 @@ class Spare:
         return next((each for each in self.spools() if handle in (each.about.code, each.about.alert_id)), None)
 
     @contextlib.contextmanager
-    def fence(self, alert_id: str) -> Iterator[None]:
+    def fence(self, alert_id: str, code: str) -> Iterator[None]:
         """Surrounds the dispatch of an alert in the ledger: none begins that is in a spool. Raises Refused."""
         with contextlib.ExitStack() as stack:
-            # A spare that is broken must not keep an alert from going out of a ledger that is whole.
-            with contextlib.suppress(BadInput):
-                stack.enter_context(self._alone())
+            try:
+                for name in (alert_id, code):
+                    stack.enter_context(self._locked(name, fcntl.LOCK_SH | fcntl.LOCK_NB))
+            except BlockingIOError:
+                raise Refused(f"alert {code} is being sent from the spare at this moment", rule="spare") from None
+            except OSError as error:
+                # A spare that is broken must not keep an alert from going out of a ledger that is whole.
+                _log.warning("the spare cannot be used", extra={"error": type(error).__name__})
             spool = self.of(alert_id)
             if spool is not None:
                 raise Refused(
@@ -157,14 +167,15 @@ class Spare:
                 f"the ledger is in Postgres ({self.state.database}), of which no spool is made; nothing was sent"
             )
         with contextlib.ExitStack() as stack:
-            with self._alone():
-                try:
+            try:
+                # Whoever dispatches it in the ledger holds this by the same name.
+                with self._locked(handle, fcntl.LOCK_EX):
                     spool = self.named(handle) or self._make(handle, keys=keys, now=now)
                     stack.enter_context(spool.held())
-                except OSError as error:
-                    raise LedgerUnavailable(
-                        f"nothing was sent: no spool could be made in {self.root}: {files.told(error)}; make room there"
-                    ) from None
+            except OSError as error:
+                raise LedgerUnavailable(
+                    f"nothing was sent: no spool could be made in {self.root}: {files.told(error)}; make room there"
+                ) from None
             try:
                 yield spool
             finally:
@@ -230,14 +241,11 @@ class Spare:
                     files.copy_private(journal, target.with_name(f"{target.name}-wal"))
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Lets one process at a time make a spool or dispatch beside it."""
-        try:
-            lock = (self.root / "lock").open("a+")
-        except OSError as error:
-            raise BadInput(f"{self.root} cannot be used: {files.told(error)}") from None
-        with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    def _locked(self, name: str, how: int) -> Iterator[None]:
+        """Holds the lock of an alert's id or code; two that share a lock wait for each other, and no more."""
+        number = zlib.crc32(name.encode()) % _LOCKS
+        with (self.root / f"lock-{number:04}").open("a+") as lock:
+            fcntl.flock(lock, how)
             yield
 
 
@@ -250,10 +258,10 @@ def sent_from(state: State, handle: str) -> Spool | None:
     return spare.named(handle) if spare is not None else None
 
 
-def fence(state: State, alert_id: str) -> contextlib.AbstractContextManager[None]:
+def fence(state: State, alert_id: str, code: str) -> contextlib.AbstractContextManager[None]:
     """What surrounds the dispatch of an alert; nothing where no spare is named, or where it cannot be used."""
     try:
         spare = Spare.find(state)
     except BadConfig:
         spare = None
-    return spare.fence(alert_id) if spare is not None and state.spool is None else contextlib.nullcontext()
+    return spare.fence(alert_id, code) if spare is not None and state.spool is None else contextlib.nullcontext()

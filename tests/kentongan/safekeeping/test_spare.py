@@ -50,19 +50,22 @@ def sent(place: Spare) -> Spool:
 
 def test_an_alert_in_a_spool_is_dispatched_nowhere_else_until_it_is_merged(place: Spare) -> None:
     spool = sent(place)
-    with pytest.raises(Refused, match=r"was sent from the spare .* run `kentongan merge`"), place.fence("alert1"):
+    with (
+        pytest.raises(Refused, match=r"was sent from the spare .* run `kentongan merge`"),
+        place.fence("alert1", "K7Q4"),
+    ):
         raise AssertionError
-    with place.fence("another"):
+    with place.fence("another", "W9MN"):
         pass
-    assert spares.fence(place.state, "alert1").__enter__() is None, "without the variable there is none"
+    assert spares.fence(place.state, "alert1", "K7Q4").__enter__() is None, "without the variable there is none"
     merged = place.bring(spool, keys=keys_of(place), clock=StandingClock())
     assert merged is not None
-    with place.fence("alert1"):
+    with place.fence("alert1", "K7Q4"):
         pass
     with open_at(place.state.ledger) as ledger:
         assert ledger.read(lambda read: alerts.get(read, "alert1")).state == "dispatched"
         assert len(ledger.read(lambda read: views.events(read, types=("spool.merged",)))) == 1
-    assert [each.name for each in place.root.glob("*-*")] == [f"merged-{spool.name}"]
+    assert [each.name for each in place.root.iterdir() if each.is_dir()] == [f"merged-{spool.name}"]
     assert place.spools() == []
 
 
@@ -115,7 +118,7 @@ def test_a_folder_that_is_no_spool_stands_in_nobodys_way(place: Spare, content: 
     (place.root / "spool-K7Q4-00" / "spool.json").write_text(content)
     (place.root / "spool-nothing").mkdir()
     assert place.spools() == []
-    with place.fence("alert1"):
+    with place.fence("alert1", "K7Q4"):
         pass
 
 
@@ -123,7 +126,7 @@ def test_a_spare_that_cannot_be_used_keeps_no_alert_in(place: Spare, monkeypatch
     shutil.rmtree(place.root)
     place.root.write_text("no folder")
     monkeypatch.setenv("KENTONGAN_SPARE_DIR", str(place.root))
-    with spares.fence(place.state, "alert1"):
+    with spares.fence(place.state, "alert1", "K7Q4"):
         pass
     assert spares.sent_from(place.state, "K7Q4") is None
 
@@ -148,22 +151,43 @@ def test_a_ledger_that_has_no_room_to_be_opened_is_copied_all_the_same(tmp_path:
         assert merged is not None
 
 
-def test_who_dispatches_in_the_ledger_and_who_makes_a_spool_wait_for_each_other(place: Spare) -> None:
-    """Whichever is first, the other sees it."""
+@pytest.mark.parametrize("handle", ["K7Q4", "alert1"])
+def test_who_makes_a_spool_waits_for_who_dispatches_in_the_ledger(place: Spare, handle: str) -> None:
     refused: list[str] = []
 
     def by_spool() -> None:
         try:
-            with place.sending("K7Q4", keys=keys_of(place), now=0) as spool, open_at(spool.ledger) as copy:
+            with place.sending(handle, keys=keys_of(place), now=0) as spool, open_at(spool.ledger) as copy:
                 dispatch(copy)
         except Refused as error:
             refused.append(str(error))
 
-    with place.fence("alert1"), open_at(place.state.ledger) as ledger:
+    with place.fence("alert1", "K7Q4"), open_at(place.state.ledger) as ledger:
         other = threading.Thread(target=by_spool)
         other.start()
-        dispatch(ledger)
+        with place.fence("other", "W9MN"):
+            dispatch(ledger)
     other.join()
     assert len(refused) == 1
     assert "is dispatched" in refused[0]
     assert place.spools() == []
+
+
+def test_who_dispatches_in_the_ledger_does_not_wait_for_who_makes_a_spool(
+    place: Spare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def copy(self: Spare, target: Path) -> None:
+        try:
+            place.fence("alert1", "K7Q4").__enter__()
+        except Refused as error:
+            seen.append(str(error))
+        with place.fence("another", "W9MN"):
+            seen.append("free")
+        raise InterruptedError
+
+    monkeypatch.setattr(Spare, "_copy", copy)
+    with pytest.raises(LedgerUnavailable), place.sending("K7Q4", keys=keys_of(place), now=0):
+        raise AssertionError
+    assert seen == ["alert K7Q4 is being sent from the spare at this moment", "free"]
