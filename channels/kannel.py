@@ -37,6 +37,7 @@ from kentongan.seam import (
     Received,
     Rejected,
     Rendered,
+    Retryable,
     Traits,
     Uploaded,
     Why,
@@ -148,7 +149,6 @@ class Adapter(HttpAdapter):
             return await self.wire.ask("GET", path, query=query, repeatable=True, documented=_documented)
         headers = {f"X-Kannel-{name}": value for name, value in fields.items()}
         headers["Content-Type"] = "text/plain; charset=UTF-8"
-        # 503 is documented as "temporal failure, try again later": not taken.
         return await self.wire.ask(
             "POST", path, headers=headers, content=text.encode(), repeatable=True, documented=_documented
         )
@@ -260,6 +260,9 @@ def _taken(asked: Answer | Outcome) -> Outcome:
 
 def _documented(answer: Answer) -> Outcome | None:
     """What the gateway's words say: they are its only code."""
+    if answer.status == 503:
+        # "Temporal failure, try again later": it takes no more from anybody just now.
+        return Retryable("status 503", throttled=True)
     if answer.status not in (400, 403, 404):
         return None
     words = answer.body.decode("utf-8", "replace").lower()

@@ -226,7 +226,8 @@ class Pace:
 
     def throttled(self, after: float | None) -> None:
         """Stops all requests with the credential because the provider refuses more of them, for as long as it says."""
-        if after is None:
+        # "After 0 seconds" says no more than nothing does.
+        if not after:
             self.told(self.credential.throttled(*self.backoff))
         else:
             self.pause(after)

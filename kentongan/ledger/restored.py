@@ -151,14 +151,12 @@ def _unplanned(read: Read) -> list[str]:
 def _plan_all(ledger: Ledger, alert_id: str) -> None:
     """Plans the rest, as it may have been planned and sent since."""
 
-    def expand(write: Write) -> bool:
-        dispatched = dispatches.get(write, alert_id)
-        assert dispatched is not None
-        return planning.expand(write, alert_id, dispatched.plan, _CHUNK)
-
     # Whose plan cannot be read, no sender sends.
     with contextlib.suppress(DamagedRecord):
-        while ledger.write(expand):
+        dispatched = ledger.read(lambda read: dispatches.get(read, alert_id))
+        assert dispatched is not None
+        expansion = planning.Expansion(alert_id, dispatched.plan)
+        while ledger.write(lambda write: expansion.advance(write, _CHUNK)):
             pass
 
 

@@ -101,7 +101,7 @@ class TestKannel(WireContract):
             (202, b"3: Queued for later delivery", Accepted("")),
             (202, b"Sent.", InDoubt("status 202 with an unreadable answer")),
             (200, b"0: Accepted for delivery", InDoubt("status 200 with an unreadable answer")),
-            (503, b"Temporal failure, try again later.", Retryable("status 503")),
+            (503, b"Temporal failure, try again later.", Retryable("status 503", throttled=True)),
             (
                 403,
                 b"Authorization failed for sendsms",
