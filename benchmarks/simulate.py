@@ -42,8 +42,8 @@ class Site:
     """What the agency has: hosts with `cores` that send, each with `in_flight` requests open at once, and a database.
 
     `writers`: transactions that run side by side, one for a file; `planners`: those that plan, today one for an alert.
-    `commit_ms`: what a transaction takes, with `gathered` recipients in it. `database_us`: processor time a recipient of
-    the database's own, which has `database_cores`; a file has none.
+    `commit_ms`: what a transaction takes, with `gathered` recipients in it. `database_us`: processor time of the
+    database's own a recipient, of `database_cores`; a file has none.
     """
 
     hosts: int = 1
