@@ -10,35 +10,37 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kentongan.ledger.postgres_writing import LOCK
+from kentongan.ledger.senders import LEASE
 from tests.chaos.rehearsal import Rehearsal
 
 WEIGHT = 0
-PEOPLE = 400
+PEOPLE = 500
 
-_SPELLS = (1.0, 3.0, 5.0)
-"""Seconds: shorter and longer than a writer waits for another."""
+_SPELLS = (1.0, LEASE / 1000 + 2.0, 3.0, 5.0)
+"""Seconds: shorter and longer than a writer waits for another, and than a sender may be silent."""
 
 _HOLDER = Path(__file__).parents[1] / "holder.py"
 
 
 def play(rehearsal: Rehearsal) -> None:
-    """The sender has to outlast every spell, and to send on between them."""
+    """Two senders have to outlast every spell, and one of them, whichever it is by then, to send on between them."""
     alert = rehearsal.approve()
-    sender = rehearsal.start("send", alert.code)
-    rehearsal.until(lambda: rehearsal.is_dispatched(alert) or sender.poll() is not None)
+    first = rehearsal.start("send", alert.code)
+    rehearsal.until(lambda: rehearsal.is_dispatched(alert) or first.poll() is not None)
+    senders = (first, rehearsal.start("resume", alert.code))
     spells = 0
-    while sender.poll() is None and spells < 2 * len(_SPELLS):
+    while rehearsal.is_open(alert) and spells < 2 * len(_SPELLS):
+        rehearsal.until(rehearsal.sent_since(10), patience=3.0)
         with _locked(rehearsal.place):
             time.sleep(_SPELLS[spells % len(_SPELLS)])
         spells += 1
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            sender.wait(0.5)
     rehearsal.notes.append(f"locked {spells} times")
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        sender.wait(60)
-    if sender.poll() is None:
-        rehearsal.hung("a sender, after the ledger was unlocked")
-        rehearsal.end(sender)
+    for sender in senders:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            sender.wait(90)
+        if sender.poll() is None:
+            rehearsal.hung("a sender, after the ledger was unlocked")
+            rehearsal.end(sender)
     rehearsal.finish(alert)
 
 
