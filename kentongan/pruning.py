@@ -49,7 +49,7 @@ DAY: Milliseconds = 86_400_000
 _HELD = 0.01
 """Seconds that one transaction may take: whoever has to send meanwhile waits no longer for the ledger."""
 _FIRST, _LEAST, _MOST = 64, 8, 1024
-_LINKS = 500
+_LINKS = 250
 _CHECKED = 50_000
 """Deliveries that are checked at a time, so that memory does not grow with an alert."""
 
@@ -273,7 +273,8 @@ def _empty(
                 return True
             continue
         try:
-            took = ledger.write(partial(_timed, keys=keys, alert_id=alert_id, chunk=chunk))
+            act = partial(pruning.take, keys=keys, alert_id=alert_id, chunk=chunk)
+            took = ledger.write(partial(_timed, act=act))
         except pruning.Overtaken:
             # Another process prunes too; what it took is gone from the next look.
             continue
@@ -287,15 +288,15 @@ def _fold(ledger: Ledger, keys: StateKeys, alert_id: str, done: Pruned) -> None:
     """Lets the links go too of which no event is left."""
     links = ledger.read(lambda read: pruning.foldable(read, alert_id))
     for first in range(0, len(links), _LINKS):
-        began = time.perf_counter()
+        fold = partial(pruning.fold, keys=keys, alert_id=alert_id, links=links[first : first + _LINKS])
         # Another process that prunes the same has taken them where they are gone.
         with contextlib.suppress(pruning.Overtaken):
-            ledger.write(partial(pruning.fold, keys=keys, alert_id=alert_id, links=links[first : first + _LINKS]))
-        done.longest = max(done.longest, time.perf_counter() - began)
+            done.longest = max(done.longest, ledger.write(partial(_timed, act=fold)))
 
 
-def _timed(write: Write, *, keys: StateKeys, alert_id: str, chunk: pruning.Chunk) -> float:
+def _timed(write: Write, act: Callable[[Write], None]) -> float:
+    """Does it, so that nothing of what goes lies in the file any more; returns the seconds for which others waited."""
     began = time.perf_counter()
     erasing.forget_for_good(write)
-    pruning.take(write, keys, alert_id, chunk)
+    act(write)
     return time.perf_counter() - began

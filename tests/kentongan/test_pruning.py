@@ -275,12 +275,12 @@ def test_pruning_that_is_cut_anywhere_is_taken_up_and_verifies_at_every_point(
     monkeypatch.setattr(pruning, "_MOST", 40)
     commits = 0
 
-    def cut(*arguments: Any) -> None:
+    def cut(*arguments: Any, **named: Any) -> None:
         nonlocal commits
         commits += 1
         if commits % 2:
             raise Cut
-        kept(*arguments)
+        kept(*arguments, **named)
 
     monkeypatch.setattr(ledger_pruning, "take", cut)
     seen = set()
