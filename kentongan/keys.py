@@ -155,8 +155,17 @@ class StateKeys:
         self, addresses: Sequence[Address], *, aad: bytes, random: Random = os.urandom
     ) -> tuple[bytes, list[bytes]]:
         """Returns a new person's own key, wrapped as `new_person_key` does, and their addresses encrypted with it."""
-        key = random(KEY_LENGTH)
-        return self._wrapping.wrap(key, random), _encrypt(AESGCM(key), addresses, aad, random)
+        return self.sealing(random)(addresses, aad)
+
+    def sealing(self, random: Random = os.urandom) -> Callable[[Sequence[Address], bytes], tuple[bytes, list[bytes]]]:
+        """What does `encrypt_for_new` for many people in the one transaction in which it is asked for and used."""
+        wrap = self._wrapping.newest(random)
+
+        def seal(addresses: Sequence[Address], aad: bytes) -> tuple[bytes, list[bytes]]:
+            key = random(KEY_LENGTH)
+            return wrap(key), _encrypt(AESGCM(key), addresses, aad, random)
+
+        return seal
 
     def encrypt_address(self, wrapped: bytes, address: Address, *, aad: bytes, random: Random = os.urandom) -> bytes:
         """Encrypts an address with a person's key; `aad` is the row it belongs to and must be given again to read it.

@@ -66,9 +66,18 @@ class Wrapping:
 
         Call it in the transaction that writes what it returns: a rotation reads what transactions before it wrote.
         """
+        return self.newest(random)(key)
+
+    def newest(self, random: Callable[[int], bytes] = os.urandom) -> Callable[[bytes], bytes]:
+        """What wraps keys with the newest there is, for the one transaction in which it is asked for and used."""
         self._look_again()
-        nonce = random(_NONCE)
-        return nonce + self._loaded.ciphers[0].encrypt(nonce, key, _PREFIX)
+        encrypt = self._loaded.ciphers[0].encrypt
+
+        def wrap(key: bytes) -> bytes:
+            nonce = random(_NONCE)
+            return nonce + encrypt(nonce, key, _PREFIX)
+
+        return wrap
 
     def unwrap(self, wrapped: bytes) -> bytes:
         """Returns the key; raises BadInput where no key here opens it."""

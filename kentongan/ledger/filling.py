@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,7 +65,8 @@ class _Changes:
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def add(self, statement: str, **values: Any) -> None:
-        self.rows.setdefault(statement, []).append({**values, "edition": self.edition})
+        values["edition"] = self.edition
+        self.rows.setdefault(statement, []).append(values)
 
     def write(self, write: Write) -> None:
         for statement, rows in self.rows.items():
@@ -88,12 +89,13 @@ def fill(
     """
     known = _known(write, [reference for reference, _ in rows], span)
     changes = _Changes(edition)
+    seal = keys.sealing()
     added = updated = 0
     for reference, row in rows:
         person = known.pop(reference, None)
         if person is None:
             added += 1
-            _add(changes, reference, row, keys)
+            _add(changes, reference, row, keys, seal)
         elif person.key is not None:
             updated += 1
             _bring_up_to_date(changes, person, row, keys)
@@ -161,11 +163,13 @@ _LISTED_AGAIN = (
     " WHERE id = :id"
 )
 
+_Seal = Callable[[Sequence[Address], bytes], tuple[bytes, list[bytes]]]
 
-def _add(changes: _Changes, reference: str, row: Row, keys: StateKeys) -> None:
+
+def _add(changes: _Changes, reference: str, row: Row, keys: StateKeys, seal: _Seal) -> None:
     person = reference[:_SHARED] + secrets.token_hex(8 - _SHARED // 2)
     wanted = _wanted(row, keys)
-    key, sealed = keys.encrypt_for_new(list(wanted.values()), aad=person.encode())
+    key, sealed = seal(list(wanted.values()), person.encode())
     changes.add(_NEW_PERSON, id=person, reference=reference, language=row.language, key=key)
     for name in row.groups:
         changes.add(_NEW_GROUP, person=person, value=name)
