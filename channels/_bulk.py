@@ -26,8 +26,8 @@ from weakref import WeakSet
 import httpx
 from yarl import URL
 
-from channels._certificates import unread
 from channels._http import Misconfigured
+from channels._importing import unread
 
 with unread():
     # It reads the certificate authorities twice when it is imported, 40 ms, for contexts that are not used here.

@@ -20,11 +20,15 @@ import ssl
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-import httpx
 from pydantic import JsonValue
 
+from channels._importing import without
 from channels._reading import Answer, Documented, read
 from kentongan.seam import Credential, InDoubt, Outcome, Rejected, Retryable, Why
+
+with without("httpx._main"):
+    # Its own command line, which imports Rich, Pygments and Click.
+    import httpx
 
 logger = logging.getLogger(__name__)
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from kentongan.clock import Milliseconds, Process
 from kentongan.errors import BadConfig, LedgerUnavailable, Refused
@@ -25,8 +26,13 @@ if TYPE_CHECKING:
     from kentongan.dispatcher import Dispatcher
     from kentongan.seam import Channel
 
+_log = logging.getLogger(__name__)
+
 TAKE_OVER: Milliseconds = 500
 """How long a dispatch may be without an owner before this process takes it."""
+
+Opened: TypeAlias = "Mapping[str, Channel] | BadConfig"
+"""The channels to send on, or why they cannot be opened."""
 
 _LOOK = 0.25
 _REFUSED_AFTER: Milliseconds = 2_000
@@ -34,14 +40,15 @@ _REFUSED_AFTER: Milliseconds = 2_000
 
 @dataclass(slots=True)
 class Follower:
-    """Follows one alert. `opened`: the channels to send on from here, or why they cannot be opened.
+    """Follows one alert. `opened`: the channels to send on from here, or why they cannot be opened; else what gives
+    them, where a service answers and they are likely not to be needed.
 
     `run` returns what was seen last, and whether the alert came to its end (False: the officer left).
     """
 
     house: House
     alert_id: str
-    opened: Mapping[str, Channel] | BadConfig
+    opened: Opened | Callable[[], Opened]
     progress: Progress
     may_send: bool = True
     _dispatcher: Dispatcher | None = None
@@ -56,9 +63,7 @@ class Follower:
 
         Raises what `begin` raises, and Refused where the ledger's record does not allow the alert to be sent.
         """
-        # Whatever sending from here takes to import is paid for before the alert leaves.
-        import kentongan.dispatcher  # noqa: F401
-
+        await self._prepare()
         loop = asyncio.get_running_loop()
         for name in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(name, self._interrupt)
@@ -71,6 +76,19 @@ class Follower:
             await self._leave()
             for name in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(name)
+
+    async def _prepare(self) -> None:
+        """Pays for what sending from here takes to import before the alert leaves, unless a service is to send."""
+        if not self.may_send or callable(self.opened) or isinstance(self.opened, BadConfig):
+            return
+        import channels
+        import kentongan.dispatcher  # noqa: F401
+
+        try:
+            await channels.prepare(self.opened.values())
+        except Exception as error:
+            # The first message will meet the same, and say so on the record.
+            _log.warning("channels not prepared", extra={"error": type(error).__name__})
 
     def _interrupt(self) -> None:
         self._interrupts += 1
@@ -170,6 +188,8 @@ class Follower:
             raise Refused(found, rule="vouch")
 
     async def _send_here(self, why: str) -> None:
+        if callable(self.opened):
+            self.opened = self.opened()
         if isinstance(self.opened, BadConfig):
             if not self._told_unable:
                 self._told_unable = True
@@ -186,7 +206,7 @@ class Follower:
         if self._dispatcher is not None:
             await self._dispatcher.close()
             await self._sign()
-        if not isinstance(self.opened, BadConfig):
+        if not isinstance(self.opened, BadConfig) and not callable(self.opened):
             for channel in self.opened.values():
                 await channel.close()
 
@@ -197,7 +217,7 @@ class Follower:
             return
         from console.service.heads import Heads
 
-        if not isinstance(self.opened, BadConfig):
+        if not isinstance(self.opened, BadConfig) and not callable(self.opened):
             with contextlib.suppress(LedgerUnavailable):
                 await Heads(self.house, self.opened).publish()
 

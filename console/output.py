@@ -6,6 +6,7 @@ Meaning is in words; colour only repeats it. Rich is imported where a table is d
 from __future__ import annotations
 
 import json
+import os
 import sys
 import textwrap
 import unicodedata
@@ -119,7 +120,38 @@ def table(
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], **layout: Any) -> None:
     """Writes a table to standard output; `layout` is what `table` takes."""
-    terminal().print(table(headings, rows, **layout))
+    drawn = None if layout.keys() - {"right"} or _is_drawn() else plain_table(headings, rows, **layout)
+    if drawn is not None:
+        click.echo(drawn)
+    else:
+        terminal().print(table(headings, rows, **layout))
+
+
+def plain_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str | None:
+    """The lines that Rich would write of a small table of plain letters; None for any other.
+
+    A command that writes to a file or a pipe is spared the import, for which an alert would wait.
+    """
+    cells = [tuple(headings), *map(tuple, rows)]
+    if not all(headings) or not all(
+        cell.isascii() and cell.isprintable() and cell == cell.strip() for row in cells for cell in row
+    ):
+        return None
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    if sum(widths) + 2 * (len(widths) - 1) > NARROW:
+        return None
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if number in right else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in cells
+    )
+
+
+def _is_drawn() -> bool:
+    """Whether Rich would write more than letters."""
+    return sys.stdout.isatty() or any(os.environ.get(name) for name in ("FORCE_COLOR", "TTY_COMPATIBLE"))
 
 
 def is_terminal() -> bool:

@@ -17,12 +17,15 @@ from kentongan.errors import BadConfig, BadInput, Refused
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from console.following import Opened
     from console.office import Office
     from kentongan.desk.plans import Released
     from kentongan.desk.releases import Prospect
     from kentongan.login import Login
     from kentongan.overview import Overview
-    from kentongan.seam import Channel
+
+_ANSWERED_WITHIN = 0.3
+"""Seconds in which a service that is to send says that it is there; else this command opens its own channels too."""
 
 _TAKEN_WITHIN = 2.0
 """Seconds that a service which did not answer is given to take a dispatch, before it is said that nobody sends."""
@@ -247,16 +250,25 @@ def _refuse_unapproved(ahead: Prospect, reason: str | None) -> None:
         output.warn(f"warning: {warning}")
 
 
-def open_channels(office: Office, names: Collection[str]) -> Mapping[str, Channel] | BadConfig:
-    """The channels to send on from here, before anything leaves; where they cannot be opened, a service must send."""
+def open_channels(office: Office, names: Collection[str]) -> Opened | Callable[[], Opened]:
+    """The channels to send on from here, before anything leaves; where a service answers, what opens them if need be.
+
+    Raises BadConfig where they cannot be opened and no service answers that could send instead.
+    """
     from console.service import client
 
-    try:
-        return office.house.open_channels(names)
-    except BadConfig as error:
-        if client.status(office.house.state) is None:
-            raise
-        return error
+    def open_or_say_why() -> Opened:
+        try:
+            return office.house.open_channels(names)
+        except BadConfig as error:
+            return error
+
+    if client.status(office.house.state, timeout=_ANSWERED_WITHIN) is not None:
+        return open_or_say_why
+    opened = open_or_say_why()
+    if isinstance(opened, BadConfig) and client.status(office.house.state) is None:
+        raise opened
+    return opened
 
 
 def _confirm(ahead: Prospect, place: str | None) -> list[str]:
@@ -315,7 +327,7 @@ def _tell_ends(office: Office, ends: Sequence[str]) -> None:
 def _follow(
     office: Office,
     alert_id: str,
-    channels: Mapping[str, Channel] | BadConfig,
+    channels: Opened | Callable[[], Opened],
     *,
     no_wait: bool,
     begin: Callable[[], object] | None,

@@ -1,9 +1,10 @@
-"""Keeping a library that is imported from reading the certificate authorities, which takes tens of milliseconds."""
+"""Keeping a library that is imported from what nobody here wants of it and an alert would wait for."""
 
 from __future__ import annotations
 
 import contextlib
 import ssl
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +14,10 @@ _one_at_a_time = threading.Lock()
 
 @contextlib.contextmanager
 def unread() -> Iterator[None]:
-    """Within it, the calling thread makes TLS contexts that trust nobody; other threads make them as ever."""
+    """Within it, the calling thread makes TLS contexts that trust nobody; other threads make them as ever.
+
+    Reading the certificate authorities takes tens of milliseconds.
+    """
     with _one_at_a_time:
         mine = threading.get_ident()
         context: Any = ssl.SSLContext
@@ -33,3 +37,18 @@ def unread() -> Iterator[None]:
                 delattr(context, name)
             else:
                 setattr(context, name, own)
+
+
+@contextlib.contextmanager
+def without(module: str) -> Iterator[None]:
+    """Within it, a module that was not imported yet cannot be; for one that its package can do without."""
+    with _one_at_a_time:
+        absent = module not in sys.modules
+        if absent:
+            # What is None there raises ModuleNotFoundError.
+            sys.modules[module] = None  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            if absent:
+                del sys.modules[module]

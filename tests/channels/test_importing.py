@@ -1,4 +1,4 @@
-"""Importing aiohttp without reading the certificate authorities: only there, and nobody trusts more for it."""
+"""Importing aiohttp without the certificate authorities, and httpx without its command line: only there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from channels._certificates import unread
+from channels._importing import unread
 
 
 @pytest.fixture
@@ -49,3 +49,13 @@ def test_a_context_that_aiohttp_made_for_itself_trusts_nobody() -> None:
     )
     done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", "0"]
+
+
+def test_httpx_comes_without_its_command_line_which_is_there_for_others() -> None:
+    told = (
+        "import sys, channels._http;"
+        " print(*(name in sys.modules for name in ('rich', 'click', 'httpx._main')));"
+        " import httpx._main; print(callable(httpx._main.main))"
+    )
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False", "False", "True"]
