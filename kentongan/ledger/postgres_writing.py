@@ -37,9 +37,15 @@ _TOGETHER = 200  # most statements in one message
 PATIENCE = 2.0  # seconds to wait for another's transaction
 SILENCE = 10  # seconds after which a writer that says nothing loses its transaction, as a sender its lease
 
+UNREACHED = 3
+"""Seconds in which a writer's machine must take what the server says; else its transaction ends, and its connection."""
+
 WRITING = (
     f"SET lock_timeout = {round(PATIENCE * 1000)};"
     f" SET idle_in_transaction_session_timeout = {SILENCE * 1000};"
+    # A machine that the network has lost is no slow one: what it held is free before anybody's lease is over.
+    f" SET tcp_keepalives_idle = 1; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = {UNREACHED};"
+    f" SET tcp_user_timeout = {UNREACHED * 1000};"
     # What was recorded is on disk, whatever the server does for others.
     " SET synchronous_commit = on"
 )

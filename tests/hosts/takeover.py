@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -51,10 +52,20 @@ class Seen:
     by_host: Mapping[str, int]
     held: int
     first_of_them: float
+    held_up: float
     lost: int
     unmarked_twice: int
     marked: int
     in_prefect: str
+
+
+@dataclass(frozen=True)
+class Times:
+    """When a host was lost and when another first tried what it had held, wall time; and how long all were held up."""
+
+    gone: int
+    first: int
+    held_up: float
 
 
 def until(condition: Callable[[], object], what: str, patience: float = _PATIENCE) -> None:
@@ -174,15 +185,42 @@ class Layout:
             first.extend([found] if found is not None else [])
             return bool(first)
 
-        until(taken_over, "another host sends what it held", 30)
+        try:
+            until(taken_over, "another host sends what it held", 30)
+        except Failed as error:
+            raise Failed(f"{error}\n{self.activity()}") from None
         until(lambda: not self.ledger.read(lambda read: views.is_open(read, alert)), "the end of the alert")
         if case != "killed":
             host.plug()
             until(lambda: host.name in self.working(), f"{host.name} is back", 30)
             until(lambda: not self.held(lost), "it holds nothing any more")
-        return self._seen(case, alert, code, len(held), (first[0] - gone) / 1000, prefect=prefect)
+        times = Times(gone, first[0], self.held_up(lost, gone, first[0]))
+        return self._seen(case, alert, code, len(held), times, prefect=prefect)
 
-    def _seen(self, case: str, alert: str, code: str, held: int, first: float, *, prefect: bool) -> Seen:
+    def activity(self) -> str:
+        """What the database is doing, a line a connection: who waits for whom is seen here."""
+        rows = self.ledger.read(
+            lambda read: read.sql(
+                "SELECT client_addr, pid, state, wait_event_type, wait_event, pg_blocking_pids(pid) AS by,"
+                " CAST(extract(epoch FROM clock_timestamp() - xact_start) AS int) AS age, left(query, 150) AS query"
+                " FROM pg_stat_activity WHERE datname = 'kentongan' ORDER BY xact_start"
+            ).all()
+        )
+        return "\n".join(" | ".join(str(value) for value in row) for row in rows)
+
+    def held_up(self, lost: str, gone: int, first: int) -> float:
+        """The longest that the others began nothing after a loss, while there was something that nobody held."""
+        rows = self.ledger.read(
+            lambda read: read.sql(
+                "SELECT DISTINCT intent_at AS at FROM attempt WHERE sender <> :lost"
+                " AND intent_at >= :gone - 500 AND intent_at < :first ORDER BY intent_at",
+                {"lost": lost, "gone": gone, "first": first},
+            ).all()
+        )
+        at = [row.at for row in rows]
+        return max((later - before for before, later in itertools.pairwise(at)), default=0) / 1000
+
+    def _seen(self, case: str, alert: str, code: str, held: int, times: Times, *, prefect: bool) -> Seen:
         deliveries = self.ledger.read(lambda read: views.deliveries(read, alert))
         opened = self.house.open_addresses([d.address_id for d in deliveries if d.address_id is not None])
         taken = self.taken()
@@ -198,7 +236,8 @@ class Layout:
             words=Counter(each.word for each in deliveries),
             by_host={name: sum(words.values()) for name, words in sorted(shares.items())},
             held=held,
-            first_of_them=first,
+            first_of_them=(times.first - times.gone) / 1000,
+            held_up=times.held_up,
             lost=lost + len(self.people.numbers) - len(deliveries),
             unmarked_twice=unmarked,
             marked=sum(each.possible_duplicate for each in deliveries),
@@ -251,9 +290,12 @@ def play(arguments: argparse.Namespace, found: list[Host], folder: Path) -> list
             layout.work(host)
         if arguments.prefect:
             _until_prefect_works(layout)
-        seen = [layout.lose("killed", found[1], prefect=arguments.prefect)]
+        seen = []
+        if arguments.kill:
+            seen.append(layout.lose("killed", found[1], prefect=arguments.prefect))
         if arguments.partition:
-            layout.work(found[1])
+            if arguments.kill:
+                layout.work(found[1])
             seen.append(layout.lose("cut off", found[1], prefect=False))
         layout.ledger.read(lambda read: _verify(read, layout))
         layout.house.close()
@@ -296,7 +338,8 @@ def told(seen: Seen) -> str:
     by_host = ", ".join(f"{name} {count:,}" for name, count in seen.by_host.items())
     return (
         f"{seen.case}: {seen.people:,} people: {words}; by host: {by_host}; it held {seen.held:,}, the first of which"
-        f" another host sent after {seen.first_of_them:.1f} s (lease {senders.LEASE / 1000:.0f} s); lost {seen.lost},"
+        f" another host sent after {seen.first_of_them:.1f} s (lease {senders.LEASE / 1000:.0f} s), and began nothing"
+        f" for {seen.held_up:.1f} s at the longest; lost {seen.lost},"
         f" twice unmarked {seen.unmarked_twice}, marked {seen.marked}; Prefect: {seen.in_prefect}"
     )
 
@@ -306,6 +349,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--people", type=int, default=3000)
     parser.add_argument("--prefect", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--kill", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--partition", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--keep", type=Path, metavar="DIR", help="leave everything, logs too, in this new folder")
     parser.add_argument("--json", action="store_true")
