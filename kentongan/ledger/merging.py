@@ -18,8 +18,10 @@ from kentongan.delivery import Evidence, Result, Stage, result_of
 from kentongan.errors import BadInput, Refused
 from kentongan.ledger import alerts, dispatches, reviews, schema, submissions
 from kentongan.ledger.deliveries import attempt_reason
+from kentongan.ledger.gathered import Gathering
 from kentongan.ledger.ledger import Ledger
 from kentongan.ledger.planned import last_id, record_planned
+from kentongan.ledger.replay import Difference, Part, check_deliveries
 from kentongan.ledger.transaction import Read, Write
 from kentongan.plan import PUBLIC, Plan
 from kentongan.policy import Reason
@@ -86,7 +88,8 @@ def merge(ledger: Ledger, spool: Ledger, *, name: str, alert_id: str) -> Merged 
     """Brings the deliveries of an alert from `spool`, where nobody sends any more; None where it was never sent there.
 
     `ledger` serves nobody else meanwhile. Raises BadInput where the ledger does not know the alert, Refused where it is
-    being sent from both, LedgerUnavailable; what was brought before that is not brought again.
+    being sent from both, or where the spool's rows are not what its record says, LedgerUnavailable; what was brought
+    before that is not brought again.
     """
     sent = spool.read(lambda read: dispatches.get(read, alert_id))
     if sent is None:
@@ -98,6 +101,15 @@ def merge(ledger: Ledger, spool: Ledger, *, name: str, alert_id: str) -> Merged 
         raise BadInput(
             "the ledger does not know the alert that was sent from this spool; it was restored from an older backup, so"
             " keep the spool and its record"
+        )
+    differences: list[Difference] = []
+    spool.read(lambda read: check_deliveries(read, differences, of=Part(alert=alert_id)))
+    if differences:
+        first = differences[0]
+        raise Refused(
+            f"the spool is not as it was written ({first.place}: {first.sentence}); nothing of it was merged, so keep"
+            " it",
+            rule="spare",
         )
     while True:
         progress = ledger.read(lambda read: _progress(read, name))
@@ -205,6 +217,7 @@ def _bring(write: Write, name: str, rows: Sequence[_Row]) -> None:
 
 def _settle(write: Write, name: str, alert_id: str, rows: Sequence[_Row], *, after: int) -> None:
     here = _here(write, alert_id, rows)
+    gathering = Gathering()
     attempts, twice = 0, 0
     changed: list[dict[str, Any]] = []
     tried: list[dict[str, Any]] = []
@@ -221,7 +234,7 @@ def _settle(write: Write, name: str, alert_id: str, rows: Sequence[_Row], *, aft
         attempts += len(tries)
         in_flight = untouched and moved["stage"] == Stage.SENDING
         changed.append({**moved, "id": own["id"], "sender": row.values["sender"] if in_flight else None})
-        _record(write, name, alert_id, own["id"], moved, numbered)
+        _record(gathering, name, own, moved, numbered)
         tried += [
             {**each, "reason": attempt_reason(each["reason"], _FROM), "delivery": own["id"], "number": number}
             for number, each in numbered
@@ -236,6 +249,7 @@ def _settle(write: Write, name: str, alert_id: str, rows: Sequence[_Row], *, aft
     if changed:
         columns = ", ".join(f"{column} = :{column}" for column in (*_MOVED, "sender"))
         write.sql(f"UPDATE delivery SET {columns} WHERE id = :id", changed)
+    gathering.record(write)
     known = _progress(write, name)
     _note(
         write,
@@ -309,29 +323,29 @@ def _told(tried: Mapping[str, Any], *, open_: bool) -> dict[str, Any]:
 
 
 def _record(
-    write: Write,
+    gathering: Gathering,
     name: str,
-    alert_id: str,
-    delivery: int,
+    row: Mapping[str, Any],
     moved: Mapping[str, Any],
     tries: Sequence[tuple[int, Mapping[str, Any]]],
 ) -> None:
-    """Puts on record what was brought: an event an attempt, the last of them with what the delivery is now."""
-    for position, (number, each) in enumerate(tries):
-        write.event(
-            "delivery.merged",
-            alert=alert_id,
-            delivery=delivery,
-            spool=name,
-            attempt=number,
-            evidence=each["evidence"],
-            reason=each["reason"],
-            detail=_FROM,
-            tried={column: each[column] for column in _TRIED},
-            set=dict(moved) if position == len(tries) - 1 else {},
-        )
-    if not tries:
-        write.event("delivery.merged", alert=alert_id, delivery=delivery, spool=name, set=dict(moved))
+    """Puts on record what was brought: each attempt, the last of them with what the delivery is now."""
+    for number, each in tries[:-1]:
+        gathering.add("delivery.merged", row["alert_id"], row["id"], _attempted(name, number, each, {}))
+    last = {"spool": name, "set": moved} if not tries else _attempted(name, *tries[-1], moved)
+    gathering.add("delivery.merged", row["alert_id"], row["id"], last)
+
+
+def _attempted(name: str, number: int, tried: Mapping[str, Any], moved: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "spool": name,
+        "attempt": number,
+        "evidence": tried["evidence"],
+        "reason": tried["reason"],
+        "detail": _FROM,
+        "tried": {column: tried[column] for column in _TRIED},
+        "set": moved,
+    }
 
 
 def _finish(write: Write, name: str, alert_id: str, public: Sequence[_Row], told: _Told) -> Merged:
