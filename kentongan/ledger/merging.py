@@ -16,13 +16,13 @@ from sqlalchemy import insert, select
 
 from kentongan.delivery import Evidence, Result, Stage, result_of
 from kentongan.errors import BadInput, Refused
-from kentongan.ledger import alerts, dispatches, reviews, schema, submissions
+from kentongan.ledger import alerts, dispatches, receipts, reviews, schema, submissions
 from kentongan.ledger.deliveries import attempt_reason
 from kentongan.ledger.gathered import Gathering
 from kentongan.ledger.ledger import Ledger
 from kentongan.ledger.planned import last_id, record_planned
 from kentongan.ledger.replay import Difference, Part, check_deliveries
-from kentongan.ledger.transaction import Read, Write
+from kentongan.ledger.transaction import EVERY, Read, Write
 from kentongan.plan import PUBLIC, Plan
 from kentongan.policy import Reason
 
@@ -114,26 +114,31 @@ def merge(ledger: Ledger, spool: Ledger, *, name: str, alert_id: str) -> Merged 
     while True:
         progress = ledger.read(lambda read: _progress(read, name))
         if progress.get("done"):
-            return Merged(progress["deliveries"], progress["attempts"], progress["twice"])
-        after = progress.get("after", 0)
-        rows = spool.read(lambda read, after=after: _rows(read, alert_id, "<>", after))  # type: ignore[misc]
-        if not rows:
+            merged = Merged(progress["deliveries"], progress["attempts"], progress["twice"])
             break
-        ledger.write(lambda write, rows=rows: _bring(write, name, rows))  # type: ignore[misc]
-    public = spool.read(lambda read: _rows(read, alert_id, "=", 0, most=1 << 40))
+        after = progress.get("after", 0)
+        rows = spool.read(lambda read, after=after: _rows(read, alert_id, "<>", after, most=_CHUNK))  # type: ignore[misc]
+        if rows:
+            ledger.write(lambda write, rows=rows: _bring(write, name, rows))  # type: ignore[misc]
+            continue
+        merged = _end(ledger, spool, name, alert_id)
+        break
+    while ledger.write(receipts.match_merged):
+        # They came here, while the ledger knew of no such delivery.
+        pass
+    return merged
+
+
+def _end(ledger: Ledger, spool: Ledger, name: str, alert_id: str) -> Merged:
+    public = spool.read(lambda read: _rows(read, alert_id, "=", 0, most=EVERY))
     told = spool.read(lambda read: _Told.read(read, alert_id))
     return ledger.write(lambda write: _finish(write, name, alert_id, public, told))
-
-
-def is_merged(read: Read, name: str) -> bool:
-    """Whether everything of a spool is in this ledger."""
-    return bool(_progress(read, name).get("done"))
 
 
 # --- What the spool tells ---
 
 
-def _rows(read: Read, alert_id: str, public: str, after: int, *, most: int = _CHUNK) -> list[_Row]:
+def _rows(read: Read, alert_id: str, public: str, after: int, *, most: int) -> list[_Row]:
     found = read.sql(
         f"SELECT * FROM delivery WHERE alert_id = :alert AND family {public} :public AND id > :after"
         " ORDER BY id LIMIT :most",

@@ -44,10 +44,19 @@ def record(write: Write, *, instance: str, receipts: Sequence[Receipt]) -> int:
 
 def match_kept(write: Write, *, most: int = 500) -> int:
     """Matches receipts that came before the outcome which names their message; returns how many."""
+    return _match_kept(write, "provider_id", most)
+
+
+def match_merged(write: Write, *, most: int = 500) -> int:
+    """Matches receipts that came, by our own key, before a delivery that was sent from elsewhere; returns how many."""
+    return _match_kept(write, "key", most)
+
+
+def _match_kept(write: Write, column: str, most: int) -> int:
     rows = write.sql(
         "SELECT r.id AS receipt, r.key, r.provider_id, r.confirmed, r.reason, d.id FROM receipt r JOIN delivery d"
-        " ON d.instance = r.instance AND d.provider_id = r.provider_id WHERE r.delivery_id IS NULL"
-        " AND r.provider_id <> '' LIMIT :most",
+        f" ON d.instance = r.instance AND d.{column} = r.{column} WHERE r.delivery_id IS NULL"
+        f" AND r.{column} <> '' LIMIT :most",
         {"most": most},
     ).all()
     for row in rows:

@@ -15,11 +15,11 @@ from kentongan.clock import to_milliseconds
 from kentongan.delivery import Evidence, Phase
 from kentongan.errors import BadInput, Refused
 from kentongan.keys import StateKeys
-from kentongan.ledger import Ledger, claims, dispatches, merging, outcomes, planning, views
+from kentongan.ledger import Ledger, claims, dispatches, merging, outcomes, planning, receipts, views
 from kentongan.ledger.outcomes import Settled
 from kentongan.plan import Plan
 from kentongan.policy import Decision, Reason
-from kentongan.seam import Mode
+from kentongan.seam import Confirmed, Mode, Receipt
 from tests.kentongan.ledger.scenes import (
     NOW,
     StandingClock,
@@ -217,6 +217,48 @@ def test_what_is_being_sent_here_at_this_moment_waits(tmp_path: Path) -> None:
             send(ledger, "s1", "sms", [end])
         with pytest.raises(Refused, match="from the ledger too at this moment"):
             merged(main, spool)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE delivery SET result = 'accepted', stage = 'done' WHERE family <> 'public'",
+        "UPDATE attempt SET evidence = 'rejected'",
+        "DELETE FROM attempt",
+        "DELETE FROM delivery WHERE family <> 'public'",
+    ],
+)
+def test_a_spool_that_was_changed_is_refused(tmp_path: Path, change: str) -> None:
+    clock = StandingClock()
+    main_at, spool_at, _ = approved(tmp_path, clock, people=1)
+    with open_at(main_at, clock=clock) as main, open_at(spool_at, clock=clock) as spool:
+        dispatch(spool)
+        expand_all(spool, "alert1")
+        register_sender(spool, "s1")
+        send(spool, "s1", "sms", ["doubt"])
+        spool.write(lambda write: write.sql(change))
+        with pytest.raises(Refused, match=r"is not as it was written .*; nothing of it was merged"):
+            merged(main, spool)
+        assert seen(main) == {}
+
+
+@pytest.mark.parametrize("by_key", [True, False])
+def test_a_receipt_that_came_before_the_merge_is_matched_by_it(tmp_path: Path, by_key: bool) -> None:
+    clock = StandingClock()
+    main_at, spool_at, keys = approved(tmp_path, clock, people=1)
+    with open_at(main_at, clock=clock) as main, open_at(spool_at, clock=clock) as spool:
+        dispatch(spool)
+        expand_all(spool, "alert1")
+        register_sender(spool, "s1")
+        send(spool, "s1", "sms", ["accepted"])
+        sent = spool.read(lambda r: r.sql("SELECT key, provider_id FROM delivery WHERE result = 'accepted'").one())
+        receipt = Receipt(Confirmed.DELIVERED, sent.key if by_key else "", "" if by_key else sent.provider_id, "")
+        assert main.write(lambda write: receipts.record(write, instance="sms", receipts=[receipt])) == 0
+        merged(main, spool)
+        main.write(receipts.match_kept)
+        (person,) = [each for each in main.read(lambda r: views.deliveries(r, "alert1")) if each.instance == "sms"]
+        assert person.word == "delivered"
+        assert differences(main, keys) == []
 
 
 def test_a_spool_from_which_nothing_was_sent_brings_nothing(tmp_path: Path) -> None:
