@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 from kentongan.database import Database
 from kentongan.errors import LedgerUnavailable
 from kentongan.ledger import postgres_writing
-from kentongan.ledger.postgres_writing import WRITING
+from kentongan.ledger.postgres_writing import READING, WRITING
 
 if TYPE_CHECKING:
     import psycopg
@@ -108,7 +108,7 @@ def _engine(database: Database, settings: str) -> Engine:
 
 
 def _reader(database: Database) -> Engine:
-    engine = _engine(database, "")
+    engine = _engine(database, READING)
 
     @sqlalchemy.event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 from collections.abc import Callable
 from concurrent import futures
@@ -273,6 +274,33 @@ def test_who_collides_again_and_again_is_told(address: str, monkeypatch: pytest.
     with open_database(address, "one") as one, pytest.raises(LedgerUnavailable, match="locked"):
         one.write(fail, beside=True)
     assert len(tries) == 5
+
+
+def test_a_claim_goes_along_the_index_before_anybody_has_counted_what_there_is(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans: list[str] = []
+    sql = Write.sql
+
+    def explained(write: Write, text: str, parameters: Any = ()) -> Any:
+        if "AS MATERIALIZED" in text:
+            plans.append("\n".join(sql(write, f"EXPLAIN {text}", parameters).scalars()))
+        return sql(write, text, parameters)
+
+    with open_database(address, "one") as one:
+        begin(one, StateKeys.open(tmp_path), 400)
+        expand_all(one, "alert1")
+        monkeypatch.setattr(Write, "sql", explained)
+        act: Callable[[Write], Any] = lambda write: (  # noqa: E731
+            claims.claim(write, sender="one", alert_id="alert1", instance="sms", most=4),
+            write.sql("SHOW enable_sort").scalar_one(),
+        )
+        claimed, sorts = one.write(act, beside=True)
+    (plan,) = plans
+    assert (len(claimed), sorts) == (4, "on")
+    assert re.search(
+        r"Incremental Sort[^>]*Sort Key: d.wave, d.due_at, d.id[^>]*->  Index Scan using delivery_due", plan
+    )
 
 
 # --- Messages ---
