@@ -300,6 +300,7 @@ def _has_work(read: Read, row: Row[Any], plan: Plan) -> bool:
 def clock_set_back(write: Write, *, alert_id: str, dispatched_at: Milliseconds) -> None:
     """Lets steps of a dispatch that lies ahead of the clock keep their distance from it, by the clock as it is now."""
     write.sql(
-        "UPDATE step SET due_at = min(:now + due_at - :at, :at - 1) WHERE alert_id = :alert AND due_at >= :at",
+        "UPDATE step SET due_at = CASE WHEN :now + due_at - :at < :at THEN :now + due_at - :at ELSE :at - 1 END"
+        " WHERE alert_id = :alert AND due_at >= :at",
         {"now": write.now, "at": dispatched_at, "alert": alert_id},
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
 from kentongan.area.codes import Within
 from kentongan.clock import Process, SystemClock
@@ -31,7 +31,9 @@ from kentongan.ledger import (
     log,
     outcomes,
     people,
+    schema,
     senders,
+    steps,
     views,
     work,
 )
@@ -437,6 +439,21 @@ class LedgerContract:
         settled = Settled(claimed.id, 1, Decision(Evidence.REJECTED, Reason.REFUSED))
         ledger.write(lambda write: outcomes.settle(write, sender="s1", outcomes=[settled]))
         assert [d.alert_id for d in ledger.read(work.open_dispatches)] == ["alert2"]
+
+    def test_steps_keep_their_distance_when_the_clock_was_set_back(self, ledger: Ledger) -> None:
+        def set_back(write: Write) -> list[int]:
+            at = write.now + HOUR
+            for number, ahead in enumerate((-5, 5_000, 2 * HOUR)):
+                write.execute(
+                    insert(schema.step).values(
+                        alert_id="alert1", kind="fallback", number=number, epoch=0, due_at=at + ahead
+                    )
+                )
+            steps.clock_set_back(write, alert_id="alert1", dispatched_at=at)
+            rows = write.sql("SELECT due_at FROM step ORDER BY number").scalars()
+            return [due_at - write.now for due_at in rows]
+
+        assert ledger.write(set_back) == [HOUR - 5, 5_000, HOUR - 1]
 
     # --- Waves ---
 
