@@ -280,10 +280,12 @@ def test_a_claim_goes_along_the_index_before_anybody_has_counted_what_there_is(
     address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plans: list[str] = []
+    sorts: list[str] = []
     sql = Write.sql
 
     def explained(write: Write, text: str, parameters: Any = ()) -> Any:
         if "AS MATERIALIZED" in text:
+            sorts.append(sql(write, "SHOW enable_sort").scalar_one())
             plans.append("\n".join(sql(write, f"EXPLAIN {text}", parameters).scalars()))
         return sql(write, text, parameters)
 
@@ -295,9 +297,9 @@ def test_a_claim_goes_along_the_index_before_anybody_has_counted_what_there_is(
             claims.claim(write, sender="one", alert_id="alert1", instance="sms", most=4),
             write.sql("SHOW enable_sort").scalar_one(),
         )
-        claimed, sorts = one.write(act, beside=True)
+        claimed, after = one.write(act, beside=True)
     (plan,) = plans
-    assert (len(claimed), sorts) == (4, "on")
+    assert (len(claimed), sorts, after) == (4, ["off"], "on")
     assert re.search(
         r"Incremental Sort[^>]*Sort Key: d.wave, d.due_at, d.id[^>]*->  Index Scan using delivery_due", plan
     )
