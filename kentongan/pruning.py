@@ -46,9 +46,9 @@ _log = logging.getLogger(__name__)
 
 DAY: Milliseconds = 86_400_000
 
-_HELD = 0.01
+_HELD = 0.008
 """Seconds that one transaction may take: whoever has to send meanwhile waits no longer for the ledger."""
-_FIRST, _LEAST, _MOST = 64, 8, 1024
+_FIRST, _LEAST, _MOST = 64, 8, 512
 _LINKS = 250
 _CHECKED = 50_000
 """Deliveries that are checked at a time, so that memory does not grow with an alert."""
@@ -173,7 +173,9 @@ def prune(
         why = ledger.read(lambda read, ids=ids: pruning.obstacle(read, ids, before))  # type: ignore[misc]
         if why is None:
             told(ledger.read(lambda read, ids=ids: _goes(read, ids)))  # type: ignore[misc]
-            why = _begin(ledger, keys, archive, ids, before, by)
+            why = _begin(ledger, keys, archive, ids, before, by, is_clear)
+            if done.waits:
+                return done
         if why is not None:
             done.stays.append(Stays(ledger.read(lambda read, ids=ids: codes(read, ids)), why))  # type: ignore[misc]
             continue
@@ -188,13 +190,21 @@ def prune(
 
 
 def _begin(
-    ledger: Ledger, keys: StateKeys, archive: Archive, ids: Sequence[str], before: Milliseconds, by: str
+    ledger: Ledger,
+    keys: StateKeys,
+    archive: Archive,
+    ids: Sequence[str],
+    before: Milliseconds,
+    by: str,
+    is_clear: Callable[[], bool],
 ) -> str | None:
     """Puts a thread's checkpoints on record, after its report and a look at its record; else says why it stays."""
     for id in ids:
-        if _differs(ledger, id):
+        if _differs(ledger, id, is_clear):
             _log.error("record of an alert is not as it was written, so it is not pruned", extra={"alert": id})
             return "its record is not as it was written; `kentongan log verify` names the difference"
+    if not is_clear():
+        return None
     seen = ledger.read(tallies.position)
     try:
         found = ledger.read(lambda read: report.read(read, ids[0]))
@@ -208,12 +218,17 @@ def _begin(
     return None if ledger.write(begin) else "something was recorded of it just now"
 
 
-def _differs(ledger: Ledger, alert_id: str) -> bool:
-    """Whether an alert's deliveries are other than its events say, or these other than their links say."""
+def _differs(ledger: Ledger, alert_id: str, is_clear: Callable[[], bool]) -> bool:
+    """Whether an alert's deliveries are other than its events say, or these other than their links say.
+
+    It ends, with no word on it, where an alert comes that is to be sent: looking at a large one takes a while.
+    """
     if not ledger.read(lambda read: links_hold(read, alert_id)):
         return True
     found: list[Difference] = []
     for span in ledger.read(lambda read: _spans(read, alert_id)):
+        if not is_clear():
+            return False
         ledger.read(lambda read, span=span: check_deliveries(read, found, of=span))  # type: ignore[misc]
         if found:
             return True
@@ -260,11 +275,15 @@ def _empty(
     ledger: Ledger, keys: StateKeys, alert_id: str, done: Pruned, is_clear: Callable[[], bool], *, by: str
 ) -> bool:
     """Takes an alert's deliveries away, chunk by chunk; False where an alert that is on its way goes first."""
-    size = _FIRST
+    size, rows_left = _FIRST, True
     while True:
         if not is_clear():
             return False
         chunk = ledger.read(partial(pruning.chunk, alert_id=alert_id, size=size))
+        if chunk is not None and rows_left and not chunk.deliveries:
+            # From here whole events go, each of which may hold many deliveries.
+            rows_left, size = False, _LEAST
+            continue
         if chunk is None:
             _fold(ledger, keys, alert_id, done)
             deliveries = ledger.read(lambda read: checkpoints.counted(read, alert_id, "deliveries"))
@@ -281,7 +300,7 @@ def _empty(
         done.deliveries += len(chunk.deliveries)
         done.events += len(chunk.events)
         done.longest = max(done.longest, took)
-        size = max(_LEAST, min(_MOST, round(size * min(2.0, _HELD / max(took, 1e-4)))))
+        size = max(_LEAST, min(_MOST, round(size * min(1.5, _HELD / max(took, 1e-4)))))
 
 
 def _fold(ledger: Ledger, keys: StateKeys, alert_id: str, done: Pruned) -> None:
