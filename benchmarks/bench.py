@@ -54,6 +54,7 @@ ROWS = {
     "hosts": Row("hosts:measure", 5),
     "million": Row("million:measure", 5, million=True),
     "reading": Row("reading:measure", 5, million=True),
+    "overtaking": Row("overtaking:measure", 5, million=True),
 }
 
 
