@@ -103,7 +103,7 @@ def opened(need: Need, *, role: str = CONSOLE, warn: bool = True, spool: Path | 
             spares.warn()
         else:
             spares.bring_what_is_left()
-    with _house(invocation, need, role, spool) as house, _kept_log(house.state, role):
+    with _house(invocation, need, role, spool) as house, kept_log(house.state, role):
         settings = house.settings
         if settings is None:
             settings = _stand_in(need)
@@ -125,18 +125,17 @@ def _log(invocation: Invocation) -> None:
 
 
 @contextlib.contextmanager
-def _kept_log(state: State, role: str) -> Iterator[None]:
+def kept_log(state: State, role: str) -> Iterator[None]:
     """A process that sends keeps what it says of itself, beside the service's own log."""
     if role == CONSOLE:
         yield
         return
     import logging
-    import logging.handlers
 
-    from console.service.log import JsonLines
+    from console.service.log import JsonLines, LogFile
 
     try:
-        handler = logging.handlers.RotatingFileHandler(state.log / f"{role}.log", maxBytes=1_000_000, backupCount=2)
+        handler = LogFile(state.log / f"{role}.log", maxBytes=1_000_000, backupCount=2)
     except OSError:
         # On a full disk it is the alert that matters.
         yield
@@ -148,7 +147,8 @@ def _kept_log(state: State, role: str) -> Iterator[None]:
         yield
     finally:
         logging.getLogger().removeHandler(handler)
-        handler.close()
+        with contextlib.suppress(OSError):
+            handler.close()
 
 
 @contextlib.contextmanager

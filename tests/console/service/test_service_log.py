@@ -17,8 +17,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 
+from console.office import kept_log
 from console.service.log import FORMS, WITHHELD, Form, log_to, take_over
 from kentongan.ledger import Ledger
+from kentongan.state import State
 from tests.kentongan.sending import Place
 
 ADDRESS = "+6281234567890"
@@ -182,3 +184,16 @@ def test_a_full_disk_is_told_once_and_spills_no_exception(capsys: pytest.Capture
                 logger.exception("outcome not recorded")
     told = capsys.readouterr().err
     assert told == "kentongan: /dev/full cannot be written (No space left on device); messages are lost until it can\n"
+
+
+def test_a_command_that_sends_tells_a_full_disk_the_same_way(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = State.find(tmp_path / "state")
+    (state.log / "send.log").symlink_to("/dev/full")
+    with kept_log(state, "send"):
+        for _ in range(2):
+            logging.getLogger("kentongan.ledger").warning("outcomes wait for the ledger")
+    told = capsys.readouterr().err
+    assert told.count("cannot be written (No space left on device)") == 1
+    assert told.count("\n") == 1
