@@ -48,9 +48,10 @@ class _Setting:
         """Seconds from the start of a process to its first request; it must end well."""
         self.there.forget()
         began = time.monotonic()
-        done = subprocess.run(
-            command, env=self.installation.environment(), capture_output=True, text=True, timeout=120, check=False
-        )
+        environment = self.installation.environment()
+        # What is installed is compiled; a checkout is too, once its first command may keep what it compiled.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
         first = self.there.seen().first
         if done.returncode or not first:
             raise SystemExit(f"{Path(command[0]).name} ended with {done.returncode} and no measure: {done.stderr}")
@@ -108,7 +109,7 @@ def measure_cold(*, rounds: int, folder: Path, people: int = 10, apprises: Seque
         setting = _Setting.make(folder / "cold", there, people)
         for number in range(rounds + 1):
             one = {"cold_s": setting.start(), **setting.theirs(found)}
-            # The first round meets files that nobody has read since the machine started.
+            # The first round meets files that nobody has read since the machine started, and compiles what is new.
             if number:
                 taken.append(one)
     tell(f"cold: {rounds} rounds")

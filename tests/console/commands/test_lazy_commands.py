@@ -50,6 +50,14 @@ def test_no_command_but_the_service_and_the_demo_imports_prefect() -> None:
     assert "prefect" not in _loaded(line)
 
 
+def test_what_sends_imports_nothing_that_renders_draws_or_migrates() -> None:
+    needed = (
+        "console.commands.send, console.following, console.forecasts, kentongan.desk.releases,"
+        " kentongan.desk.forecasting, kentongan.dispatcher, channels.kannel, channels._http, channels._bulk"
+    )
+    assert _loaded(f"import {needed}") & {"rich", "prefect", "lxml", "jinja2", "alembic"} == set()
+
+
 def _all(group: LazyGroup, context: click.Context) -> list[tuple[str, click.Command]]:
     found = []
     for name in group.list_commands(context):

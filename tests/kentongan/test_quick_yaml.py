@@ -1,0 +1,41 @@
+"""The loader in C reads what the one in Python reads, and is given nothing that could end the process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kentongan.quick_yaml import LONGEST, QUICK, safe_loader
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(VALUES, st.booleans())
+def test_both_loaders_read_the_same(value: object, flow: bool) -> None:
+    text = yaml.safe_dump(value, default_flow_style=flow, allow_unicode=True)
+    assert yaml.load(text, QUICK) == yaml.load(text, yaml.SafeLoader) == value
+
+
+def test_the_longest_text_for_the_loader_in_c_can_nest_as_deep_as_it_likes_even_in_a_thread() -> None:
+    told = (
+        f"import threading, yaml; from kentongan.quick_yaml import QUICK; text = '[' * {LONGEST};\n"
+        "def read():\n"
+        "    try: yaml.load(text, QUICK)\n"
+        "    except yaml.YAMLError: print('refused')\n"
+        "t = threading.Thread(target=read); t.start(); t.join()"
+    )
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "refused")
+
+
+def test_a_longer_text_is_read_in_python() -> None:
+    assert safe_loader("[" * (LONGEST + 1)) is yaml.SafeLoader
+    assert safe_loader("[]") is QUICK
