@@ -39,7 +39,7 @@ from kentongan.desk import Desk, approvals, drafts, drills, membership, releases
 from kentongan.ledger import Ledger, views
 from kentongan.ledger import drills as register
 from kentongan.ledger.drills import State
-from kentongan.ledger.verification import signed_head, verify
+from kentongan.ledger.verification import signed_head
 from kentongan.login import Login, LoginFile
 from tests.installation import Installation, install
 
@@ -99,7 +99,8 @@ class Week:
     logins: tuple[Login, Login]
     there: StandIn
     first: int
-    heads: list[dict[str, Any]] = field(default_factory=list)
+    root: Path
+    heads: list[Path] = field(default_factory=list)
     sent: int = 0
 
     async def day(self, number: int, alerts: int) -> Evening:
@@ -117,14 +118,16 @@ class Week:
         await self.service.dispatcher.nudge("")
         seconds = time.perf_counter() - began
         await self.service._heads.publish()
-        self.heads.append(self.house.ledger.read(lambda read: signed_head(read, self.house.keys)))
+        head = self.house.ledger.read(lambda read: signed_head(read, self.house.keys))
+        self.heads.append(self.root / f"head-{number}.json")
+        self.heads[-1].write_text(json.dumps(head))
         await asyncio.to_thread(self.service._retention.retain)
         pruned = await asyncio.to_thread(self.service._pruning.prune)
         assert pruned is not None
         if pruned.waits:
             raise SystemExit("something was still on its way at the end of a day; nothing is measured by that")
         began = time.perf_counter()
-        found = [await asyncio.to_thread(self._differences, head) for head in (self.heads[0], self.heads[-1])]
+        found = [await self._differences(number) for number in sorted({0, len(self.heads) - 1})]
         verified = time.perf_counter() - began
         return Evening(
             day=number,
@@ -180,12 +183,18 @@ class Week:
         one, other = (replace(each, since=at, until=at + timedelta(hours=1)) for each in logins)
         return one, other
 
-    def _differences(self, head: Mapping[str, Any]) -> int:
-        key = self.house.keys.head_public_key
-        found = self.house.ledger.read(lambda read: verify(read, head=head, public_key=key))
-        for each in found.differences[:5]:
-            tell(f"{each.place}: {each.sentence}")
-        return len(found.differences)
+    async def _differences(self, number: int) -> int:
+        """How many differences an officer's command finds behind the head of a day, in a process of its own."""
+        command = (sys.executable, "-m", "console.main", "log", "verify", "--json", "--head", str(self.heads[number]))
+        environment = {**os.environ, "KENTONGAN_STATE": str(self.house.state.root)}
+        verifying = await asyncio.create_subprocess_exec(
+            *command, env=environment, cwd=Path(__file__).parents[1], stdout=asyncio.subprocess.PIPE
+        )
+        said, _ = await verifying.communicate()
+        found = json.loads(said)["differences"]
+        for each in found[:5]:
+            tell(f"{each['place']}: {each['sentence']}")
+        return len(found)
 
 
 async def until(condition: Callable[[], bool], patience: float = 60.0) -> None:
@@ -244,7 +253,7 @@ async def opened(root: Path, people: int, *, prefect: bool) -> AsyncIterator[Wee
             service = Service(house, None, prefect=prefect)
             await service.start()
             try:
-                yield Week(house, desk, service, clock, logins, there, clock.wall() // DAY * DAY + DAY)
+                yield Week(house, desk, service, clock, logins, there, clock.wall() // DAY * DAY + DAY, root)
             finally:
                 await service.stop()
 
