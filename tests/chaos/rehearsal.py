@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kentongan.ledger import alerts
-from tests.chaos import watch
+from tests.chaos import logs, watch
 from tests.chaos.checks import Broken, Finding, check, rows_of
 from tests.chaos.counter import Counter as StandIn
 from tests.chaos.counter import credentials
@@ -121,7 +121,7 @@ class Rehearsal:
 
     def is_open(self, alert: Alert) -> bool:
         """Whether anything of it is still to be done."""
-        with watch.looking(self.place) as rows:
+        with self.looking() as rows:
             return not rows(watch.AIMS["done"], alert.id)
 
     def finish(self, alert: Alert) -> None:
@@ -218,7 +218,7 @@ class Rehearsal:
             self.end(process)
 
     def end_all(self) -> None:
-        """Ends whatever of this scenario still runs."""
+        """Ends whatever of this still runs."""
         for process in self._running:
             with contextlib.suppress(ProcessLookupError):
                 if process.poll() is None:
@@ -255,12 +255,10 @@ class Rehearsal:
 
     def until(self, condition: Callable[[], bool], *, patience: float = 30.0) -> bool:
         """Whether a condition came to hold in time."""
-        until = time.monotonic() + patience
-        while not condition():
-            if time.monotonic() > until:
-                return False
+        end = time.monotonic() + patience
+        while not (held := condition()) and time.monotonic() < end:
             time.sleep(0.01)
-        return True
+        return held
 
     def pause(self, most: float) -> None:
         """Waits for a while by chance: for some messages more, as often as not, or for up to `most` seconds."""
@@ -272,8 +270,8 @@ class Rehearsal:
 
     def sent_since(self, count: int = 1) -> Callable[[], bool]:
         """A condition: so many more messages were taken than now."""
-        before = self.stand_in.total()
-        return lambda: self.stand_in.total() >= before + count
+        wanted = self.stand_in.total() + count
+        return lambda: self.stand_in.total() >= wanted
 
     def looking(self) -> contextlib.AbstractContextManager[watch.Rows]:
         """A look into the ledger."""
@@ -288,6 +286,7 @@ def at_work(played: Rehearsal) -> Iterator[Rehearsal]:
         played.end_all()
         played.stand_in.heal()
         played.verify()
+        played.findings.extend(Finding(Broken.COMMAND, fault) for fault in logs.faults(played.root))
     finally:
         played.end_all()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.chaos.checks import Broken, Row, check
 from tests.chaos.counter import Moments
+from tests.chaos.logs import faults
 from tests.chaos.options import share
 from tests.chaos.watch import STATES, states
 
@@ -100,3 +103,16 @@ def test_what_is_on_its_way_is_told_apart_by_when_the_counter_had_the_request(
     assert counted["intended"] == len(sending) - len(arrived)
     assert (counted["claimed"], counted["done"]) == (1, 3)
     assert set(counted) <= set(STATES)
+
+
+def test_what_was_logged_with_an_exception_is_found_and_a_ledger_that_was_away_is_none(tmp_path: Path) -> None:
+    folder = tmp_path / "state" / "log"
+    folder.mkdir(parents=True)
+    lines = [{"message": "beat waits", "exception": "LedgerUnavailable"}, {"message": "lease lost"}]
+    (folder / "send.log").write_text("\n".join(map(json.dumps, lines)) + '\n{"message": "cut o')
+    assert faults(tmp_path) == []
+    with (folder / "service.log.1").open("w") as file:
+        file.write(json.dumps({"message": "sweep failed", "exception": "ProgrammingError\n  File ..."}) + "\n")
+    (tmp_path / "commands.log").write_text("Traceback (most recent call last):\n")
+    sentences = ["state/service.log.1: sweep failed, ProgrammingError", "commands.log shows a traceback"]
+    assert faults(tmp_path) == sentences
