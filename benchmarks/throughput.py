@@ -26,6 +26,7 @@ from benchmarks import apprise_environments
 from benchmarks.apprise_environments import Apprise
 from benchmarks.measures import Compare, Line, Measured, Round, at_least, print_alone, tell
 from benchmarks.stand_in import StandIn, stand_in
+from console.main import collect_seldom
 from flows.house import House
 from kentongan.clock import to_datetime
 from kentongan.desk import releases
@@ -149,6 +150,7 @@ def measure(
     apprises: Sequence[Apprise] | None = None,
 ) -> Measured:
     """Sends to all recipients with the record, in a bare loop, and by each Apprise, in every round."""
+    collect_seldom()  # as every command does
     if apprises is None:
         apprises = [apprise_environments.newest(), apprise_environments.locked()]
     taken: list[Round] = []
