@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import secrets
+import time
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -33,6 +34,7 @@ from kentongan.state import State
 _ABOUT, _LEDGER, _SENDING = "spool.json", "ledger.db", "sending.lock"
 _OPEN, _MERGED = "spool-", "merged-"
 _LOCKS = 4096
+_PATIENCE = 10.0  # seconds for a merge that is tried, or done
 
 _log = logging.getLogger(__name__)
 
@@ -65,18 +67,35 @@ class Spool:
         return self.folder / _LEDGER
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """Lets one process at a time send from it or merge it; raises Refused where another does."""
-        with (self.folder / _SENDING).open("a+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise Refused(
-                    f"alert {self.about.code} is being sent from the spare, or merged, at this moment; `kentongan stop"
-                    f" {self.about.code}` stops it",
-                    rule="spare",
-                ) from None
+    def held(self, patience: float = 0.0) -> Iterator[None]:
+        """Lets one process at a time send from it or merge it; raises Refused where another does for that long."""
+        try:
+            lock = (self.folder / _SENDING).open("a+")
+        except FileNotFoundError:
+            raise self._was_merged() from None
+        until = time.monotonic() + patience
+        with lock:
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() >= until:
+                        raise Refused(
+                            f"alert {self.about.code} is being sent from the spare, or merged, at this moment;"
+                            f" `kentongan stop {self.about.code}` stops it",
+                            rule="spare",
+                        ) from None
+                    time.sleep(0.1)
+            if not self.folder.exists():
+                raise self._was_merged()
             yield
+
+    def _was_merged(self) -> Refused:
+        code = self.about.code
+        return Refused(
+            f"what was sent of {code} from the spare is in the ledger now: kentongan status {code}", rule="spare"
+        )
 
     def is_dispatched(self) -> bool:
         """Whether its alert was sent off from it; raises LedgerUnavailable."""
@@ -171,7 +190,8 @@ class Spare:
                 # Whoever dispatches it in the ledger holds this by the same name.
                 with self._locked(handle, fcntl.LOCK_EX):
                     spool = self.named(handle) or self._make(handle, keys=keys, now=now)
-                    stack.enter_context(spool.held())
+                    # Whoever tries to merge it has it for a moment.
+                    stack.enter_context(spool.held(_PATIENCE))
             except OSError as error:
                 raise LedgerUnavailable(
                     f"nothing was sent: no spool could be made in {self.root}: {files.told(error)}; make room there"
@@ -190,13 +210,13 @@ class Spare:
         """
         if spool.about.ledger != keys.head_public_key.hex():
             raise Refused(f"{spool.folder} was made from another ledger and is not merged into this one", rule="spare")
-        with spool.held():
-            with (
-                Ledger.open(self.state.place, clock=clock) as ledger,
-                Ledger.open(spool.ledger, clock=clock, upgrade=Upgrade.ALWAYS) as source,
-            ):
-                merged = merge(ledger, source, name=spool.name, alert_id=spool.about.alert_id)
-            spool.close()
+        with Ledger.open(self.state.place, clock=clock) as ledger:
+            # First, for while the ledger takes nothing somebody may want to go on from the spool.
+            ledger.write(lambda write: None)
+            with spool.held():
+                with Ledger.open(spool.ledger, clock=clock, upgrade=Upgrade.ALWAYS) as source:
+                    merged = merge(ledger, source, name=spool.name, alert_id=spool.about.alert_id)
+                spool.close()
         return merged
 
     def _make(self, handle: str, *, keys: StateKeys, now: Milliseconds) -> Spool:

@@ -69,7 +69,8 @@ def test_an_alert_in_a_spool_is_dispatched_nowhere_else_until_it_is_merged(place
     assert place.spools() == []
 
 
-def test_one_that_sends_is_neither_merged_nor_begun_twice(place: Spare) -> None:
+def test_one_that_sends_is_neither_merged_nor_begun_twice(place: Spare, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spares, "_PATIENCE", 0.1)
     with place.sending("K7Q4", keys=keys_of(place), now=0) as spool:
         for act in (
             lambda: place.bring(spool, keys=keys_of(place), clock=StandingClock()),
@@ -82,6 +83,23 @@ def test_one_that_sends_is_neither_merged_nor_begun_twice(place: Spare) -> None:
     with place.sending("K7Q4", keys=keys_of(place), now=0) as again:
         assert again == spool
         assert again.is_dispatched()
+
+
+def test_one_that_is_being_merged_is_waited_for_and_not_begun_anew(place: Spare) -> None:
+    spool = sent(place)
+    begun = threading.Event()
+
+    def merge() -> None:
+        with spool.held():
+            begun.set()
+            spool.close()
+
+    other = threading.Thread(target=merge)
+    other.start()
+    begun.wait()
+    with pytest.raises(Refused, match="is in the ledger now"), spool.held(5):
+        raise AssertionError
+    other.join()
 
 
 def test_one_from_which_nothing_was_sent_leaves_nothing(place: Spare) -> None:
