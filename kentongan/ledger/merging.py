@@ -22,8 +22,9 @@ from kentongan.ledger.gathered import Gathering
 from kentongan.ledger.ledger import Ledger
 from kentongan.ledger.planned import last_id, record_planned
 from kentongan.ledger.replay import Difference, Part, check_deliveries
+from kentongan.ledger.spooled import MAY_HAVE_GONE, Row, Told, rows_of
 from kentongan.ledger.transaction import EVERY, Read, Write
-from kentongan.plan import PUBLIC, Plan
+from kentongan.plan import Plan
 from kentongan.policy import Reason
 
 _CHUNK = 500
@@ -60,7 +61,6 @@ _FIXED = (
     "wave",
 )
 _TRIED = ("sender", "phase", "intent_at", "evidence", "outcome_at", "provider_id")
-_MAY_HAVE_GONE = frozenset(Evidence) - {Evidence.ABSENT, Evidence.REJECTED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +70,6 @@ class Merged:
     deliveries: int
     attempts: int
     twice: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A delivery of the spool with its attempts, in their order."""
-
-    values: Mapping[str, Any]
-    tries: Sequence[Mapping[str, Any]]
-
-    @property
-    def may_have_gone(self) -> bool:
-        return any(Evidence(each["evidence"]) in _MAY_HAVE_GONE for each in self.tries)
 
 
 def merge(ledger: Ledger, spool: Ledger, *, name: str, alert_id: str) -> Merged | None:
@@ -117,7 +105,7 @@ def merge(ledger: Ledger, spool: Ledger, *, name: str, alert_id: str) -> Merged 
             merged = Merged(progress["deliveries"], progress["attempts"], progress["twice"])
             break
         after = progress.get("after", 0)
-        rows = spool.read(lambda read, after=after: _rows(read, alert_id, "<>", after, most=_CHUNK))  # type: ignore[misc]
+        rows = spool.read(lambda read, after=after: rows_of(read, alert_id, "<>", after, most=_CHUNK))  # type: ignore[misc]
         if rows:
             ledger.write(lambda write, rows=rows: _bring(write, name, rows))  # type: ignore[misc]
             continue
@@ -130,82 +118,15 @@ def merge(ledger: Ledger, spool: Ledger, *, name: str, alert_id: str) -> Merged 
 
 
 def _end(ledger: Ledger, spool: Ledger, name: str, alert_id: str) -> Merged:
-    public = spool.read(lambda read: _rows(read, alert_id, "=", 0, most=EVERY))
-    told = spool.read(lambda read: _Told.read(read, alert_id))
+    public = spool.read(lambda read: rows_of(read, alert_id, "=", 0, most=EVERY))
+    told = spool.read(lambda read: Told.read(read, alert_id))
     return ledger.write(lambda write: _finish(write, name, alert_id, public, told))
-
-
-# --- What the spool tells ---
-
-
-def _rows(read: Read, alert_id: str, public: str, after: int, *, most: int) -> list[_Row]:
-    found = read.sql(
-        f"SELECT * FROM delivery WHERE alert_id = :alert AND family {public} :public AND id > :after"
-        " ORDER BY id LIMIT :most",
-        {"alert": alert_id, "public": PUBLIC, "after": after, "most": most},
-    ).mappings()
-    rows = [dict(row) for row in found]
-    tries: dict[int, list[dict[str, Any]]] = {row["id"]: [] for row in rows}
-    for each in read.sql(
-        "SELECT * FROM attempt WHERE delivery_id IN (SELECT value FROM json_each(:ids)) ORDER BY delivery_id, number",
-        {"ids": json.dumps(list(tries))},
-    ).mappings():
-        tries[each["delivery_id"]].append(dict(each))
-    return [_Row(row, tries[row["id"]]) for row in rows]
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """What else is on the spool's record of its alert."""
-
-    dispatch: Mapping[str, Any]
-    begun: Mapping[str, Any]
-    stopped: Mapping[str, Any] | None
-    approvals: Sequence[Mapping[str, Any]]
-    review: Mapping[str, Any] | None
-    senders: Sequence[Mapping[str, Any]]
-    ends: Mapping[str, Sequence[Any]]
-
-    @classmethod
-    def read(cls, read: Read, alert_id: str) -> _Told:
-        def rows(statement: str) -> list[dict[str, Any]]:
-            return [dict(row) for row in read.sql(statement, {"alert": alert_id}).mappings()]
-
-        def event(type_: str) -> Mapping[str, Any] | None:
-            found = rows(
-                "SELECT e.data FROM event e JOIN link l ON l.chain = e.chain AND l.seq = e.seq"
-                f" WHERE e.alert_id = :alert AND e.type = '{type_}' ORDER BY l.position DESC LIMIT 1"
-            )
-            return json.loads(found[0]["data"]) if found else None
-
-        senders = (
-            "SELECT * FROM sender WHERE id IN (SELECT t.sender FROM attempt t JOIN delivery d ON d.id = t.delivery_id"
-            " WHERE d.alert_id = :alert UNION SELECT sender FROM delivery WHERE alert_id = :alert)"
-        )
-        made_by = rows(senders)
-        ends = {
-            row["chain"]: (row["seq"], row["digest"])
-            for row in rows(
-                "SELECT l.chain, l.seq, l.digest FROM link l JOIN (SELECT chain, max(seq) AS seq FROM link"
-                " GROUP BY chain) m ON m.chain = l.chain AND m.seq = l.seq"
-            )
-            if row["chain"] in {each["id"] for each in made_by}
-        }
-        return cls(
-            dispatch=rows("SELECT * FROM dispatch WHERE alert_id = :alert")[0],
-            begun=event("alert.dispatched") or {},
-            stopped=event("alert.stopped"),
-            approvals=rows("SELECT * FROM approval WHERE alert_id = :alert ORDER BY at"),
-            review=next(iter(rows("SELECT * FROM review WHERE alert_id = :alert")), None),
-            senders=made_by,
-            ends=ends,
-        )
 
 
 # --- What comes into the ledger ---
 
 
-def _bring(write: Write, name: str, rows: Sequence[_Row]) -> None:
+def _bring(write: Write, name: str, rows: Sequence[Row]) -> None:
     """Brings a chunk of people's deliveries, planned as they were; those planned here too get their attempts."""
     alert_id = rows[0].values["alert_id"]
     before = last_id(write)
@@ -220,7 +141,7 @@ def _bring(write: Write, name: str, rows: Sequence[_Row]) -> None:
     _settle(write, name, alert_id, rows, after=rows[-1].values["id"])
 
 
-def _settle(write: Write, name: str, alert_id: str, rows: Sequence[_Row], *, after: int) -> None:
+def _settle(write: Write, name: str, alert_id: str, rows: Sequence[Row], *, after: int) -> None:
     here = _here(write, alert_id, rows)
     gathering = Gathering()
     attempts, twice = 0, 0
@@ -230,7 +151,7 @@ def _settle(write: Write, name: str, alert_id: str, rows: Sequence[_Row], *, aft
         own, evidence = here[row.values["family"], row.values["unique_by"]]
         if own["stage"] == Stage.SENDING and row.tries:
             raise Refused("this alert is being sent from the ledger too at this moment; merge again", rule="spare")
-        both = row.may_have_gone and any(each in _MAY_HAVE_GONE for each in evidence)
+        both = row.may_have_gone and any(each in MAY_HAVE_GONE for each in evidence)
         untouched = own["attempt"] == 0 and own["closed"] is None
         moved = _as_there(row) if untouched else _together(own, evidence, row, both=both)
         tries = [_told(each, open_=untouched) for each in row.tries]
@@ -267,7 +188,7 @@ def _settle(write: Write, name: str, alert_id: str, rows: Sequence[_Row], *, aft
 
 
 def _here(
-    read: Read, alert_id: str, rows: Iterable[_Row]
+    read: Read, alert_id: str, rows: Iterable[Row]
 ) -> dict[tuple[str, str], tuple[dict[str, Any], list[Evidence]]]:
     """The ledger's own rows for the spool's, by family and hash, each with the evidence of its attempts."""
     found = read.sql(
@@ -284,14 +205,14 @@ def _here(
     return {(row["family"], row["unique_by"]): (row, evidence[id]) for id, row in own.items()}
 
 
-def _as_there(row: _Row) -> dict[str, Any]:
+def _as_there(row: Row) -> dict[str, Any]:
     """The columns of a delivery of which nothing was begun here: as they were in the spool."""
     moved = {column: row.values[column] for column in _MOVED}
     # What a sender of the spool had reserved is free; what it was sending is taken back from it like any other's.
     return {**moved, "stage": Stage.PLANNED.value} if moved["stage"] == Stage.CLAIMED else moved
 
 
-def _together(own: Mapping[str, Any], evidence: Sequence[Evidence], row: _Row, *, both: bool) -> dict[str, Any]:
+def _together(own: Mapping[str, Any], evidence: Sequence[Evidence], row: Row, *, both: bool) -> dict[str, Any]:
     """The columns of a delivery that was begun, or given up, here too."""
     moved = {column: own[column] for column in _MOVED}
     if not row.tries:
@@ -353,7 +274,7 @@ def _attempted(name: str, number: int, tried: Mapping[str, Any], moved: Mapping[
     }
 
 
-def _finish(write: Write, name: str, alert_id: str, public: Sequence[_Row], told: _Told) -> Merged:
+def _finish(write: Write, name: str, alert_id: str, public: Sequence[Row], told: Told) -> Merged:
     """Dispatches the alert here as it was there, unless it was, and brings its public deliveries."""
     # All of it is of that time: by it approvals are looked at, and what waits falls due.
     now, write.now = write.now, told.dispatch["at"]
@@ -392,7 +313,7 @@ def _finish(write: Write, name: str, alert_id: str, public: Sequence[_Row], told
     return merged
 
 
-def _approve(write: Write, alert_id: str, told: _Told) -> None:
+def _approve(write: Write, alert_id: str, told: Told) -> None:
     """Brings what an officer signed with the sending itself, as with a broken glass."""
     table = schema.approval
     for row in told.approvals:
