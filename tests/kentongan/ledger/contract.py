@@ -523,9 +523,9 @@ class LedgerContract:
         got: list[tuple[float, float]] = []
 
         def lease(of: Ledger) -> None:
-            for _ in range(15):
-                # Each is so short that a few dozen fit into what may be leased ahead.
-                _, leave = of.write(lambda write: buckets.lease(write, "account", here, length=0.01, rank=0))
+            for _ in range(7):
+                # Each is so short that all of them fit into what may be leased ahead.
+                _, leave = of.write(lambda write: buckets.lease(write, "account", here, length=0.03, rank=0))
                 got.append((leave.start, leave.end))
 
         with type(self).open_ledger(place, "there") as there:
@@ -535,8 +535,8 @@ class LedgerContract:
             for thread in threads:
                 thread.join()
             spans = sorted(span for span in got if span[1] > span[0])
-            assert len(spans) == 30
-            # On a server's clock each is told by ours, to the millisecond.
+            assert len(spans) == 14
+            # On a server's clock each is told by ours, as exactly as a busy machine lets us read both at once.
             assert all(later[0] - earlier[0] > 0.005 for earlier, later in itertools.pairwise(spans))
             there.write(lambda write: buckets.pause(write, "account", here, seconds=60.0))
             assert 58.0 < ledger.read(lambda read: buckets.paused(read, here))["account"] <= 60.0
