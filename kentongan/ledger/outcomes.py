@@ -216,8 +216,9 @@ def close_overdue(write: Write, alert_id: str, instance: str, *, most: int = 100
     return deliveries.close(
         write,
         Closed.EXPIRED,
-        "SELECT id, alert_id, result FROM delivery WHERE alert_id = :id AND instance = :instance AND stage = 'planned'"
-        " AND deliver_by <= :now AND action NOT IN ('find', 'edit') LIMIT :most",
+        "SELECT id, alert_id, result FROM delivery INDEXED BY delivery_due"
+        " WHERE alert_id = :id AND instance = :instance AND stage = 'planned' AND deliver_by <= :now"
+        " AND action NOT IN ('find', 'edit') LIMIT :most",
         {"id": alert_id, "instance": instance, "now": write.now, "most": most},
     )
 
@@ -227,9 +228,9 @@ def cancel_stopped(write: Write, alert_id: str, *, most: int = 1000) -> int:
     return deliveries.close(
         write,
         Closed.CANCELLED,
-        "SELECT d.id, d.alert_id, d.result FROM delivery d JOIN alert a ON a.id = d.alert_id WHERE d.alert_id = :id"
-        " AND a.state <> 'dispatched' AND (d.stage IN ('planned', 'claimed') AND d.action <> 'find')"
-        " ORDER BY d.id LIMIT :most",
+        "SELECT d.id, d.alert_id, d.result FROM delivery d INDEXED BY delivery_open JOIN alert a ON a.id = d.alert_id"
+        " WHERE d.alert_id = :id AND a.state <> 'dispatched' AND d.stage <> 'done'"
+        " AND d.stage IN ('planned', 'claimed') AND d.action <> 'find' LIMIT :most",
         {"id": alert_id, "most": most},
     )
 
@@ -260,7 +261,7 @@ def hasten(write: Write, *, alert_id: str, instances: Sequence[str], by: str) ->
     Those in doubt keep their time: a look-up before it would be believed too early, and a doubt is `resolve`d.
     """
     waiting = write.sql(
-        "SELECT id FROM delivery WHERE alert_id = :id AND instance"
+        "SELECT id FROM delivery INDEXED BY delivery_due WHERE alert_id = :id AND instance"
         " IN (SELECT value FROM json_each(:instances)) AND stage = 'planned' AND due_at > :now"
         " AND result <> 'in_doubt'",
         {"id": alert_id, "instances": json.dumps(list(instances)), "now": write.now},
@@ -279,7 +280,7 @@ def clock_set_back(write: Write, *, alert_id: str, dispatched_at: Milliseconds, 
     from the dispatch, which is no less than it had still to wait. Returns how many rows it moved.
     """
     rows = write.sql(
-        "SELECT id, result FROM delivery WHERE alert_id = :id"
+        "SELECT id, result FROM delivery INDEXED BY delivery_due WHERE alert_id = :id"
         " AND stage = 'planned' AND due_at >= :at AND :at > :now LIMIT :most",
         {"id": alert_id, "at": dispatched_at, "now": write.now, "most": most},
     ).all()
