@@ -204,3 +204,27 @@ async def test_answers_of_channels_reach_a_late_flow(place: Place, prefect: Runn
     tasks = await until_shown(prefect, "task_runs", 1, flow_runs={"id": {"any_": [began.data["flow_run"]]}})
     assert [task["state"]["message"] for task in tasks] == ["5 accepted"]
     assert len(channel.sent) == 5
+
+
+async def told(server: RunningServer, path: str, content: dict[str, Any]) -> dict[str, Any]:
+    """What the server answers to something new; on SQLite it is busy now and then, and says so."""
+    async with httpx.AsyncClient(auth=tuple(AUTH.split(":"))) as client, asyncio.timeout(60):  # type: ignore[arg-type]
+        while True:
+            answer = await client.post(f"{server.url}/{path}/", json=content)
+            if answer.status_code != 503:
+                break
+            await asyncio.sleep(0.2)
+    made: dict[str, Any] = answer.raise_for_status().json()
+    return made
+
+
+async def test_prefect_makes_the_runs_of_a_schedule(prefect: RunningServer) -> None:
+    """With SQLAlchemy 2.1 its scheduler fails on every deployment, and says so in its own log alone."""
+    flow = await told(prefect, "flows", {"name": "on-schedule"})
+    far = {"schedule": {"interval": 30 * 86_400}, "active": True}
+    made = await told(prefect, "deployments", {"name": "rarely", "flow_id": flow["id"], "schedules": [far]})
+    async with asyncio.timeout(60):
+        while True:
+            if await shown(prefect, "flow_runs", deployments={"id": {"any_": [made["id"]]}}):
+                break
+            await asyncio.sleep(0.2)
