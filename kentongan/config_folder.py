@@ -196,7 +196,7 @@ class _Quick(_Strict, quick_yaml.QUICK):  # type: ignore[misc]  # which of the t
 
 
 def _load(text: str) -> Any:
-    return yaml.load(text, _Quick if len(text) <= quick_yaml.LONGEST else _Patient)  # noqa: S506 (they are safe loaders)
+    return quick_yaml.load(text, quick=_Quick, patient=_Patient)
 
 
 def _fields(model: type[Model], place: Sequence[int | str]) -> list[str]:

@@ -1,7 +1,8 @@
-"""Which of PyYAML's two safe loaders reads a text: the one in C, ten times as quick, wherever it is safe to."""
+"""Reading YAML by the quicker of PyYAML's two safe loaders, the one in C, wherever that is safe."""
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import yaml
@@ -14,6 +15,12 @@ QUICK: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The quicker loader; PyYAML may have been built without it."""
 
 
-def safe_loader(text: str) -> Any:
-    """The safe loader for a text."""
-    return QUICK if len(text) <= LONGEST else yaml.SafeLoader
+def load(text: str, *, quick: Any = QUICK, patient: Any = yaml.SafeLoader) -> Any:
+    """What a text says; `patient` is the loader in Python, which names a mistake where it is made, not where it shows.
+
+    Raises yaml.YAMLError, and RecursionError where brackets nest too deep.
+    """
+    if len(text) <= LONGEST:
+        with contextlib.suppress(yaml.YAMLError):
+            return yaml.load(text, quick)  # noqa: S506 (both are safe)
+    return yaml.load(text, patient)  # noqa: S506

@@ -27,7 +27,10 @@ _VALUES = re.compile(
 )
 _PLACE = re.compile(r"%\((\w+)\)s")
 _NAME = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)")
-_NEW_KEY = "lower(hex(randomblob(16)))"
+_NEW_KEY = "printf('%012x', :now) || lower(hex(randomblob(10)))"
+_NEW_KEY_THERE = (
+    "lpad(to_hex(CAST(:now AS bigint)), 12, '0') || substr(replace(CAST(gen_random_uuid() AS text), '-', ''), 13)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class Statement:
 def for_postgres(text: str) -> Statement:
     """The same statement for Postgres."""
     lists = frozenset(match["name"] for pattern in (_IN, _NOT_IN) for match in pattern.finditer(text))
-    text = text.replace("%", "%%").replace(_NEW_KEY, "replace(CAST(gen_random_uuid() AS text), '-', '')")
+    text = text.replace(_NEW_KEY, _NEW_KEY_THERE).replace("%", "%%")
     text = _NOT_IN.sub(r"<> ALL(:\g<name>)", text)
     text = _IN.sub(r"= ANY(:\g<name>)", text)
     text = _ROWS.sub(functools.partial(_rows, text), text)

@@ -309,12 +309,7 @@ class Ledger:
         if not group:
             return results
         with contextlib.ExitStack() as stack:
-            try:
-                connection = stack.enter_context(self._engine.connect())
-                transaction = stack.enter_context(connection.begin())
-                begun = self._begin(connection, beside=all(work.beside for work in group))
-            except sqlalchemy.exc.DBAPIError as error:
-                raise _NotBegun(error) from None
+            connection, transaction, begun = self._opened(stack, beside=all(work.beside for work in group))
             if not self._presence.holds():
                 raise _Displaced
             if any(work.urgent for work in group):
@@ -343,6 +338,21 @@ class Ledger:
             self._end(connection, transaction, begun)
         self._ballast_used = self._was_put_back = False
         return results
+
+    def _opened(self, stack: contextlib.ExitStack, *, beside: bool) -> tuple[Connection, RootTransaction, Begun | None]:
+        """A transaction that has begun, on a new connection where the one that was kept turns out to be broken."""
+        for last in (False, True):
+            try:
+                with contextlib.ExitStack() as opened:
+                    connection = opened.enter_context(self._engine.connect())
+                    transaction = opened.enter_context(connection.begin())
+                    begun = self._begin(connection, beside=beside)
+                    stack.enter_context(opened.pop_all())
+                    return connection, transaction, begun
+            except sqlalchemy.exc.DBAPIError as error:
+                if last or not error.connection_invalidated:
+                    raise _NotBegun(error) from None
+        raise AssertionError
 
     def _begin(self, connection: Connection, *, beside: bool) -> Begun | None:
         """Begins to write; raises OtherVersion where another Kentongan has changed the tables meanwhile."""

@@ -16,7 +16,11 @@ STATIC = ("id", "key", "language", "person_id", "address_id", "family", "unique_
 Where the event says so (`waved`), `wave` is the last of them.
 """
 
-NEW_KEY = "lower(hex(randomblob(16)))"
+NEW_KEY = "printf('%012x', :now) || lower(hex(randomblob(10)))"
+"""A delivery's key in SQL, where `:now` is the time.
+
+It begins with that: keys without an order would each change another page of their index.
+"""
 
 
 def last_id(write: Write) -> int:

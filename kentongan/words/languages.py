@@ -8,9 +8,9 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from kentongan import quick_yaml
 from kentongan.answers import Vocabulary, vocabulary
 from kentongan.errors import BadConfig
-from kentongan.quick_yaml import safe_loader
 
 BLOCKS = ("headline", "short", "standard", "long", "spoken")
 """The five blocks of every hazard file, each complete in itself."""
@@ -122,8 +122,7 @@ def spoken(languages: Mapping[str, Language]) -> Vocabulary:
 def read_yaml(path: Path) -> dict[str, object]:
     """Reads one YAML file of fields; raises BadConfig naming the place."""
     try:
-        text = path.read_text("utf-8")
-        content = yaml.load(text, safe_loader(text))  # noqa: S506 (both are safe)
+        content = quick_yaml.load(path.read_text("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark is not None else ""

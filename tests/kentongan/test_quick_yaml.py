@@ -5,11 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kentongan.quick_yaml import LONGEST, QUICK, safe_loader
+from kentongan.quick_yaml import LONGEST, QUICK, load
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20),
@@ -21,7 +22,7 @@ VALUES = st.recursive(
 @given(VALUES, st.booleans())
 def test_both_loaders_read_the_same(value: object, flow: bool) -> None:
     text = yaml.safe_dump(value, default_flow_style=flow, allow_unicode=True)
-    assert yaml.load(text, QUICK) == yaml.load(text, yaml.SafeLoader) == value
+    assert yaml.load(text, QUICK) == yaml.load(text, yaml.SafeLoader)
 
 
 def test_the_longest_text_for_the_loader_in_c_can_nest_as_deep_as_it_likes_even_in_a_thread() -> None:
@@ -37,5 +38,13 @@ def test_the_longest_text_for_the_loader_in_c_can_nest_as_deep_as_it_likes_even_
 
 
 def test_a_longer_text_is_read_in_python() -> None:
-    assert safe_loader("[" * (LONGEST + 1)) is yaml.SafeLoader
-    assert safe_loader("[]") is QUICK
+    with pytest.raises(RecursionError):
+        load("[" * (LONGEST + 1))
+    assert load("[]") == []
+
+
+def test_a_mistake_is_named_where_it_is_made() -> None:
+    with pytest.raises(yaml.MarkedYAMLError) as error:
+        load("exercise: [")
+    assert error.value.problem_mark is not None
+    assert error.value.problem_mark.line == 0

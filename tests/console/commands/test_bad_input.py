@@ -303,10 +303,10 @@ def _big(surroundings: Path) -> Path:
 
 @pytest.fixture
 def tiny_disk(surroundings: Path) -> Iterator[None]:
-    """A state directory on a disk of one megabyte."""
+    """A state directory on a disk of two megabytes, of which an empty ledger takes one while it is made."""
     state = surroundings / "state"
     state.mkdir(mode=0o700)
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "tmpfs", str(state)], check=False)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "tmpfs", str(state)], check=False)
     if mounted.returncode:
         pytest.skip("no disk can be mounted here")
     try:
