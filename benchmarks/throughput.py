@@ -151,6 +151,8 @@ def measure(
 ) -> Measured:
     """Sends to all recipients with the record, in a bare loop, and by each Apprise, in every round."""
     collect_seldom()  # as every command does
+    # As every command does when it starts.
+    collect_seldom()
     if apprises is None:
         apprises = [apprise_environments.newest(), apprise_environments.locked()]
     taken: list[Round] = []

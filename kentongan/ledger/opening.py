@@ -204,8 +204,6 @@ def _engine(path: Path, begin: str) -> Engine:
                 "synchronous=FULL",
                 "foreign_keys=ON",
                 "temp_store=MEMORY",
-                # Pages of 16 MiB between two checkpoints: most are written again and again while an alert is sent.
-                "wal_autocheckpoint=4000",
                 *([] if writing else ["query_only=ON"]),
             ):
                 _set(connection, pragma)
