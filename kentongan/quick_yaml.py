@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
-LONGEST = 8192
-"""Letters up to which the loader in C is used. It goes one call deeper with every bracket and ends the process where
-the stack does, while the one in Python raises RecursionError; so short a text cannot nest so deep."""
+DEEPEST = 8192
+"""Levels up to which the loader in C is used. It goes one call deeper with every level and ends the process where the
+stack does, while the one in Python raises RecursionError."""
 
 QUICK: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The quicker loader; PyYAML may have been built without it."""
@@ -20,7 +20,16 @@ def load(text: str, *, quick: Any = QUICK, patient: Any = yaml.SafeLoader) -> An
 
     Raises yaml.YAMLError, and RecursionError where brackets nest too deep.
     """
-    if len(text) <= LONGEST:
+    if _most_levels(text) <= DEEPEST:
         with contextlib.suppress(yaml.YAMLError):
             return yaml.load(text, quick)  # noqa: S506 (both are safe)
     return yaml.load(text, patient)  # noqa: S506
+
+
+def _most_levels(text: str) -> int:
+    """More levels than a text can nest: by its brackets, and by its columns, each of which begins two at the most.
+
+    Two, because a list may stand below a key without being indented.
+    """
+    columns = max(map(len, text.splitlines()), default=0)
+    return min(len(text), text.count("[") + text.count("{") + 2 * columns)

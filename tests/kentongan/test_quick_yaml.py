@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kentongan.quick_yaml import LONGEST, QUICK, load
+from kentongan.quick_yaml import DEEPEST, QUICK, load
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20),
@@ -25,9 +25,9 @@ def test_both_loaders_read_the_same(value: object, flow: bool) -> None:
     assert yaml.load(text, QUICK) == yaml.load(text, yaml.SafeLoader)
 
 
-def test_the_longest_text_for_the_loader_in_c_can_nest_as_deep_as_it_likes_even_in_a_thread() -> None:
+def test_the_deepest_text_for_the_loader_in_c_can_nest_as_deep_as_it_likes_even_in_a_thread() -> None:
     told = (
-        f"import threading, yaml; from kentongan.quick_yaml import QUICK; text = '[' * {LONGEST};\n"
+        f"import threading, yaml; from kentongan.quick_yaml import QUICK; text = '[' * {DEEPEST};\n"
         "def read():\n"
         "    try: yaml.load(text, QUICK)\n"
         "    except yaml.YAMLError: print('refused')\n"
@@ -37,10 +37,22 @@ def test_the_longest_text_for_the_loader_in_c_can_nest_as_deep_as_it_likes_even_
     assert (done.returncode, done.stdout.strip()) == (0, "refused")
 
 
-def test_a_longer_text_is_read_in_python() -> None:
+def test_a_text_that_may_nest_deeper_is_read_in_python() -> None:
     with pytest.raises(RecursionError):
-        load("[" * (LONGEST + 1))
+        load("[" * (DEEPEST + 1))
+    with pytest.raises(RecursionError):
+        load("\n".join("[" * 80 for _ in range(DEEPEST)))
+    with pytest.raises(RecursionError):
+        load("- " * DEEPEST)
     assert load("[]") == []
+
+
+def test_a_long_text_of_few_levels_is_read_in_c() -> None:
+    def never(stream: object) -> object:
+        raise AssertionError("read in Python")
+
+    text = "lines:\n" + "- a line of text\n" * DEEPEST + "also: {last: [1, 2]}\n"
+    assert load(text, patient=never)["also"] == {"last": [1, 2]}
 
 
 def test_a_mistake_is_named_where_it_is_made() -> None:
