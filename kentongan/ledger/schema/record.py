@@ -1,0 +1,57 @@
+"""What can be checked later: events and their chains, and what is left of deliveries that went."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, PrimaryKeyConstraint, Table, Text
+
+from kentongan.ledger.schema.metadata import metadata
+
+meta = Table("meta", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
+
+event = Table(
+    "event",
+    metadata,
+    Column("chain", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("alert_id", Text),
+    Column("delivery_id", BigInteger),
+    Column("data", Text, nullable=False),
+    PrimaryKeyConstraint("chain", "seq", "ordinal"),
+    Index("event_alert", "alert_id", "type", "at"),
+    Index("event_delivery", "delivery_id"),
+)
+
+link = Table(
+    "link",
+    metadata,
+    Column("chain", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False, unique=True),  # in the order of commits, over all chains
+    Column("previous", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    PrimaryKeyConstraint("chain", "seq"),
+)
+
+# What is left of the deliveries of alerts that ended long ago (kentongan.ledger.pruned).
+checkpoint = Table(
+    "checkpoint",
+    metadata,
+    Column("alert_id", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("content", Text, nullable=False),  # what was counted of its deliveries before they went, as JSON
+    Column("signature", Text, nullable=False),  # the installation's, over the content
+    Column("finished_at", BigInteger),  # NULL while some are still there
+)
+
+pruned = Table(
+    "pruned",
+    metadata,
+    Column("alert_id", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("events", LargeBinary, nullable=False),  # the places and digests of events that went
+    Column("signature", LargeBinary, nullable=False),  # the installation's
+    PrimaryKeyConstraint("alert_id", "number"),
+)
