@@ -21,7 +21,7 @@ from console.demo.stage import APPROVER, SUBMITTER, Stage, stage
 from kentongan import report, telling
 from kentongan.cap.model import Status
 from kentongan.desk import approvals, composing, drafts, following, releases, settling, submitting, withdrawing
-from kentongan.dispatcher.dispatcher import TOO_LONG
+from kentongan.dispatcher.starting import TOO_LONG
 from kentongan.ledger import Read, verification, views
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.overview import Overview, overview

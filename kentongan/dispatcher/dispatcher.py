@@ -9,22 +9,19 @@ become due, what is too late, what was stopped, receipts that came early, and pr
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kentongan import waves
-from kentongan.bucket import cost_of, name_of
 from kentongan.clock import Clock, Milliseconds, Process
 from kentongan.dispatcher.gate import Gate
 from kentongan.dispatcher.owned import OwnedDispatch
-from kentongan.dispatcher.pace import Credential, Pace, Spacing
-from kentongan.dispatcher.pacing import LedgerBucket, fastest
-from kentongan.dispatcher.part import Part, Sender
+from kentongan.dispatcher.paces import Paces
+from kentongan.dispatcher.part import Sender
 from kentongan.dispatcher.probes import Probes
-from kentongan.dispatcher.run import Run
+from kentongan.dispatcher.starting import Starter
 from kentongan.dispatcher.upkeep import Upkeep
 from kentongan.errors import DamagedRecord, KentonganError, OtherVersion, Refused
 from kentongan.ledger import (
@@ -33,33 +30,21 @@ from kentongan.ledger import (
     Write,
     alerts,
     dispatches,
-    renderings,
     senders,
     threads,
-    throttled,
     views,
     work,
 )
-from kentongan.ledger.buckets import Here
 from kentongan.ledger.work import OpenDispatch
-from kentongan.plan import PUBLIC
 from kentongan.seam import Address, Channel
 from kentongan.settings import Policy
 
 _log = logging.getLogger(__name__)
 
-BUDGET: Milliseconds = 1_000
-"""How long after the dispatch row an instance may wait for its task in Prefect before it is started without."""
-
-TOO_LONG = "direct, the orchestration took too long"
-"""What the record says of an instance that was started without, because the budget was spent."""
-
 BESIDE = "beside the sender that owns it"
 """What the record says of an instance that another sender has begun as well."""
 
 _SWEEP = 0.25
-_SAME_PAUSE: Milliseconds = 2_000
-"""Two ends of a pause that lie so near are told of as one."""
 _NOTHING = -1
 """The rank of the gravest alert that is being sent where none is."""
 
@@ -85,9 +70,9 @@ class Dispatcher:
 
     `role` names the process in the record. `only`: the alerts it takes; None takes all. `takes_part`: it also sends of
     alerts that another sender owns, by the channels that it has. `vouch` answers why an alert must not be sent, None
-    when it may. `orchestrate` shows the dispatch in Prefect; whatever it does, every instance
-    is started within BUDGET. `done` is told of an alert of which nothing is left to do. `chance` gives numbers from 0
-    to 1. `gave_way` is set, and `outdated` says why, once the ledger is of another version: then only close it.
+    when it may. `orchestrate` shows the dispatch in Prefect (`Starter`). `done` is told of an alert of which nothing
+    is left to do. `chance` gives numbers from 0 to 1. `gave_way` is set, and `outdated` says why, once the ledger is of
+    another version: then only close it.
     """
 
     ledger: Ledger
@@ -108,13 +93,11 @@ class Dispatcher:
     gave_way: asyncio.Event = field(default_factory=asyncio.Event)
     _alerts: dict[str, OwnedDispatch] = field(default_factory=dict)
     _refused: dict[str, str] = field(default_factory=dict)
-    _credentials: dict[str, Credential] = field(default_factory=dict)
-    _spacings: dict[str, Spacing] = field(default_factory=dict)
-    _telling: set[asyncio.Task[None]] = field(default_factory=set)
-    _throttled: dict[tuple[str, str], Milliseconds] = field(default_factory=dict)
     _ranks: dict[str, int] = field(default_factory=dict)
     _gravest: int = _NOTHING
     _sender: Sender = field(init=False)
+    _paces: Paces = field(init=False)
+    _starter: Starter = field(init=False)
     _loops: tuple[asyncio.Task[None], ...] = ()
     _upkeep: Upkeep = field(init=False)
     _probes: Probes = field(init=False)
@@ -132,6 +115,15 @@ class Dispatcher:
             policy=self.policy,
             open_addresses=self.open_addresses,
             chance=self.chance,
+        )
+        self._paces = Paces(self._sender, self.channels, self.process.boot_id)
+        self._starter = Starter(
+            sender=self._sender,
+            channels=self.channels,
+            paces=self._paces,
+            shared=self.takes_part,
+            orchestrate=self.orchestrate,
+            closing=self._closing,
         )
         self._upkeep = Upkeep(self.ledger, self.channels, self.policy, self.chance, self.wake)
         self._probes = Probes(self.ledger, self.clock, self.channels, self.policy, self.wake)
@@ -153,9 +145,8 @@ class Dispatcher:
         for owned in self._alerts.values():
             owned.leave()
             runs.extend(owned.runs.values())
-        await asyncio.gather(*runs, *self._telling, return_exceptions=True)
-        for credential in self._credentials.values():
-            await credential.close()
+        await asyncio.gather(*runs, return_exceptions=True)
+        await self._paces.close()
         for loop in self._loops:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
@@ -184,7 +175,7 @@ class Dispatcher:
         while not self._closing.is_set():
             if await self._take(alert_id, orchestrated=True):
                 owned = self._alerts[alert_id]
-                self._begin(owned, instance, through)
+                self._starter.begin(owned, instance, through)
                 if instance in owned.runs:
                     await asyncio.shield(owned.runs[instance])
                 break
@@ -269,7 +260,7 @@ class Dispatcher:
             owned.ours = True
             self._gravest = max(self._gravest, owned.rank)
             owned.spawn(owned.expand(self.ledger, lambda: self._gravest > owned.rank))
-            owned.spawn(self._start_all(owned, orchestrated=orchestrated))
+            owned.spawn(self._starter.start_all(owned, orchestrated=orchestrated))
         return True
 
     def _is_ours(self, alert_id: str) -> bool:
@@ -291,126 +282,11 @@ class Dispatcher:
             for instance in waves.ordered(owned.plan.instances):
                 # What this process lacks is no fault of the channel: its owner sends there.
                 if instance.name in self.channels:
-                    self._begin(owned, instance.name, BESIDE)
+                    self._starter.begin(owned, instance.name, BESIDE)
         await self.ledger.write_soon(
             lambda write: write.event("dispatch.joined", alert=alert_id, sender=self.sender, why=refusal or ""),
             must=True,
         )
-
-    async def _start_all(self, owned: OwnedDispatch, *, orchestrated: bool) -> None:
-        """Shows the dispatch in Prefect and, when the budget is spent or Prefect fails, starts what has not begun."""
-        if self.orchestrate is not None and not orchestrated:
-            shown = owned.spawn(self._orchestrate(owned.alert_id, self.orchestrate))
-            await asyncio.wait([shown], timeout=self._left(owned))
-            through = TOO_LONG if not shown.done() else "direct"
-        elif orchestrated:
-            await asyncio.sleep(self._left(owned))
-            through = TOO_LONG
-        else:
-            through = "direct, without orchestration"
-        for instance in waves.ordered(owned.plan.instances):
-            self._begin(owned, instance.name, through)
-
-    def _left(self, owned: OwnedDispatch) -> float:
-        return max(0.0, min(BUDGET, owned.at + BUDGET - self.clock.wall()) / 1000)
-
-    async def _orchestrate(self, alert_id: str, orchestrate: Callable[[str], Awaitable[None]]) -> None:
-        try:
-            await orchestrate(alert_id)
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            # The text of a foreign exception may hold a secret; our own sentences hold none.
-            name, why = type(error).__name__, str(error) if isinstance(error, KentonganError) else ""
-            _log.warning("orchestration lost", extra={"alert": alert_id, "error": name})
-            await self.ledger.write_soon(
-                lambda write: write.event("orchestration.lost", alert=alert_id, error=name, why=why), must=True
-            )
-
-    def _begin(self, owned: OwnedDispatch, instance: str, through: str) -> None:
-        running = owned.runs.get(instance)
-        if (running is not None and not running.done()) or self._closing.is_set():
-            return
-        owned.runs[instance] = asyncio.create_task(self._run(owned, instance, through, first=running is None))
-
-    async def _run(self, owned: OwnedDispatch, instance: str, through: str, *, first: bool) -> None:
-        channel = self.channels.get(instance)
-        if channel is None:
-            reason = (
-                "the process that sends has no such channel in its config; see that `kentongan check` finds it there,"
-                " then start `kentongan serve` anew"
-            )
-            await self.ledger.write_soon(lambda write: senders.hold(write, instance=instance, reason=reason))
-            return
-        pace = self._pace(owned, channel)
-        pace.prepare()
-        if first and owned.ours:
-            await self.ledger.write_soon(lambda write: _record_start(write, owned.alert_id, instance, through))
-        part = Part(
-            sender=self._sender,
-            channel=channel,
-            alert_id=owned.alert_id,
-            epoch=owned.epoch,
-            plan=owned.plan,
-            messages=owned.messages.get(instance, {}),
-        )
-        run = owned.live[instance] = Run(part, pace, shared=self.takes_part)
-        if self._closing.is_set():
-            run.halt.set()
-        try:
-            await run.run(lambda: owned.expanded)
-        except KentonganError:
-            # The sweep begins it again as soon as the ledger answers.
-            _log.warning("run waits for the ledger", extra={"alert": owned.alert_id, "instance": instance})
-        finally:
-            owned.live.pop(instance, None)
-
-    def _pace(self, owned: OwnedDispatch, channel: Channel) -> Pace:
-        name, rate = name_of(channel.name, channel.limits), fastest(channel, self.channels.values())
-        if name not in self._credentials:
-            shared = LedgerBucket(name, self.ledger, Here(self.clock, self.process.boot_id))
-            self._credentials[name] = Credential(shared, self._seconds)
-        if channel.limits.rate < rate and channel.name not in self._spacings:
-            self._spacings[channel.name] = Spacing(channel.limits.rate, self._seconds)
-        return Pace(
-            credential=self._credentials[name],
-            cost=cost_of(channel.limits, rate, owned.messages.get(channel.name, {}).values(), owned.plan.values),
-            rank=waves.place(owned.rank, public=owned.plan.instance(channel.name).family == PUBLIC),
-            spacing=self._spacings.get(channel.name),
-            told=lambda seconds: self._tell_throttled(owned, channel.name, seconds),
-            backoff=(self.policy.backoff_first, self.policy.backoff_most),
-        )
-
-    def _tell_throttled(self, owned: OwnedDispatch, instance: str, seconds: float) -> None:
-        """Says at once, and once, that a provider lets an alert wait for longer than it is of use there."""
-        until = self.clock.wall() + round(seconds * 1000)
-        deliver_by = owned.plan.instance(instance).deliver_by
-        place = (owned.alert_id, instance)
-        if until < deliver_by or until <= self._throttled.get(place, 0) + _SAME_PAUSE:
-            return
-        self._throttled[place] = until
-        _log.warning("throttled for longer than the alert is of use", extra={"alert": place[0], "instance": instance})
-
-        async def tell() -> None:
-            counted = functools.partial(throttled.waiting, alert_id=owned.alert_id, instance=instance)
-            try:
-                waiting, also = await asyncio.to_thread(self.ledger.read, counted)
-                await self.ledger.write_soon(
-                    lambda write: throttled.record(
-                        write, owned.alert_id, instance, until=until, deliver_by=deliver_by, waiting=waiting, also=also
-                    ),
-                    must=True,
-                )
-            except KentonganError:
-                # The next request that has to wait tells it again.
-                self._throttled.pop(place, None)
-
-        task = asyncio.create_task(tell())
-        self._telling.add(task)
-        task.add_done_callback(self._telling.discard)
-
-    def _seconds(self) -> float:
-        return self.clock.boot() / 1000
 
     # --- Sweep ---
 
@@ -525,7 +401,7 @@ class Dispatcher:
         for instance in dispatch.plan.instances:
             running = owned.runs.get(instance.name)
             if running is not None and running.done() and self._is_due(alert_id, instance.name):
-                self._begin(owned, instance.name, "sweep")
+                self._starter.begin(owned, instance.name, "sweep")
 
     async def _mend(self, owned: OwnedDispatch, dispatch: OpenDispatch) -> None:
         """What the owner does for all who send of an alert: its end, its stop, and what is too late."""
@@ -541,10 +417,3 @@ class Dispatcher:
 
     def _is_due(self, alert_id: str, instance: str) -> bool:
         return self.ledger.read(lambda read: work.is_due(read, alert_id, instance))
-
-
-def _record_start(write: Write, alert_id: str, instance: str, through: str) -> None:
-    write.event("instance.started", alert=alert_id, instance=instance, through=through)
-    for language in renderings.without_pictures(write, alert_id, instance):
-        reason = "one of them is not in the ledger as it was approved"
-        write.event("instance.without_pictures", alert=alert_id, instance=instance, language=language, reason=reason)

@@ -1,0 +1,121 @@
+"""How the runs of a dispatch are begun: by their tasks in Prefect, and without them once those take too long."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from kentongan import waves
+from kentongan.clock import Milliseconds
+from kentongan.dispatcher.owned import OwnedDispatch
+from kentongan.dispatcher.paces import Paces
+from kentongan.dispatcher.part import Part, Sender
+from kentongan.dispatcher.run import Run
+from kentongan.errors import KentonganError
+from kentongan.ledger import Write, renderings, senders
+from kentongan.seam import Channel
+
+_log = logging.getLogger(__name__)
+
+BUDGET: Milliseconds = 1_000
+"""How long after the dispatch row an instance may wait for its task in Prefect before it is started without."""
+
+TOO_LONG = "direct, the orchestration took too long"
+"""What the record says of an instance that was started without, because the budget was spent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Starter:
+    """Begins the runs of a sender, one for each instance of a dispatch, until `closing` is set.
+
+    `shared`: other senders may send of the same dispatch. `orchestrate` shows a dispatch in Prefect; whatever it does,
+    every instance is started within BUDGET.
+    """
+
+    sender: Sender
+    channels: Mapping[str, Channel]
+    paces: Paces
+    shared: bool
+    orchestrate: Callable[[str], Awaitable[None]] | None
+    closing: asyncio.Event
+
+    async def start_all(self, owned: OwnedDispatch, *, orchestrated: bool) -> None:
+        """Shows the dispatch in Prefect and, when the budget is spent or Prefect fails, starts what has not begun.
+
+        `orchestrated`: it is being shown already.
+        """
+        if self.orchestrate is not None and not orchestrated:
+            shown = owned.spawn(self._orchestrate(owned.alert_id, self.orchestrate))
+            await asyncio.wait([shown], timeout=self._left(owned))
+            through = TOO_LONG if not shown.done() else "direct"
+        elif orchestrated:
+            await asyncio.sleep(self._left(owned))
+            through = TOO_LONG
+        else:
+            through = "direct, without orchestration"
+        for instance in waves.ordered(owned.plan.instances):
+            self.begin(owned, instance.name, through)
+
+    def begin(self, owned: OwnedDispatch, instance: str, through: str) -> None:
+        """Begins the run of an instance, unless it goes on already; `through` says for the record by what way."""
+        running = owned.runs.get(instance)
+        if (running is not None and not running.done()) or self.closing.is_set():
+            return
+        owned.runs[instance] = asyncio.create_task(self._run(owned, instance, through, first=running is None))
+
+    def _left(self, owned: OwnedDispatch) -> float:
+        return max(0.0, min(BUDGET, owned.at + BUDGET - self.sender.clock.wall()) / 1000)
+
+    async def _orchestrate(self, alert_id: str, orchestrate: Callable[[str], Awaitable[None]]) -> None:
+        try:
+            await orchestrate(alert_id)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            # The text of a foreign exception may hold a secret; our own sentences hold none.
+            name, why = type(error).__name__, str(error) if isinstance(error, KentonganError) else ""
+            _log.warning("orchestration lost", extra={"alert": alert_id, "error": name})
+            await self.sender.ledger.write_soon(
+                lambda write: write.event("orchestration.lost", alert=alert_id, error=name, why=why), must=True
+            )
+
+    async def _run(self, owned: OwnedDispatch, instance: str, through: str, *, first: bool) -> None:
+        ledger, channel = self.sender.ledger, self.channels.get(instance)
+        if channel is None:
+            reason = (
+                "the process that sends has no such channel in its config; see that `kentongan check` finds it there,"
+                " then start `kentongan serve` anew"
+            )
+            await ledger.write_soon(lambda write: senders.hold(write, instance=instance, reason=reason))
+            return
+        pace = self.paces.of(owned, channel)
+        pace.prepare()
+        if first and owned.ours:
+            await ledger.write_soon(lambda write: _record_start(write, owned.alert_id, instance, through))
+        part = Part(
+            sender=self.sender,
+            channel=channel,
+            alert_id=owned.alert_id,
+            epoch=owned.epoch,
+            plan=owned.plan,
+            messages=owned.messages.get(instance, {}),
+        )
+        run = owned.live[instance] = Run(part, pace, shared=self.shared)
+        if self.closing.is_set():
+            run.halt.set()
+        try:
+            await run.run(lambda: owned.expanded)
+        except KentonganError:
+            # The sweep begins it again as soon as the ledger answers.
+            _log.warning("run waits for the ledger", extra={"alert": owned.alert_id, "instance": instance})
+        finally:
+            owned.live.pop(instance, None)
+
+
+def _record_start(write: Write, alert_id: str, instance: str, through: str) -> None:
+    write.event("instance.started", alert=alert_id, instance=instance, through=through)
+    for language in renderings.without_pictures(write, alert_id, instance):
+        reason = "one of them is not in the ledger as it was approved"
+        write.event("instance.without_pictures", alert=alert_id, instance=instance, language=language, reason=reason)
