@@ -13,6 +13,7 @@ from pathlib import Path
 from kentongan.errors import BadConfig, BadInput
 
 KEY_LENGTH = 32
+_LENGTHS = (KEY_LENGTH, 2 * KEY_LENGTH)  # one key, or two that belong together
 
 
 def key_file(name: str, key: bytes) -> bytes:
@@ -70,6 +71,6 @@ def read_key(path: Path, *names: str) -> tuple[bytes, str]:
     except ValueError:
         key = b""
     for name in names or (path.name,):
-        if len(key) == KEY_LENGTH and content == key_file(name, key):
+        if len(key) in _LENGTHS and content == key_file(name, key):
             return key, name
     raise BadInput(f"{path} is damaged; restore it from the backup of this state directory")

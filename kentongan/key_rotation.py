@@ -1,9 +1,10 @@
 """Rotating people.key: a new one wraps every person's own key, while alerts go on being sent.
 
-1. The look-up key gets a file of its own, `lookup.key`: the hashes of the record stand on it, so it stays.
-2. `people.next.key` is written; from then on every process wraps with it (`kentongan.wrapping`).
-3. Every wrapped key in the ledger is wrapped anew, in small transactions.
-4. The new key takes the place of people.key, and the old one is gone.
+1. The next key is made beside it, with the look-up key of the former: the hashes of the record stand on that. From
+   then on every process wraps with it (`kentongan.wrapping`).
+2. Every wrapped key in the ledger is wrapped anew, in small transactions.
+3. The new key takes the place of the former, which is gone. Where it lies and can be replaced, `kentongan.people_key`
+   knows.
 
 Cut anywhere it goes on where it was: what is wrapped anew is passed over.
 """
@@ -14,54 +15,59 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from kentongan.errors import BadConfig, BadInput
-from kentongan.key_files import KEY_LENGTH, key_file, read_key, replace_private, sync_folder
 from kentongan.keys import StateKeys
 from kentongan.ledger import Ledger, Write, wrapped_keys
 from kentongan.ledger.wrapped_keys import Place
-from kentongan.wrapping import CURRENT, LOOKUP, NEXT, ROTATED, read_lookup_key
 
 _SIZE = 2_000
 
 
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """How many keys were wrapped anew, and what is left to its owner to do with the key, in a sentence."""
+
+    rewrapped: int
+    left: str | None
+
+
 def rotate(
     ledger: Ledger,
-    folder: Path,
     keys: StateKeys,
     *,
     by: str,
     told: Callable[[int], None] = lambda done: None,
     random: Callable[[int], bytes] = os.urandom,
-) -> int:
-    """Rotates people.key in the `folder` of the keys, or goes on where a rotation was cut; `told` hears how far it is.
+) -> Rotated:
+    """Rotates the key of people's data, or goes on where a rotation was cut; `told` hears how far it is.
 
-    Returns how many keys were wrapped anew. Raises BadInput where another rotation runs or a key in the ledger cannot
-    be read: nothing is lost then, both keys stay. Raises BadConfig where the folder cannot be written,
+    Raises BadInput where another rotation runs, a next key is wanted that others must be given, or a key in the ledger
+    cannot be read: nothing is lost then, both keys stay. Raises BadConfig where a key cannot be written,
     LedgerUnavailable.
     """
-    with _alone(folder):
+    source = keys.people
+    with alone(source.folder):
         try:
-            _begin(folder, random)
+            # In a file it is one machine's; others would not know of a key that is made here.
+            source.begin(random, alone=isinstance(ledger.path, Path))
             rewrapped = _rewrap(ledger, keys, told)
-            _finish(folder)
+            left = source.finish()
         except OSError as error:
             raise BadConfig(
-                f"keys in {folder} cannot be written: {error.strerror}; mend that and run this again, it goes on"
+                f"the key in {source.name} cannot be written: {error.strerror}; mend that and run this again, it goes"
+                " on"
             ) from None
     ledger.write(lambda write: write.event("people.key_rotated", rewrapped=rewrapped, by=by))
-    return rewrapped
-
-
-def is_under_way(folder: Path) -> bool:
-    """Whether a rotation was begun and not finished."""
-    return (folder / NEXT).exists()
+    return Rotated(rewrapped, left)
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
+    """Keeps the key to one process that changes it; raises BadInput where another does."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         try:
@@ -71,13 +77,6 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _begin(folder: Path, random: Callable[[int], bytes]) -> None:
-    if not (folder / LOOKUP).exists():
-        replace_private(folder / LOOKUP, key_file(LOOKUP, read_lookup_key(folder)))
-    if not is_under_way(folder):
-        replace_private(folder / NEXT, key_file(NEXT, random(KEY_LENGTH)))
 
 
 def _rewrap(ledger: Ledger, keys: StateKeys, told: Callable[[int], None]) -> int:
@@ -92,10 +91,3 @@ def _rewrap(ledger: Ledger, keys: StateKeys, told: Callable[[int], None]) -> int
         rewrapped += count
         told(rewrapped)
     return rewrapped
-
-
-def _finish(folder: Path) -> None:
-    key, _ = read_key(folder / NEXT)
-    replace_private(folder / CURRENT, key_file(ROTATED, key))
-    (folder / NEXT).unlink()
-    sync_folder(folder)

@@ -1,7 +1,8 @@
 """The state directory's keys: who signs the ledger's heads, and what keeps people's addresses unreadable.
 
 keys/ledger.key    Ed25519 seed; signs the heads of the event chains
-keys/people.key    wraps each person's own key, and keys the hashes by which addresses are looked up
+keys/people.key    wraps each person's own key, and keys the hashes by which addresses are looked up; it may lie in a
+                   file elsewhere or in the environment (`kentongan.people_key`)
 keys/lookup.key    keys those hashes once people.key was rotated (`kentongan.key_rotation`)
 keys/pages.key     makes the digits by which an officer who was paged shows that they have the page
 
@@ -19,7 +20,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,8 +32,9 @@ from kentongan.errors import BadConfig, BadInput
 from kentongan.key_files import KEY_LENGTH as KEY_LENGTH
 from kentongan.key_files import key_file, read_key, sync_folder
 from kentongan.key_files import write_private as write_private
+from kentongan.people_key import CURRENT, Source, derive, find
 from kentongan.seam import Address
-from kentongan.wrapping import Wrapping, derive, read_lookup_key
+from kentongan.wrapping import Wrapping
 
 Random = Callable[[int], bytes]
 """A source of so many unpredictable bytes, such as `os.urandom`."""
@@ -40,7 +42,7 @@ Random = Callable[[int], bytes]
 NONCE_LENGTH = 12  # AES-GCM's own, NIST SP 800-38D section 5.2.1.1
 
 _FOLDER = "keys"
-_NAMES = ("ledger.key", "people.key", "pages.key")
+_NAMES = ("ledger.key", CURRENT, "pages.key")
 _HEAD_PREFIX = b"kentongan head 1\n"
 _WITNESS_PREFIX = b"kentongan witness 1\n"
 _ADDRESS_PREFIX = b"kentongan address 1\n"
@@ -91,24 +93,34 @@ class StateKeys:
     _page_key: bytes = field(repr=False)
 
     @classmethod
-    def open(cls, state: Path, *, create: bool = True, random: Random = os.urandom) -> StateKeys:
+    def open(
+        cls,
+        state: Path,
+        *,
+        create: bool = True,
+        random: Random = os.urandom,
+        environment: Mapping[str, str] = os.environ,
+    ) -> StateKeys:
         """Reads the keys of the state directory, or makes them where there are none and `create` is set.
 
+        The key of people's data is where the `environment` says, else there too.
         Pass `create=False` where a ledger exists: new keys would make its people unreadable. Raises BadConfig where
         others could read a key or the folder cannot be used, BadInput where a key is missing or damaged.
         """
         folder = state / _FOLDER
+        source = find(folder, environment)
         try:
             if not folder.is_dir():
                 if not create:
                     raise BadInput(
                         f"{folder} is missing although a ledger is there; restore it from the ledger's backup"
                     )
-                _make(folder, random)
+                source.make(random)
+                _make(folder, _NAMES if not source.elsewhere else [name for name in _NAMES if name != CURRENT], random)
             if stat.S_IMODE(folder.stat().st_mode) & 0o077:
                 raise BadConfig(f"{folder} is open to others; run: chmod 700 {folder}")
             ledger, pages = (read_key(folder / name)[0] for name in ("ledger.key", "pages.key"))
-            wrapping, lookup = Wrapping(folder), read_lookup_key(folder)
+            wrapping = Wrapping(source)
         except OSError as error:
             raise BadConfig(
                 f"keys in {folder} cannot be used: {error.strerror}; give this user that folder or name another"
@@ -116,9 +128,26 @@ class StateKeys:
         return cls(
             Ed25519PrivateKey.from_private_bytes(ledger),
             wrapping,
-            lookup,
+            wrapping.lookup,
             derive(pages, b"kentongan page check 1"),
         )
+
+    @property
+    def people(self) -> Source:
+        """Where the key of people's data is."""
+        return self._wrapping.source
+
+    @property
+    def people_fingerprints(self) -> tuple[str, ...]:
+        """By which officers tell that key from others, the newest first: two while it is rotated."""
+        return self._wrapping.fingerprints
+
+    def people_fault(self) -> str | None:
+        """Why a process that starts now could not work with that key as this one does, in a sentence; None if it can.
+
+        It reads the key where it lies.
+        """
+        return self._wrapping.fault()
 
     @property
     def head_public_key(self) -> bytes:
@@ -233,13 +262,13 @@ def _encrypt(cipher: AESGCM, addresses: Sequence[Address], aad: bytes, random: R
     return encrypted
 
 
-def _make(folder: Path, random: Random) -> None:
+def _make(folder: Path, names: Sequence[str], random: Random) -> None:
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Only a name on disk, never key material: always from the operating system, whatever `random` is.
     building = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
     building.mkdir(mode=0o700)
     try:
-        for name in _NAMES:
+        for name in names:
             key = random(KEY_LENGTH)
             write_private(building / name, key_file(name, key))
         sync_folder(building)

@@ -1,7 +1,8 @@
-"""What wraps each person's own key: `people.key`, and while it is being rotated the next one too.
+"""What wraps each person's own key: the key of people's data, and while it is being rotated the next one too.
 
-Every process goes by the files: what it wraps is wrapped with the newest key that is there at that moment, and what it
-cannot read makes it look for another key. So a service works on while the key is rotated beside it.
+Every process goes by where the key lies (`kentongan.people_key`): what it wraps is wrapped with the newest key that is
+there at that moment, and what it cannot read makes it look for another key. So a service works on while the key is
+rotated beside it.
 """
 
 from __future__ import annotations
@@ -10,56 +11,55 @@ import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from kentongan.errors import BadInput, KentonganError
-from kentongan.key_files import KEY_LENGTH, read_key
-
-CURRENT = "people.key"
-ROTATED = "people.key rotated"
-"""For what a `people.key` is written that was rotated: the look-up key then lies beside it."""
-NEXT = "people.next.key"
-LOOKUP = "lookup.key"
+from kentongan.people_key import PeopleKey, Source, derive
 
 _NONCE = 12
 _PREFIX = b"kentongan person key 1"
 
 
-def derive(key: bytes, purpose: bytes) -> bytes:
-    """A key for one purpose."""
-    return HKDF(algorithm=SHA256(), length=KEY_LENGTH, salt=None, info=purpose).derive(key)
-
-
-def read_lookup_key(folder: Path) -> bytes:
-    """The key of the hashes by which people are looked up; no rotation changes it. Raises BadInput, BadConfig."""
-    people, name = read_key(folder / CURRENT, CURRENT, ROTATED)
-    if name == ROTATED:
-        return read_key(folder / LOOKUP)[0]
-    return derive(people, b"kentongan address look-up 1")
-
-
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    stamp: tuple[tuple[int, int, int] | None, ...]
-    ciphers: tuple[AESGCM, ...]  # the newest first
+    stamp: object
+    keys: tuple[PeopleKey, ...]  # the newest first
+    ciphers: tuple[AESGCM, ...]
 
 
 class Wrapping:
-    """The keys in a folder that wrap people's own; thread-safe.
+    """The keys that wrap people's own, as `source` has them; thread-safe.
 
     Raises BadInput and BadConfig where they cannot be read.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        # As text: they are looked at for every key that is wrapped, a million times in one import.
-        self._watched = (str(folder / CURRENT), str(folder / NEXT))
+    def __init__(self, source: Source) -> None:
+        self.source = source
         self._loaded = self._load()
+
+    @property
+    def lookup(self) -> bytes:
+        """The key of the hashes by which people are looked up; no rotation changes it."""
+        return self._loaded.keys[0].lookup
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """By which people tell the keys from others, the newest first."""
+        return tuple(key.fingerprint for key in self._loaded.keys)
+
+    def fault(self) -> str | None:
+        """Why a process that starts now could not work with the keys as this one does, in a sentence."""
+        try:
+            found = self.source.read()
+        except KentonganError as error:
+            return str(error)
+        except OSError as error:
+            return f"{self.source.name} cannot be read: {error.strerror}"
+        if found[0].lookup != self.lookup:
+            return f"{self.source.name} holds another key now; put back the one with fingerprint {self.fingerprints[0]}"
+        return None
 
     def wrap(self, key: bytes, random: Callable[[int], bytes] = os.urandom) -> bytes:
         """Wraps a key with the newest there is; 60 bytes.
@@ -86,8 +86,8 @@ class Wrapping:
             found = self._open(wrapped)
         if found is None:
             raise BadInput(
-                "a person's key in the ledger cannot be read with this people.key; "
-                "restore people.key and the ledger from the same backup"
+                f"a person's key in the ledger cannot be read with the key in {self.source.name} (fingerprint"
+                f" {self.fingerprints[0]}); put the key there that belongs to this ledger"
             )
         return found
 
@@ -106,32 +106,20 @@ class Wrapping:
         return None
 
     def _look_again(self) -> bool:
-        """Reads the keys anew where their files have changed; what cannot be read leaves those that are loaded."""
-        if self._stamp() == self._loaded.stamp:
+        """Reads the keys anew where they have changed; what cannot be read, or is another's, changes nothing."""
+        if self.source.stamp() == self._loaded.stamp:
             return False
         with contextlib.suppress(KentonganError, OSError):
-            self._loaded = self._load()
-            return True
+            found = self._load()
+            # Another installation's key must not wrap a part of this one's people.
+            if found.keys[0].lookup == self.lookup:
+                self._loaded = found
+                return True
         return False
 
     def _load(self) -> _Loaded:
         while True:
-            stamp = self._stamp()
-            keys = [read_key(self._folder / CURRENT, CURRENT, ROTATED)[0]]
-            if stamp[1] is not None:
-                # A rotation that ends just now takes it away: then all is wrapped with what is read next.
-                with contextlib.suppress(BadInput):
-                    keys.insert(0, read_key(self._folder / NEXT)[0])
-            if self._stamp() == stamp:
-                return _Loaded(stamp, tuple(AESGCM(derive(key, b"kentongan wrapping key 1")) for key in keys))
-
-    def _stamp(self) -> tuple[tuple[int, int, int] | None, ...]:
-        return tuple(map(_identity, self._watched))
-
-
-def _identity(path: str) -> tuple[int, int, int] | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
+            stamp = self.source.stamp()
+            keys = self.source.read()
+            if self.source.stamp() == stamp:
+                return _Loaded(stamp, keys, tuple(AESGCM(derive(key.own, b"kentongan wrapping key 1")) for key in keys))

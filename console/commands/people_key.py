@@ -1,11 +1,10 @@
-"""`kentongan people rotate-key`: a new people.key, while alerts go on being sent."""
+"""`kentongan people rotate-key`: a new key of people's data, while alerts go on being sent."""
 
 from __future__ import annotations
 
 from console import output
 from console.command import command
 from console.progress_bar import progress
-from kentongan.errors import BadInput
 
 
 @command("rotate-key")
@@ -16,23 +15,27 @@ def rotate_key() -> None:
     when it is run again. Backups made before are opened by the keys that were copied with them: afterwards make a new
     backup, copy the keys (kentongan keys copy), and destroy both that are older.
     """
-    from pathlib import Path
-
     from console.office import Need, at_keyboard, opened
     from kentongan import key_rotation
     from kentongan.ledger.erasing import clear_journal
 
     with opened(Need.NOTHING, warn=False) as office:
-        ledger, state = office.house.ledger, office.house.state
-        if not isinstance(ledger.path, Path):
-            raise BadInput("people.key is rotated on a ledger file alone: other hosts would not know of the new key")
-        by, _ = at_keyboard(state)
-        resumed = key_rotation.is_under_way(state.keys)
+        ledger, keys = office.house.ledger, office.house.keys
+        by, _ = at_keyboard(office.house.state)
+        resumed = keys.people.is_under_way()
         with progress("Wrapping", unit="keys") as told:
-            rewrapped = key_rotation.rotate(ledger, state.keys, office.house.keys, by=by, told=told)
+            done = key_rotation.rotate(ledger, keys, by=by, told=told)
         cleared = clear_journal(ledger)
         if output.wants_json():
-            output.document({"rewrapped": rewrapped, "resumed": resumed, "journal_cleared": cleared})
+            output.document(
+                {"rewrapped": done.rewrapped, "resumed": resumed, "journal_cleared": cleared, "left_to_do": done.left}
+            )
             return
-        output.say(f"{rewrapped:,} keys are wrapped with a new people.key; the old one is gone from {state.keys}.")
+        if done.left is not None:
+            output.say(f"{done.rewrapped:,} keys are wrapped with the next key.")
+            output.warn(done.left)
+        else:
+            output.say(
+                f"{done.rewrapped:,} keys are wrapped with a new key; the old one is gone from {keys.people.name}."
+            )
         output.say("Next: kentongan backup, then kentongan keys copy FOLDER; then destroy older backups and copies.")

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from kentongan import key_rotation
+from kentongan import key_rotation, people_key
 from kentongan.errors import BadInput
+from kentongan.key_rotation import Rotated
 from kentongan.keys import StateKeys
 from kentongan.ledger import Ledger, pages
 from kentongan.ledger import people as register
@@ -76,18 +77,18 @@ def test_the_old_key_opens_nothing_any_more_and_the_look_up_stays(
     for path in (tmp_path / "keys").iterdir():
         (old / path.name).write_bytes(path.read_bytes())
         (old / path.name).chmod(0o600)
-    assert key_rotation.rotate(ledger, tmp_path / "keys", keys, by="siti") == COUNT + 1
+    assert key_rotation.rotate(ledger, keys, by="siti") == Rotated(COUNT + 1, None)
     for again in (keys, StateKeys.open(tmp_path)):
         assert readable(ledger, again) == COUNT
     before = StateKeys.open(tmp_path / "old")
     for key in wrapped(ledger):
-        with pytest.raises(BadInput, match="cannot be read with this"):
+        with pytest.raises(BadInput, match="cannot be read with the key in"):
             before.rewrap(key)
     assert not set(former) & set(wrapped(ledger))
-    assert not key_rotation.is_under_way(tmp_path / "keys")
+    assert not keys.people.is_under_way()
     assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "keys").iterdir())
     # And once more: there is nothing that only the first rotation finds.
-    assert key_rotation.rotate(ledger, tmp_path / "keys", keys, by="siti") == COUNT + 1
+    assert key_rotation.rotate(ledger, keys, by="siti") == Rotated(COUNT + 1, None)
     assert readable(ledger, StateKeys.open(tmp_path)) == COUNT
 
 
@@ -114,11 +115,11 @@ def test_a_rotation_that_is_killed_goes_on_and_nothing_is_ever_unreadable(
         assert isinstance(mortal, Mortal)
         mortal.left = kill
         with contextlib.suppress(Killed):
-            key_rotation.rotate(mortal, tmp_path / "keys", StateKeys.open(tmp_path), by="siti")
+            key_rotation.rotate(mortal, StateKeys.open(tmp_path), by="siti")
     # The service works on with what it has read at its start, and so does who starts now.
     assert readable(ledger, service) == readable(ledger, StateKeys.open(tmp_path)) == COUNT
     put_pager(ledger, service, "budi")
-    key_rotation.rotate(ledger, tmp_path / "keys", StateKeys.open(tmp_path), by="siti")
+    key_rotation.rotate(ledger, StateKeys.open(tmp_path), by="siti")
     for each in (service, StateKeys.open(tmp_path)):
         assert readable(ledger, each) == COUNT
         assert all(each.rewrap(key) is None for key in wrapped(ledger))
@@ -130,7 +131,7 @@ def test_killed_between_two_files_it_goes_on_too(
     ledger: Ledger, keys: StateKeys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, times: int
 ) -> None:
     put_people(ledger, keys)
-    act = getattr(key_rotation, step)
+    act = getattr(people_key, step)
     left = [times]
 
     def dying(*arguments: Any) -> None:
@@ -140,17 +141,17 @@ def test_killed_between_two_files_it_goes_on_too(
             raise Killed
 
     with monkeypatch.context() as patch, contextlib.suppress(Killed):
-        patch.setattr(key_rotation, step, dying)
-        key_rotation.rotate(ledger, tmp_path / "keys", StateKeys.open(tmp_path), by="siti")
+        patch.setattr(people_key, step, dying)
+        key_rotation.rotate(ledger, StateKeys.open(tmp_path), by="siti")
     assert readable(ledger, keys) == readable(ledger, StateKeys.open(tmp_path)) == COUNT
-    key_rotation.rotate(ledger, tmp_path / "keys", StateKeys.open(tmp_path), by="siti")
+    key_rotation.rotate(ledger, StateKeys.open(tmp_path), by="siti")
     assert readable(ledger, keys) == readable(ledger, StateKeys.open(tmp_path)) == COUNT
 
 
 def test_without_the_look_up_key_a_rotated_key_is_refused(ledger: Ledger, keys: StateKeys, tmp_path: Path) -> None:
     """Hashes made with another would find nobody, without a word."""
     put_people(ledger, keys)
-    key_rotation.rotate(ledger, tmp_path / "keys", keys, by="siti")
+    key_rotation.rotate(ledger, keys, by="siti")
     (tmp_path / "keys" / "lookup.key").unlink()
     with pytest.raises(BadInput, match=r"lookup\.key is missing"):
         StateKeys.open(tmp_path)
@@ -158,7 +159,7 @@ def test_without_the_look_up_key_a_rotated_key_is_refused(ledger: Ledger, keys: 
 
 def test_two_rotations_do_not_run_at_once(ledger: Ledger, keys: StateKeys, tmp_path: Path) -> None:
     with (
-        key_rotation._alone(tmp_path / "keys"),
+        key_rotation.alone(tmp_path / "keys"),
         pytest.raises(BadInput, match="just being rotated"),
     ):
-        key_rotation.rotate(ledger, tmp_path / "keys", keys, by="siti")
+        key_rotation.rotate(ledger, keys, by="siti")
