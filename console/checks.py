@@ -175,7 +175,7 @@ def _routes(invocation: Invocation, settings: Settings) -> Iterator[Found]:
     from kentongan.ledger.people import known_groups
     from kentongan.routes import Routes
     from kentongan.state import State
-    from kentongan.words.hazards import library
+    from kentongan.words.library import library
 
     routes = settings.routes
     if routes == Routes():
@@ -226,7 +226,7 @@ def _words(settings: Settings | None) -> Iterator[Found]:
     from kentongan.data import data_path
     from kentongan.errors import BadConfig
     from kentongan.words.composing import TemplateFault, composer
-    from kentongan.words.hazards import GENERAL, library
+    from kentongan.words.library import GENERAL, library
 
     try:
         root = data_path("templates")

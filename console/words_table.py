@@ -14,7 +14,7 @@ import click
 import channels
 from kentongan.data import data_path
 from kentongan.settings import Agency
-from kentongan.words.hazards import HazardLibrary, library
+from kentongan.words.library import HazardLibrary, library
 from kentongan.words.measuring import Outlet, Row, rows
 
 _NOW = datetime(2026, 9, 30, 6, 30, tzinfo=UTC)

@@ -143,7 +143,7 @@ class House:
         """
         from kentongan.data import data_path
         from kentongan.desk import Desk, Kinds
-        from kentongan.words.hazards import HazardLibrary
+        from kentongan.words.library import HazardLibrary
 
         chosen = settings or self.settings
         if chosen is None:

@@ -18,7 +18,6 @@ from pydantic import Field, JsonValue, model_validator
 from kentongan.clock import Milliseconds
 from kentongan.config_model import Model
 from kentongan.routes import Duration
-from kentongan.words.fields import duration
 
 NOTICE = "exercise-notice"
 """The hazard whose words announce a public exercise beforehand."""
@@ -105,6 +104,9 @@ def _at(value: JsonValue, start: datetime) -> JsonValue:
 
 
 def _moment(match: re.Match[str], start: datetime) -> str:
+    # Late: a config is read by whoever sends too, who reads no words.
+    from kentongan.words.fields import duration
+
     by = (duration(match["by"]) or timedelta()) if match["by"] else timedelta()
     moment = start - by if match["sign"] == "-" else start + by
     return moment.replace(second=0, microsecond=0).isoformat()

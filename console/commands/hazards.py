@@ -11,7 +11,8 @@ from console.command import command
 
 if TYPE_CHECKING:
     from kentongan.words.fields import Field
-    from kentongan.words.hazards import Hazard, HazardLibrary
+    from kentongan.words.hazards import Hazard
+    from kentongan.words.library import HazardLibrary
     from kentongan.words.scales import Scale
 
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def hazards(name: str | None) -> None:
     """List the hazards; with NAME show its fields, levels, kinds and languages. Contacts nobody."""
     from kentongan.data import data_path
-    from kentongan.words.hazards import library
+    from kentongan.words.library import library
 
     read = library(data_path("templates"))
     if name is None:

@@ -115,7 +115,7 @@ def time_findings(desk: Desk, stored: StoredAlert) -> list[gates.Finding]:
     override = submission.subject.get("clock_override") if submission else None
     return threads.all_clear_findings(desk, stored) + gates.time(
         stored.draft,
-        observed=desk.library.get(stored.draft.hazard).observed(stored.draft.facts),
+        observed=desk.library.observed(stored.draft.hazard, stored.draft.facts),
         now=desk.now,
         clock_offset=desk.clock_offset,
         override=override,

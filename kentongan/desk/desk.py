@@ -17,7 +17,7 @@ from kentongan.officers import Officer
 from kentongan.seam import Limits, Traits
 from kentongan.settings import InstanceSettings, Settings
 from kentongan.words.codes import new_code
-from kentongan.words.hazards import HazardLibrary
+from kentongan.words.library import HazardLibrary
 
 
 @dataclass(frozen=True, slots=True)

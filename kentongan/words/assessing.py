@@ -20,9 +20,10 @@ from kentongan.settings import Agency
 from kentongan.words.composing import composer
 from kentongan.words.context import Aloud, Earlier, Telling, context
 from kentongan.words.drafting import place_names
-from kentongan.words.hazards import GENERAL, Hazard, HazardLibrary
+from kentongan.words.hazards import Hazard
 from kentongan.words.languages import BRIEF, SPOKEN, Language
 from kentongan.words.late import late_values
+from kentongan.words.library import GENERAL, HazardLibrary
 from kentongan.words.scales import SaidLevel
 from kentongan.words.shortening import Budget, Shortener
 from kentongan.words.specimens import Specimen, specimen_draft

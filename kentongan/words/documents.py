@@ -8,7 +8,7 @@ from kentongan.settings import Agency
 from kentongan.words.codes import with_language
 from kentongan.words.composing import Composer, TemplateFault, composer
 from kentongan.words.context import Earlier, Telling, context
-from kentongan.words.hazards import HazardLibrary
+from kentongan.words.library import HazardLibrary
 from kentongan.words.shortening import Budget, Shortener
 
 _ACTIONS = frozenset({"action", "evacuation", "avoid", "help"})

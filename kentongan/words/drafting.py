@@ -17,7 +17,8 @@ from kentongan.seam import SLOT_CLOSE, SLOT_OPEN
 from kentongan.settings import Agency
 from kentongan.words import fields
 from kentongan.words.cleaning import clean
-from kentongan.words.hazards import GENERAL, Hazard
+from kentongan.words.hazards import Hazard
+from kentongan.words.library import GENERAL
 
 SAID = ("headline", "description", "instruction")
 """What a CAP info tells the public in words."""

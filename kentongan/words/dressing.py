@@ -21,9 +21,10 @@ from kentongan.words.context import Earlier, Telling, context
 from kentongan.words.counting import count, is_gsm7, to_gsm7
 from kentongan.words.documents import cap_document
 from kentongan.words.fitting import fullest
-from kentongan.words.hazards import GENERAL, Hazard, HazardLibrary
+from kentongan.words.hazards import Hazard
 from kentongan.words.languages import BRIEF
 from kentongan.words.late import at_widest
+from kentongan.words.library import GENERAL, HazardLibrary
 from kentongan.words.marks import marked
 from kentongan.words.shortening import Budget, Shortener
 

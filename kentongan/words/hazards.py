@@ -10,7 +10,6 @@ templates/kinds/<kind>.<language>.j2              the words that all hazards sha
 from __future__ import annotations
 
 import difflib
-import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,12 +24,8 @@ from kentongan.cap.model import Category, Certainty, ResponseType, Severity, Urg
 from kentongan.errors import BadConfig, BadInput
 from kentongan.words.cleaning import clean
 from kentongan.words.fields import COMMON, Field, duration, read_value
-from kentongan.words.languages import Language, read_languages, read_yaml, yaml_fault
-from kentongan.words.marks import Marks
-from kentongan.words.scales import Level, SaidLevel, Scale, read_scales
-
-GENERAL = "general"
-"""The hazard that can say any CAP alert, and whose short form stands in for what does not render."""
+from kentongan.words.languages import Language, read_yaml, yaml_fault
+from kentongan.words.scales import Level, SaidLevel, Scale
 
 RESERVED = frozenset(
     # One text, for a list of one name a line would be a page.
@@ -256,72 +251,3 @@ class Hazard:
         base, dot, language = name.rpartition(".")
         field = self.fields.get(base)
         return field if dot and field is not None and field.translated and language.isalpha() else None
-
-
-class HazardLibrary:
-    """Everything under templates/: hazards, languages, scales and marks.
-
-    Each is read when it is first asked for, which raises BadConfig where a file is wrong: whoever sends what was
-    rendered before reads next to none of them.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self._hazards: dict[str, Hazard] = {}
-
-    @functools.cached_property
-    def languages(self) -> Mapping[str, Language]:
-        """The languages, by code."""
-        return read_languages(self.root / "languages")
-
-    @functools.cached_property
-    def marks(self) -> Marks:
-        """The marks of drills and tests."""
-        return Marks(self.root / "marks.yaml")
-
-    @functools.cached_property
-    def scales(self) -> Mapping[str, Scale]:
-        """The scales, by name."""
-        return read_scales(self.root / "scales.yaml")
-
-    @functools.cached_property
-    def _folders(self) -> Mapping[str, Path]:
-        found = sorted(path.parent for path in (self.root / "hazards").glob("*/hazard.yaml"))
-        if not any(folder.name == GENERAL for folder in found):
-            home = self.root / "hazards" / GENERAL
-            raise BadConfig(f"{home}: is missing; restore it, for it stands in for all others")
-        return {folder.name: folder for folder in found}
-
-    def read(self) -> None:
-        """Reads all that was not read yet; raises BadConfig where a file is wrong."""
-        _ = self.languages, self.marks, self.scales
-        for name in self.names:
-            self.get(name)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of all hazards, in alphabetical order."""
-        return tuple(self._folders)
-
-    def get(self, name: str) -> Hazard:
-        """The hazard of that name; raises BadInput, which lists the known ones and the nearest."""
-        if name in self._hazards:
-            return self._hazards[name]
-        if name in self._folders:
-            hazard = Hazard(self._folders[name], languages=self.languages, scales=self.scales)
-            return self._hazards.setdefault(name, hazard)
-        near = difflib.get_close_matches(name, self._folders, 1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise BadInput(f"{clean(name)[:40]!r} is no hazard; {hint}known are {', '.join(self._folders)}")
-
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """The names of the reasons for which a message may be withdrawn."""
-        return tuple(next(iter(self.languages.values())).reasons)
-
-
-def library(root: Path) -> HazardLibrary:
-    """Reads all hazards, languages and marks under `root` (the templates folder); raises BadConfig."""
-    found = HazardLibrary(root)
-    found.read()
-    return found

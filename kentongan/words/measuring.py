@@ -16,8 +16,9 @@ from kentongan.words.assessing import Plainness, faults, plainness, say
 from kentongan.words.composing import TemplateFault
 from kentongan.words.context import Earlier
 from kentongan.words.counting import count
-from kentongan.words.hazards import Hazard, HazardLibrary
+from kentongan.words.hazards import Hazard
 from kentongan.words.late import at_widest
+from kentongan.words.library import HazardLibrary
 from kentongan.words.rendering import TOGETHER, Target, render
 from kentongan.words.specimens import specimen_draft, specimens
 

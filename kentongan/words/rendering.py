@@ -17,7 +17,7 @@ from kentongan.words.composing import Layout, TemplateFault
 from kentongan.words.context import Earlier
 from kentongan.words.documents import cap_document
 from kentongan.words.dressing import Dresser, Target, Voice, public_link
-from kentongan.words.hazards import GENERAL, HazardLibrary
+from kentongan.words.library import GENERAL, HazardLibrary
 
 __all__ = ["Earlier", "Problem", "Renderings", "Target", "cap_document", "public_link", "render"]
 

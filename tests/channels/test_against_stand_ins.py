@@ -19,8 +19,8 @@ from kentongan.data import data_path
 from kentongan.seam import Accepted, Address, Channel, Confirmed, Job, Mode, Posted, Receipt, Rendered, slots
 from kentongan.settings import Agency, Policy, Settings
 from kentongan.words import drafting
-from kentongan.words.hazards import library as read_library
 from kentongan.words.late import late_values
+from kentongan.words.library import library as read_library
 from kentongan.words.rendering import Target, render
 from sandbox import facebook, smtp, webhook, whatsapp
 from sandbox.server import Sandbox

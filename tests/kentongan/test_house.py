@@ -103,7 +103,7 @@ from pathlib import Path
 import kentongan, channels, sandbox
 from kentongan.data import data_path
 from kentongan.ledger import Ledger
-from kentongan.words.hazards import library
+from kentongan.words.library import library
 with Ledger.open(Path(sys.argv[1]) / "ledger.db") as ledger:
     tables = ledger.read(lambda read: read.sql("SELECT count(*) FROM sqlite_master").scalar_one())
 print(json.dumps({

@@ -4,7 +4,7 @@ import re
 
 from kentongan.alert import Kind
 from kentongan.data import data_path
-from kentongan.words.hazards import library
+from kentongan.words.library import library
 
 LIBRARY = library(data_path("templates"))
 

@@ -38,7 +38,7 @@ from kentongan.people import Row
 from kentongan.policy import Decision, Reason
 from kentongan.seam import Address
 from kentongan.settings import Settings
-from kentongan.words.hazards import HazardLibrary, library
+from kentongan.words.library import HazardLibrary, library
 from tests.kentongan.ledger.scenes import NOW, StandingClock, expand_all, open_at, register_sender
 
 AGENCY: Mapping[str, Any] = {

@@ -13,8 +13,8 @@ from kentongan.data import data_path
 from kentongan.seam import Limits, Mode
 from kentongan.settings import Agency
 from kentongan.words import drafting
-from kentongan.words.hazards import HazardLibrary
-from kentongan.words.hazards import library as read_library
+from kentongan.words.library import HazardLibrary
+from kentongan.words.library import library as read_library
 from kentongan.words.rendering import Earlier, Renderings, Target, render
 
 NOW = datetime(2026, 11, 21, 7, 20, tzinfo=UTC)

@@ -12,8 +12,8 @@ from kentongan.seam import Mode, Rendered, slots
 from kentongan.words.codes import codes_in
 from kentongan.words.composing import visible_page
 from kentongan.words.counting import count
-from kentongan.words.hazards import HazardLibrary
 from kentongan.words.late import late_values
+from kentongan.words.library import HazardLibrary
 from kentongan.words.marks import marked
 
 LIMITS = {"mastodon": 500, "telegram": 4096, "kannel": 3, "cap_feed": 100_000}

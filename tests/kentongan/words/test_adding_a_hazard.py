@@ -13,9 +13,9 @@ from console.words_table import outlets, widest_agency
 from kentongan.alert import Kind
 from kentongan.data import data_path
 from kentongan.words import fields, hazards
-from kentongan.words.hazards import HazardLibrary
-from kentongan.words.hazards import library as read_library
 from kentongan.words.languages import BLOCKS
+from kentongan.words.library import HazardLibrary
+from kentongan.words.library import library as read_library
 from kentongan.words.measuring import rows
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "adding-a-hazard.md").read_text("utf-8")

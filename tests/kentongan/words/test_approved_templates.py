@@ -19,8 +19,8 @@ from kentongan.cap.model import Status
 from kentongan.ledger.renderings import rendered_from_json, rendered_to_json
 from kentongan.seam import Limits, Mode, slots
 from kentongan.words import following
-from kentongan.words.hazards import HazardLibrary
 from kentongan.words.late import at_widest
+from kentongan.words.library import HazardLibrary
 from kentongan.words.rendering import Earlier, Renderings, Target
 
 LIVE = "Peringatan resmi BPBD: {{1}}. {{2}} Info {{3}} Kode {{4}}. Tetap tenang."

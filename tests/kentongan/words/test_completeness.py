@@ -15,8 +15,8 @@ from kentongan.data import data_path
 from kentongan.settings import Agency
 from kentongan.words.assessing import Said, faults, say
 from kentongan.words.composing import TemplateFault
-from kentongan.words.hazards import HazardLibrary
-from kentongan.words.hazards import library as read_library
+from kentongan.words.library import HazardLibrary
+from kentongan.words.library import library as read_library
 from kentongan.words.specimens import Specimen, specimens
 
 LIBRARY = read_library(data_path("templates"))

@@ -19,8 +19,8 @@ from kentongan.seam import Rendered, fill, slots
 from kentongan.settings import Agency
 from kentongan.words.drafting import lowered, relay
 from kentongan.words.following import correction
-from kentongan.words.hazards import HazardLibrary
 from kentongan.words.late import late_values
+from kentongan.words.library import HazardLibrary
 from kentongan.words.rendering import Earlier, Renderings, cap_document
 from kentongan.words.specimens import of_kind
 

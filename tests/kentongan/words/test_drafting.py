@@ -13,7 +13,7 @@ from kentongan.errors import BadInput, Refused
 from kentongan.settings import Agency
 from kentongan.words.drafting import from_facts, lowered, relay
 from kentongan.words.following import correction
-from kentongan.words.hazards import HazardLibrary
+from kentongan.words.library import HazardLibrary
 
 NEEDED = {"magnitude": 5.6, "origin_time": "2026-11-21T14:05:00+07:00", "place": "28 km barat laut Manna"}
 

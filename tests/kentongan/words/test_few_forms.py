@@ -18,8 +18,8 @@ from kentongan.errors import BadConfig, BadInput
 from kentongan.seam import Mode
 from kentongan.settings import Agency
 from kentongan.words.drafting import from_facts
-from kentongan.words.hazards import HazardLibrary
-from kentongan.words.hazards import library as read_library
+from kentongan.words.library import HazardLibrary
+from kentongan.words.library import library as read_library
 from kentongan.words.rendering import Earlier, Renderings, Target
 from kentongan.words.specimens import of_kind
 

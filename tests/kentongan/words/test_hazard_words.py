@@ -14,7 +14,7 @@ from kentongan.alert import Kind
 from kentongan.settings import Agency
 from kentongan.words.assessing import Said
 from kentongan.words.assessing import say as said_of
-from kentongan.words.hazards import HazardLibrary
+from kentongan.words.library import HazardLibrary
 from kentongan.words.specimens import Specimen, specimens
 
 Say = Callable[..., Said]

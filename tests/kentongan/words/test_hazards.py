@@ -18,9 +18,10 @@ from kentongan.errors import BadConfig, BadInput
 from kentongan.settings import Agency
 from kentongan.words.context import Telling, context
 from kentongan.words.drafting import from_facts
-from kentongan.words.hazards import RESERVED, HazardLibrary
-from kentongan.words.hazards import library as read_library
+from kentongan.words.hazards import RESERVED
 from kentongan.words.languages import BLOCKS
+from kentongan.words.library import HazardLibrary
+from kentongan.words.library import library as read_library
 from kentongan.words.shortening import Budget, Shortener
 
 ZONE = ZoneInfo("Asia/Jakarta")
@@ -136,6 +137,14 @@ def test_observed_times_are_those_that_must_lie_in_the_past(library: HazardLibra
     assert {name: time.isoformat() for name, time in hazard.observed(facts).items()} == {
         "origin_time": "2026-11-21T14:05:00+07:00"
     }
+    assert library.observed("earthquake", facts) == hazard.observed(facts)
+
+
+def test_facts_without_a_time_are_judged_where_all_words_are_broken(tmp_path: Path) -> None:
+    broken = HazardLibrary(tmp_path)
+    assert broken.observed("flood", {"headline": "Luapan sungai", "depth": 2, "places": ["Manna"]}) == {}
+    with pytest.raises(BadConfig):
+        broken.observed("flood", {"headline": "2026-11-21T14:05:00+07:00"})
 
 
 def test_no_field_can_take_a_name_that_templates_know(library: HazardLibrary, agency: Agency, quake: Draft) -> None:

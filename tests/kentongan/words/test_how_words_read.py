@@ -23,8 +23,8 @@ from kentongan.words.assessing import say as said_of
 from kentongan.words.composing import composer
 from kentongan.words.context import Earlier, Telling, context
 from kentongan.words.drafting import from_facts, relay
-from kentongan.words.hazards import HazardLibrary
 from kentongan.words.late import late_values
+from kentongan.words.library import HazardLibrary
 from kentongan.words.shortening import Budget, Shortener
 from kentongan.words.specimens import Specimen, specimens
 

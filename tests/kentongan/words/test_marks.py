@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kentongan.cap.model import Status
 from kentongan.errors import BadConfig
 from kentongan.words.counting import is_gsm7
-from kentongan.words.hazards import HazardLibrary
+from kentongan.words.library import HazardLibrary
 from kentongan.words.marks import Marks, marked
 
 MARK = "[LATIHAN]"

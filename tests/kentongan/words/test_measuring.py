@@ -15,8 +15,8 @@ from kentongan.alert import Kind
 from kentongan.data import data_path
 from kentongan.settings import Agency
 from kentongan.words.fitting import fullest
-from kentongan.words.hazards import HazardLibrary
-from kentongan.words.hazards import library as read_library
+from kentongan.words.library import HazardLibrary
+from kentongan.words.library import library as read_library
 from kentongan.words.measuring import Fit, Row, rows
 from kentongan.words.shortening import Budget
 from kentongan.words.specimens import specimens

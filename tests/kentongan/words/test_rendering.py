@@ -17,8 +17,8 @@ from kentongan.settings import Agency
 from kentongan.words.counting import count, is_gsm7
 from kentongan.words.drafting import from_facts, lowered, relay
 from kentongan.words.following import correction
-from kentongan.words.hazards import HazardLibrary
-from kentongan.words.hazards import library as read_library
+from kentongan.words.library import HazardLibrary
+from kentongan.words.library import library as read_library
 from kentongan.words.rendering import Earlier, Renderings, Target
 from kentongan.words.specimens import of_kind
 from tests.kentongan.words.foreign import imported

@@ -15,7 +15,7 @@ from kentongan.cap.model import MsgType, Status
 from kentongan.errors import BadInput
 from kentongan.settings import Agency
 from kentongan.words.drafting import from_facts, relay
-from kentongan.words.hazards import HazardLibrary
+from kentongan.words.library import HazardLibrary
 from kentongan.words.rendering import Earlier, Renderings, Target
 from kentongan.words.specimens import of_kind
 from tests.kentongan.words.foreign import imported

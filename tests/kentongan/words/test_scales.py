@@ -15,8 +15,8 @@ from kentongan.data import data_path
 from kentongan.errors import BadConfig
 from kentongan.words import scales
 from kentongan.words.fields import read_value
-from kentongan.words.hazards import HazardLibrary
-from kentongan.words.hazards import library as read_library
+from kentongan.words.library import HazardLibrary
+from kentongan.words.library import library as read_library
 from kentongan.words.scales import Scale, read_scales
 
 SCALES = read_scales(data_path("templates") / "scales.yaml")

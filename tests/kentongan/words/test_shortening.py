@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kentongan.words.cleaning import clean, clean_paragraphs, lists_title_cased, split_names, title_cased
-from kentongan.words.hazards import HazardLibrary
+from kentongan.words.library import HazardLibrary
 from kentongan.words.shortening import Budget, Shortener, clipped
 
 LINK = "https://siaga.example/K7Q4"

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from kentongan.errors import BadInput
 from kentongan.seam import fill, slot, slots
-from kentongan.words.hazards import HazardLibrary
 from kentongan.words.late import SLOTS, at_widest, late_values, widest
+from kentongan.words.library import HazardLibrary
 from kentongan.words.times import local_time, zone_name
 
 MOMENT = datetime(2026, 5, 3, 0, 7, tzinfo=UTC)

@@ -23,8 +23,8 @@ from kentongan.words.cleaning import clean
 from kentongan.words.codes import codes_in
 from kentongan.words.counting import count
 from kentongan.words.drafting import from_facts
-from kentongan.words.hazards import HazardLibrary
 from kentongan.words.late import at_widest, late_values
+from kentongan.words.library import HazardLibrary
 from kentongan.words.rendering import Earlier, Renderings, Target
 from kentongan.words.specimens import of_kind
 
