@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TypeVar
+
 from kentongan.bucket import name_of
 from kentongan.desk.desk import Desk
+from kentongan.dispatcher.chunks import Chunks
 from kentongan.errors import BadInput, Refused
-from kentongan.ledger import Write, alerts, buckets, dispatches, outcomes, restored, senders, throttled, views
+from kentongan.ledger import Ledger, Write, alerts, buckets, dispatches, outcomes, restored, senders, throttled, views
 from kentongan.login import Login
 
-_AT_ONCE = 500
-"""Doubts settled in one transaction, so that no sender waits for it."""
+T = TypeVar("T")
 
 
 def resolve(desk: Desk, delivery: int, login: Login | None, *, sent: bool, again: bool) -> str:
@@ -30,18 +35,40 @@ def resolve(desk: Desk, delivery: int, login: Login | None, *, sent: bool, again
 def retry(desk: Desk, handle: str, *, channel: str | None, by: str) -> tuple[list[str], int]:
     """Lets held channels of an alert go on and makes what waits due now; returns the channels and the number.
 
-    What a provider has asked us to wait is forgotten too; it will ask again if it means it.
+    What a provider has asked us to wait is forgotten too; it will ask again if it means it. Where it is cut, the next
+    one goes on.
     """
     alert_id, wanted = _sent(desk, handle, channel)
 
-    def put(write: Write) -> tuple[list[str], int]:
+    def let_go_on(write: Write) -> list[str]:
         released = [name for name in wanted if senders.release_hold(write, instance=name, by=by)]
         configured = {name: desk.settings.channels[name] for name in wanted if name in desk.settings.channels}
         buckets.resume(write, [name_of(name, desk.kinds.limits(each)) for name, each in configured.items()])
         throttled.forget(write, alert_id, wanted)
-        return released, outcomes.hasten(write, alert_id=alert_id, instances=wanted, by=by)
+        return released
 
-    return desk.ledger.write(put)
+    released = desk.ledger.write(let_go_on)
+    # Those that wait at this moment: what fails again meanwhile may wait again.
+    waiting = desk.ledger.read(partial(outcomes.waiting, alert_id=alert_id, instances=wanted))
+    done = hastened = 0
+
+    def put(write: Write, most: int) -> tuple[int, int]:
+        ids = waiting[done : done + most]
+        return len(ids), outcomes.hasten(write, alert_id=alert_id, deliveries=ids, by=by)
+
+    chunks = _in_chunks(desk.ledger, put)
+    while done < len(waiting):
+        seen, moved = next(chunks)
+        done, hastened = done + seen, hastened + moved
+    return released, hastened
+
+
+def _in_chunks(ledger: Ledger, act: Callable[[Write, int], T]) -> Iterator[T]:
+    """What each chunk has returned, for as long as it is asked; between any two, whoever sends writes."""
+    chunks = Chunks()
+    while True:
+        yield ledger.write(chunks.timed(act))
+        time.sleep(chunks.rest(gives_way=False))
 
 
 def _sent(desk: Desk, handle: str, channel: str | None) -> tuple[str, list[str]]:
@@ -67,18 +94,17 @@ def resolve_all(
     acting = desk.acting(login)
     alert_id, names = _sent(desk, handle, channel)
     settled = after = 0
-    while True:
 
-        def put(write: Write, after: int = after) -> list[int]:
-            ids = restored.in_doubt(write, alert_id, instances=names, restored=by_restoring, after=after, most=_AT_ONCE)
-            outcomes.resolve(write, deliveries=ids, sent=sent, again=again, by=acting.officer)
-            return ids
+    def put(write: Write, most: int) -> list[int]:
+        ids = restored.in_doubt(write, alert_id, instances=names, restored=by_restoring, after=after, most=most)
+        outcomes.resolve(write, deliveries=ids, sent=sent, again=again, by=acting.officer)
+        return ids
 
-        ids = desk.ledger.write(put)
+    for ids in _in_chunks(desk.ledger, put):
         if not ids:
-            return settled
-        settled += len(ids)
-        after = ids[-1]
+            break
+        settled, after = settled + len(ids), ids[-1]
+    return settled
 
 
 def resume_restored(desk: Desk, login: Login | None) -> restored.Unknown:

@@ -58,8 +58,7 @@ class Gathering:
                 own.append(value)
             else:
                 common.append((name, value))
-        # What an officer decided stays an event of its own.
-        key = (*common, *paths, delivery if "by" in data else None)
+        key = (*common, *paths)
         place = self._latest.get(key)
         if place is None or self._last_of.get(delivery, -1) >= place:
             shared: dict[str, Any] = {

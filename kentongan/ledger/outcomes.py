@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from kentongan.ledger.claims import Claimed, Intent
 from kentongan.ledger.deliveries import Deliveries, Standing
 from kentongan.ledger.following import follow_late
 from kentongan.ledger.gathered import Gathering
-from kentongan.ledger.transaction import Write
+from kentongan.ledger.transaction import Read, Write
 from kentongan.policy import Decision, Reason
 
 
@@ -255,21 +256,35 @@ def resolve(write: Write, *, deliveries: Sequence[int], sent: bool, again: bool,
         return {each.id: word(each.stage, each.result, each.closed) for each in batch}
 
 
-def hasten(write: Write, *, alert_id: str, instances: Sequence[str], by: str) -> int:
-    """Makes planned deliveries of these instances due now; returns how many.
+_WAITS = "stage = 'planned' AND due_at > :now AND result <> 'in_doubt'"
 
-    Those in doubt keep their time: a look-up before it would be believed too early, and a doubt is `resolve`d.
+
+def waiting(read: Read, *, alert_id: str, instances: Sequence[str]) -> array[int]:
+    """The deliveries of these instances that wait for a time to come, eight bytes each, for there may be a million.
+
+    Those in doubt are none of them: a look-up before its time would be believed too early, and a doubt is `resolve`d.
     """
-    waiting = write.sql(
+    rows = read.sql(
         "SELECT id FROM delivery INDEXED BY delivery_due WHERE alert_id = :id AND instance"
-        " IN (SELECT value FROM json_each(:instances)) AND stage = 'planned' AND due_at > :now"
-        " AND result <> 'in_doubt'",
-        {"id": alert_id, "instances": json.dumps(list(instances)), "now": write.now},
-    ).scalars()
-    ids = waiting.all()
-    with Deliveries(write, ids) as batch:
-        for standing in batch:
-            batch.change("delivery.hastened", standing, {"due_at": write.now}, by=by)
+        f" IN (SELECT value FROM json_each(:instances)) AND {_WAITS}",
+        {"id": alert_id, "instances": json.dumps(list(instances)), "now": read.now},
+    )
+    return array("q", rows.scalars())
+
+
+def hasten(write: Write, *, alert_id: str, deliveries: Sequence[int], by: str) -> int:
+    """Makes those of an alert's deliveries that still wait due now; returns how many."""
+    these = {"ids": json.dumps(list(deliveries)), "id": alert_id, "now": write.now}
+    condition = f"id IN (SELECT value FROM json_each(:ids)) AND alert_id = :id AND {_WAITS}"
+    ids = sorted(row[0] for row in write.at_once(["id"], "delivery", condition, these))
+    if ids:
+        write.sql(
+            "UPDATE delivery SET due_at = :now WHERE id IN (SELECT value FROM json_each(:ids))",
+            {"now": write.now, "ids": json.dumps(ids)},
+        )
+        gathering = Gathering()
+        gathering.add_all("delivery.hastened", alert_id, ids, {"set": {"due_at": write.now}, "by": by}, {})
+        gathering.record(write)
     return len(ids)
 
 

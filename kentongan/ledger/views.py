@@ -266,10 +266,11 @@ def events(
     types: Sequence[str] = (),
     without: Sequence[str] = (),
     after: Milliseconds = 0,
+    apart: bool = True,
 ) -> list[Event]:
     """What happened, in the order of record; only to one alert, of some types, or after a moment, where given.
 
-    `without` are types that are left out.
+    `without` are types that are left out. What is recorded of many deliveries at once stays so without `apart`.
     """
     asked = {
         "e.alert_id = :alert": alert_id is not None,
@@ -278,7 +279,9 @@ def events(
         "e.at > :after": after > 0,
     }
     parameters = {"alert": alert_id, "types": json.dumps(list(types)), "without": json.dumps(list(without))}
-    return _events(read, [condition for condition, wanted in asked.items() if wanted], {**parameters, "after": after})
+    return _events(
+        read, [condition for condition, wanted in asked.items() if wanted], {**parameters, "after": after}, apart
+    )
 
 
 def events_of_all(read: Read, types: Sequence[str], *, after: Milliseconds = 0) -> list[Event]:
@@ -287,7 +290,7 @@ def events_of_all(read: Read, types: Sequence[str], *, after: Milliseconds = 0) 
     return _events(read, conditions, {"types": json.dumps(list(types)), "after": after})
 
 
-def _events(read: Read, conditions: Sequence[str], parameters: Mapping[str, Any]) -> list[Event]:
+def _events(read: Read, conditions: Sequence[str], parameters: Mapping[str, Any], apart: bool = True) -> list[Event]:
     # Each condition as it is, for an index is of no use behind an OR; and the events first, where they are told by
     # more than their order, for an alert has a thousand times as many as are wanted of it.
     join = read.either(sqlite="CROSS JOIN", postgres="JOIN") if conditions else "JOIN"
@@ -297,7 +300,13 @@ def _events(read: Read, conditions: Sequence[str], parameters: Mapping[str, Any]
         " ORDER BY l.position, e.ordinal",
         parameters,
     ).all()
+    if not apart:
+        return [_event(row, row.delivery_id, _data(row.data)) for row in rows]
     return [each for row in rows for each in told_apart(row)]
+
+
+def _event(row: Row[Any], delivery: int | None, data: Mapping[str, Any]) -> Event:
+    return Event(row.chain, row.seq, row.ordinal, row.at, row.type, row.alert_id, delivery, data)
 
 
 def told_apart(row: Row[Any]) -> list[Event]:
@@ -309,9 +318,7 @@ def told_apart(row: Row[Any]) -> list[Event]:
             each = list(gathered.apart(data))
         except (AttributeError, LookupError, TypeError, ValueError):
             each = [(row.delivery_id, DAMAGED)]
-    return [
-        Event(row.chain, row.seq, row.ordinal, row.at, row.type, row.alert_id, delivery, own) for delivery, own in each
-    ]
+    return [_event(row, delivery, own) for delivery, own in each]
 
 
 def _data(content: str) -> Mapping[str, Any]:

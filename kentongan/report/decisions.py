@@ -10,6 +10,7 @@ from kentongan.errors import BadInput
 from kentongan.ledger import Read, submissions
 from kentongan.ledger.views import Event
 from kentongan.overview import Overview
+from kentongan.report.results import resolved
 from kentongan.report.shapes import Decision
 from kentongan.stored import from_json
 
@@ -25,7 +26,8 @@ _ACTS = {
 def read_decisions(read: Read, standing: Overview, events: Sequence[Event]) -> Iterator[Decision]:
     """In the order of record: a signature holds whole seconds only, by a clock that may have been set since."""
     signed = _signed(read, standing)
-    for event in events:
+    settled = resolved(events)
+    for place, event in enumerate(events):
         data = event.data
         by = str(data.get("by") or "")
         match event.type:
@@ -42,9 +44,10 @@ def read_decisions(read: Read, standing: Overview, events: Sequence[Event]) -> I
                 state = str((data.get("set") or {}).get("state") or "stopped")
                 act = "stopped it" if state == "stopped" else f"sent what follows, so it is {state}"
                 yield Decision(event.at, by, act, str(data.get("why") or ""), None, signed=bool(data.get("signed")))
-            case "delivery.resolved":
-                evidence = str(data.get("evidence")).replace("_", " ")
-                act = f"settled delivery {event.delivery_id}, which was in doubt, as {evidence}"
+            case "delivery.resolved" if place in settled:
+                told = settled[place]
+                was = "which was in doubt" if len(told.deliveries) == 1 else "which were in doubt"
+                act = f"settled {told.what}, {was}, as {told.evidence.replace('_', ' ')}"
                 yield Decision(event.at, by, act, "", None, signed=True)
             case "review.done":
                 finding = standing.review.finding if standing.review is not None else ""

@@ -117,7 +117,7 @@ def _part(part: Part) -> dict[str, Any]:
             for each in part.doubts
         ],
         "resolved": [
-            {"at": iso(each.at), "delivery": each.delivery, "who": each.who, "evidence": each.evidence}
+            {"at": iso(each.at), "deliveries": each.deliveries, "who": each.who, "evidence": each.evidence}
             for each in part.resolved
         ],
         "receipts": [

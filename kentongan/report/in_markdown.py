@@ -168,7 +168,7 @@ def _doubts(part: Part, zone: ZoneInfo) -> Iterator[str]:
     yield from _table(("Channel", "Ever in doubt", "Resolved", "Now"), rows)
     for each in part.resolved:
         at = telling.moment(each.at, zone)
-        yield f"- {at}: {_plain(each.who)} settled delivery {each.delivery} as {_plain(each.evidence)}\n"
+        yield f"- {at}: {_plain(each.who)} settled {each.what} as {_plain(each.evidence)}\n"
 
 
 def _answers(part: Part) -> Iterator[str]:

@@ -53,7 +53,7 @@ def read(read: Read, alert_id: str) -> Report:
 
 def _part(read: Read, alert_id: str) -> Part:
     standing = overview(read, alert_id)
-    events = views.events(read, alert_id=alert_id, without=_MANY)
+    events = views.events(read, alert_id=alert_id, without=_MANY, apart=False)
     areas = areas_of(standing.alert.draft)
     messages = read_messages(read, standing)
     return Part(
@@ -70,7 +70,7 @@ def _part(read: Read, alert_id: str) -> Part:
         retries=results.read_retries(read, alert_id),
         failures=results.failures(standing),
         doubts=results.read_doubts(read, alert_id),
-        resolved=results.resolved(events),
+        resolved=tuple(results.resolved(events).values()),
         receipts=results.read_receipts(read, alert_id),
         answers=results.read_answers(read, alert_id),
         orchestration=timeline.orchestration(events),

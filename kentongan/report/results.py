@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable
 
-from kentongan.ledger import Read, checkpoints
+from kentongan.ledger import Read, checkpoints, views
 from kentongan.ledger import answers as register
+from kentongan.ledger.pruning import RESOLVED
 from kentongan.ledger.views import Event
 from kentongan.overview import Overview
 from kentongan.policy import Reason
 from kentongan.report.remedies import Remedy, remedy
 from kentongan.report.shapes import Answers, Doubt, Failure, Receipts, Resolved, Retries
+
+_ONE_WORD = 10_000
+"""Milliseconds between two commits that may be of one word."""
 
 
 def read_retries(read: Read, alert_id: str) -> tuple[Retries, ...]:
@@ -42,7 +47,7 @@ def failures(standing: Overview) -> tuple[Failure, ...]:
 
 _DOUBTS = (
     "SELECT d.instance, CASE"
-    " WHEN EXISTS (SELECT 1 FROM event e WHERE e.delivery_id = d.id AND e.type = 'delivery.resolved')"
+    " WHEN d.id IN (SELECT value FROM json_each(:resolved))"
     " THEN 'an officer settled it'"
     " WHEN d.result = 'in_doubt' THEN 'not resolved'"
     " WHEN d.possible_duplicate = 1 THEN 'sent once more, marked as a possible duplicate'"
@@ -65,18 +70,43 @@ def read_doubts(read: Read, alert_id: str) -> tuple[Doubt, ...]:
     kept = checkpoints.counted(read, alert_id, "doubts")
     if kept is not None:
         return tuple(Doubt(*each) for each in kept)
-    found = {"id": alert_id, "found": Reason.FOUND.value, "absent": Reason.NOT_FOUND.value}
+    by_officers = resolved(views.events(read, alert_id=alert_id, types=(RESOLVED,), apart=False))
+    found = {
+        "id": alert_id,
+        "found": Reason.FOUND.value,
+        "absent": Reason.NOT_FOUND.value,
+        "resolved": json.dumps([id for each in by_officers.values() for id in each.deliveries]),
+    }
     rows = read.sql(_DOUBTS, found).all()
     return tuple(Doubt(row.instance, row.how, row.word, row.n) for row in rows)
 
 
-def resolved(events: Sequence[Event]) -> tuple[Resolved, ...]:
-    """What officers settled."""
-    return tuple(
-        Resolved(event.at, event.delivery_id or 0, str(event.data.get("by", "")), str(event.data.get("evidence", "")))
-        for event in events
-        if event.type == "delivery.resolved"
-    )
+def resolved(events: Iterable[Event]) -> dict[int, Resolved]:
+    """What officers settled, a word at a time, by the place of the first event of each; they need not be told apart.
+
+    Many are settled in several commits, one right after the other.
+    """
+    found: dict[int, tuple[Event, list[int]]] = {}
+    latest: Event | None = None
+    for place, event in enumerate(events):
+        if event.type != RESOLVED:
+            continue
+        named = event.data.get("deliveries", [event.delivery_id])
+        ids = [id for id in named if isinstance(id, int)] if isinstance(named, list) else []
+        if latest is not None and _said(latest) == _said(event) and 0 <= event.at - latest.at <= _ONE_WORD:
+            found[next(reversed(found))][1].extend(ids)
+        else:
+            found[place] = (event, ids)
+        latest = event
+    return {
+        # A delivery of which several attempts were in doubt has several events.
+        place: Resolved(event.at, tuple(dict.fromkeys(ids)), *_said(event))
+        for place, (event, ids) in found.items()
+    }
+
+
+def _said(event: Event) -> tuple[str, str]:
+    return str(event.data.get("by", "")), str(event.data.get("evidence", ""))
 
 
 def read_receipts(read: Read, alert_id: str) -> tuple[Receipts, ...]:

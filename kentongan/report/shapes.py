@@ -115,12 +115,19 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A doubt that an officer settled."""
+    """Doubts that an officer settled with one word; `deliveries` are as many, in the order of record."""
 
     at: Milliseconds
-    delivery: int
+    deliveries: tuple[int, ...]
     who: str
     evidence: str
+
+    @property
+    def what(self) -> str:
+        """Which deliveries, in words: one by its number, several by how many they are."""
+        if len(self.deliveries) == 1:
+            return f"delivery {self.deliveries[0]}"
+        return f"{len(self.deliveries):,} deliveries"
 
 
 @dataclass(frozen=True, slots=True)

@@ -433,7 +433,12 @@ class Deliveries(RuleBasedStateMachine):
 
         for _ in range(data.draw(st.integers(1, 4))):
             self.write(act)
-        self.write(lambda w: outcomes.hasten(w, alert_id="alert1", instances=["toots", "bot"], by="siti"))
+
+        def hasten(write: Write) -> None:
+            ids = outcomes.waiting(write, alert_id="alert1", instances=["toots", "bot"])
+            outcomes.hasten(write, alert_id="alert1", deliveries=ids, by="siti")
+
+        self.write(hasten)
 
     def withdraw(self, _: st.DataObject) -> None:
         deliver_by = self.clock.wall() + DELIVER_WITHIN

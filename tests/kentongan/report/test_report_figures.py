@@ -12,8 +12,10 @@ from kentongan import report
 from kentongan.answers import Meaning
 from kentongan.delivery import REACHED
 from kentongan.ledger import views
-from kentongan.ledger.views import Delivery
+from kentongan.ledger.views import Delivery, Event
 from kentongan.report import Part, Report
+from kentongan.report.results import resolved
+from kentongan.report.shapes import Resolved
 from kentongan.seam import slots
 from tests.kentongan.desk.scenes import Scene
 from tests.kentongan.report.nights import Night, broken_glass
@@ -114,7 +116,7 @@ def test_every_doubt_says_how_it_was_resolved(played: tuple[Scene, Night], told:
     how = Counter[str]()
     for each in part.doubts:
         how[each.how] += each.count
-    assert how["an officer settled it"] == len(part.resolved) == 1
+    assert how["an officer settled it"] == sum(len(each.deliveries) for each in part.resolved) == 1
     assert how["not resolved"] == part.totals["in_doubt"]
     assert how["sent once more, marked as a possible duplicate"] == sum(
         channel.duplicates for channel in part.standing.channels
@@ -122,6 +124,25 @@ def test_every_doubt_says_how_it_was_resolved(played: tuple[Scene, Night], told:
     assert how["found on our own account"] == 1
     assert how["a receipt settled it"] > 0
     assert part.resolved[0].who == "budi"
+
+
+def test_what_an_officer_settles_in_bulk_is_one_word_however_many_commits_it_took() -> None:
+    def event(at: int, by: str, ids: list[int]) -> Event:
+        data = {"by": by, "evidence": "accepted", "deliveries": ids, "each": {}}
+        alone = {"by": by, "evidence": "accepted"}
+        return (
+            Event("c", at, 0, at, "delivery.resolved", "a", None, data)
+            if len(ids) > 1
+            else Event("c", at, 0, at, "delivery.resolved", "a", ids[0], alone)
+        )
+
+    later = 3_600_000
+    events = [event(1, "siti", [1, 2]), event(900, "siti", [2, 3]), event(901, "budi", [4]), event(later, "budi", [5])]
+    assert list(resolved(events).items()) == [
+        (0, Resolved(1, (1, 2, 3), "siti", "accepted")),
+        (2, Resolved(901, (4,), "budi", "accepted")),
+        (3, Resolved(later, (5,), "budi", "accepted")),
+    ]
 
 
 def test_receipts_and_answers_are_those_that_came(played: tuple[Scene, Night], told: Report) -> None:
