@@ -86,10 +86,10 @@ def service(installation: Installation) -> Iterator[None]:
             assert process.stdout is not None
             assert json.loads(process.stdout.readline())["ready"]
             log = installation.root / "state" / "log" / "service.log"
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 180
             while "Prefect server answers" not in (log.read_text() if log.exists() else ""):
                 if time.monotonic() > deadline:
-                    raise SystemExit("the Prefect server did not come up within a minute")
+                    raise SystemExit("the Prefect server did not come up within three minutes")
                 time.sleep(0.2)
             yield
         finally:
