@@ -68,7 +68,7 @@ class House:
         keys = open_keys(place)
         clock = SystemClock()
         sender = "" if role == CONSOLE else secrets.token_hex(8)
-        return cls(
+        house = cls(
             state=place,
             settings=settings,
             ledger=Ledger.open(place.place, clock=clock, chain=sender or CONSOLE),
@@ -78,6 +78,25 @@ class House:
             sender=sender,
             folder=folder,
         )
+        if sender:
+            try:
+                house.refuse_other_keys()
+            except BaseException:
+                house.close()
+                raise
+        return house
+
+    def refuse_other_keys(self) -> None:
+        """Raises BadInput where the key of people's data is not the one that the ledger was written with.
+
+        With another nobody would be found, and what is written would be lost. A ledger that cannot be read now tells
+        by itself.
+        """
+        from kentongan.errors import LedgerUnavailable
+        from kentongan.ledger import key_match
+
+        with contextlib.suppress(LedgerUnavailable):
+            self.ledger.read(lambda read: key_match.refuse_others(read, self.keys))
 
     def close(self) -> None:
         """Lets the last writes finish."""

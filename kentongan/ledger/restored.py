@@ -19,7 +19,6 @@ from kentongan.ledger import alerts, code_sheets, dispatches, drills, planning, 
 from kentongan.ledger.deliveries import Deliveries, attempt_reason
 from kentongan.ledger.ledger import Ledger
 from kentongan.ledger.transaction import Read, Write
-from kentongan.ledger.work import SealedAddress
 from kentongan.policy import Decision, Reason
 
 SENDER = "restored"
@@ -42,24 +41,6 @@ class Unknown:
     unsent: list[str] = field(default_factory=list)
     steps: int = 0
     sheets: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """An address as it is stored, and the keyed hash by which it is found."""
-
-    sealed: SealedAddress
-    hash: str
-
-
-def some_addresses(read: Read) -> list[Sample]:
-    """The first address and the last whose owner was not erased: enough to see whether the keys at hand open them."""
-    legible = "FROM address x JOIN person y ON y.id = x.person_id WHERE y.key IS NOT NULL"
-    rows = read.sql(
-        "SELECT a.person_id, a.hash, a.ciphertext, p.key FROM address a JOIN person p ON p.id = a.person_id"
-        f" WHERE a.id IN (SELECT min(x.id) {legible} UNION SELECT max(x.id) {legible})"
-    )
-    return [Sample(SealedAddress(row.person_id, row.ciphertext, row.key), row.hash) for row in rows]
 
 
 def take_over(ledger: Ledger, *, taken_at: Milliseconds, by: str) -> Unknown:

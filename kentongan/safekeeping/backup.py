@@ -154,7 +154,8 @@ def _describe(copy: Path, keys: StateKeys, state: State, taken_at: Milliseconds,
             counts={what: int(read.sql(statement).scalar_one()) for what, statement in _COUNTED.items()},
             head=signed_head(read, keys),
             files=copied,
-            keys=escrow.digest_of(state.keys),
+            keys=escrow.digest_at_hand(state),
+            people=keys.people_fingerprints,
         )
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from kentongan import people_key
 from kentongan.clock import Milliseconds
 from kentongan.errors import BadInput
-from kentongan.key_files import replace_private
+from kentongan.key_files import replace_private, write_private
 from kentongan.keys import StateKeys
 from kentongan.safekeeping import files
 from kentongan.state import State
@@ -31,12 +33,21 @@ class Confirmed:
     digest: str
 
 
-def digest_of(folder: Path) -> str:
+def digest_of(folder: Path, *, leaving_out: Collection[str] = ()) -> str:
     """One digest over all keys in a folder, from which none can be told: each is 32 random bytes.
 
     Raises BadInput where there is no key or one cannot be read.
     """
-    found = {path.name: hashlib.sha256(_content(path)).hexdigest() for path in _key_files(folder)}
+    return _digest({name: content for name, content in _in(folder).items() if name not in leaving_out})
+
+
+def digest_at_hand(state: State) -> str:
+    """The digest of the keys in use, of which one may lie elsewhere; raises BadInput, BadConfig."""
+    return _digest(_at_hand(state))
+
+
+def _digest(contents: Mapping[str, bytes]) -> str:
+    found = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     return hashlib.sha256(("kentongan keys 1\n" + json.dumps(found, sort_keys=True)).encode()).hexdigest()
 
 
@@ -49,8 +60,8 @@ def copy(state: State, target: Path, *, dated: str, now: Milliseconds) -> Path:
     try:
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
         with files.staged(target) as folder:
-            for path in _key_files(state.keys):
-                files.copy_private(path, folder / path.name)
+            for name, content in _at_hand(state).items():
+                write_private(folder / name, content)
             files.put_in_place(folder, final)
     except OSError as error:
         raise BadInput(f"the keys cannot be copied to {target}: {files.told(error)}; name another folder") from None
@@ -60,8 +71,7 @@ def copy(state: State, target: Path, *, dated: str, now: Milliseconds) -> Path:
 
 def confirm(state: State, place: Path, *, now: Milliseconds) -> Confirmed:
     """Compares a copy with the keys, byte for byte, and notes that it is good; raises BadInput where it is not."""
-    ours = {path.name: _content(path) for path in _key_files(state.keys)}
-    theirs = {path.name: _content(path) for path in _key_files(place)}
+    ours, theirs = _at_hand(state), _in(place)
     missing = sorted(ours.keys() - theirs.keys())
     if missing:
         raise BadInput(f"{place} lacks {', '.join(missing)}; make a new copy with `kentongan keys copy FOLDER`")
@@ -78,9 +88,14 @@ def confirm(state: State, place: Path, *, now: Milliseconds) -> Confirmed:
     return note(state, place, now=now)
 
 
+def is_copy(state: State, place: Path) -> bool:
+    """Whether the keys in a folder are those in use, none lacking; raises BadInput where they cannot be read."""
+    return _at_hand(state).items() <= _in(place).items()
+
+
 def note(state: State, place: Path, *, now: Milliseconds) -> Confirmed:
     """Notes that the keys lie at `place` too; the caller has compared them."""
-    found = Confirmed(now, str(place.resolve()), digest_of(state.keys))
+    found = Confirmed(now, str(place.resolve()), digest_at_hand(state))
     content = json.dumps({"at": found.at, "place": found.place, "digest": found.digest}, indent=1).encode() + b"\n"
     try:
         replace_private(state.root / _MARKER, content)
@@ -107,7 +122,7 @@ def remark(state: State, *, now: Milliseconds, within: float) -> str | None:
     known = confirmed(state)
     if known is None:
         return f"no copy of the keys was ever confirmed, and without them no address can be read again; {remedy}"
-    if known.digest != digest_of(state.keys):
+    if known.digest != digest_at_hand(state):
         return f"the keys have changed since their copy in {known.place} was confirmed; {remedy}"
     days = (now - known.at) // 86_400_000
     if now - known.at > within * 1000:
@@ -116,6 +131,22 @@ def remark(state: State, *, now: Milliseconds, within: float) -> str | None:
             f" `kentongan keys confirm {known.place}`"
         )
     return None
+
+
+def _in(folder: Path) -> dict[str, bytes]:
+    return {path.name: _content(path) for path in _key_files(folder)}
+
+
+def _at_hand(state: State) -> dict[str, bytes]:
+    """The keys in use, as a folder of them would hold them; the key of people's data may lie elsewhere."""
+    found, source = _in(state.keys), people_key.find(state.keys)
+    if source.elsewhere:
+        found = {name: content for name, content in found.items() if name not in people_key.NAMES}
+        found |= {
+            name: key.text()
+            for name, key in zip((people_key.CURRENT, people_key.NEXT), reversed(source.read()), strict=False)
+        }
+    return found
 
 
 def _key_files(folder: Path) -> list[Path]:

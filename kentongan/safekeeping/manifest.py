@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ class Manifest:
     `taken_at`: no later than the last commit it holds (wall time). `schema`: of the ledger in it. `counts`: rows, by
     what they are. `head`: the ends of its chains, signed (`kentongan.ledger.verification`). `files`: SHA-256 by path
     within it. `keys`: the digest of the keys that were at hand (`kentongan.safekeeping.escrow`), never a key.
+    `people`: the fingerprints of the key of people's data that opens it; none where an older version made it.
     """
 
     version: str
@@ -33,6 +34,7 @@ class Manifest:
     head: Mapping[str, Any]
     files: Mapping[str, str]
     keys: str
+    people: Sequence[str] = ()
 
     @property
     def ledger(self) -> str:
@@ -41,7 +43,7 @@ class Manifest:
 
     def signed(self, keys: StateKeys) -> bytes:
         """The file as it is written."""
-        body = asdict(self)
+        body = _body(self)
         signature = keys.witness(_PREFIX + canonical_json(body)).hex()
         return json.dumps({**body, "signature": signature}, indent=1, sort_keys=True).encode() + b"\n"
 
@@ -68,6 +70,8 @@ def read(folder: Path) -> tuple[Manifest, bytes]:
             and isinstance(found.head["chains"], dict)
             and bool(found.ledger)
             and isinstance(found.files, dict)
+            and isinstance(found.people, list | tuple)
+            and all(isinstance(each, str) for each in found.people)
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         complete = False
@@ -79,7 +83,15 @@ def read(folder: Path) -> tuple[Manifest, bytes]:
 def is_signed(manifest: Manifest, signature: bytes, public_key: bytes) -> bool:
     """Whether the ledger with this public key has signed the manifest as it stands."""
     try:
-        content = canonical_json(asdict(manifest))
+        content = canonical_json(_body(manifest))
     except (TypeError, ValueError):
         return False
     return verify_witness(public_key, _PREFIX + content, signature)
+
+
+def _body(manifest: Manifest) -> dict[str, Any]:
+    body = asdict(manifest)
+    if not manifest.people:
+        # As it was signed before there were any.
+        del body["people"]
+    return body

@@ -15,15 +15,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kentongan import people_key
 from kentongan.clock import Clock, Milliseconds, Process
 from kentongan.errors import BadConfig, BadInput, KentonganError
 from kentongan.key_files import replace_private, sync_folder
 from kentongan.keys import StateKeys
-from kentongan.ledger import Ledger, Read, pages, senders
+from kentongan.ledger import Ledger, Read, key_match, senders
 from kentongan.ledger.opening import HEAD, UNFINISHED
-from kentongan.ledger.restored import Unknown, some_addresses, take_over
+from kentongan.ledger.restored import Unknown, take_over
 from kentongan.ledger.upgrading import Upgrade
 from kentongan.ledger.verification import Verdict, check_head
+from kentongan.people_key import CURRENT, NAMES
 from kentongan.safekeeping import escrow, files, manifest
 from kentongan.safekeeping.backup import LEDGER, dated
 from kentongan.safekeeping.manifest import Manifest
@@ -84,7 +86,7 @@ def restore(state: State, source: Path, *, keys_from: Path | None, over: bool, c
             _keep_head(state, found)
     except OSError as error:
         raise BadInput(f"nothing was restored into {state.root}: {files.told(error)}; make room there") from None
-    if keys_from is not None:
+    if keys_from is not None and escrow.is_copy(state, keys_from):
         escrow.note(state, keys_from, now=now)
     config = source / "config"
     return Restored(found, unknown, missing, former, config if config.is_dir() else None)
@@ -131,10 +133,12 @@ def _keys(state: State, keys_from: Path | None, folder: Path, *, over: bool) -> 
         if not state.keys.is_dir():
             raise BadInput(f"{state.root} has no keys, and a backup holds none; name their copy with --keys FOLDER")
         return StateKeys.open(state.root, create=False)
-    there = escrow.digest_of(keys_from)
+    # What lies elsewhere stays there, and is tried on the backup as it is.
+    apart = NAMES if people_key.find(state.keys).elsewhere else ()
+    there = escrow.digest_of(keys_from, leaving_out=apart)
     if state.keys.is_dir():
         with contextlib.suppress(BadInput):
-            if escrow.digest_of(state.keys) == there:
+            if escrow.digest_of(state.keys, leaving_out=apart) == there:
                 return StateKeys.open(state.root, create=False)
         if not over:
             raise BadInput(
@@ -143,7 +147,8 @@ def _keys(state: State, keys_from: Path | None, folder: Path, *, over: bool) -> 
             )
     (folder / state.keys.name).mkdir(mode=0o700)
     for path in sorted(keys_from.glob("*.key")):
-        files.copy_private(path, folder / state.keys.name / path.name)
+        if path.name not in apart:
+            files.copy_private(path, folder / state.keys.name / path.name)
     return StateKeys.open(folder, create=False)
 
 
@@ -163,24 +168,18 @@ def _try_keys(read: Read, found: Manifest, keys: StateKeys) -> None:
         first = verdict.differences[0]
         raise BadInput(f"the ledger in the backup is not the one that was signed: {first.place} {first.sentence}")
     try:
-        _open_some(read, keys)
+        key_match.open_some(read, keys)
     except KentonganError:
+        needed = f" It needs the key with fingerprint {' and '.join(found.people)}." if found.people else ""
+        remedy = (
+            f"put the key there that was copied with it ({CURRENT} in the copy of the keys)"
+            if keys.people.elsewhere
+            else "name the copy of the keys that was made with it with --keys FOLDER"
+        )
         raise BadInput(
-            "these keys do not open the addresses in this backup; name the copy of the keys that was made with it with"
-            " --keys FOLDER"
+            f"these keys do not open the addresses in this backup; {remedy}.{needed} At hand is"
+            f" {' and '.join(keys.people_fingerprints)}, in {keys.people.name}"
         ) from None
-
-
-def _open_some(read: Read, keys: StateKeys) -> None:
-    """Opens the first address and the last that can be opened at all, and an officer's; raises BadInput."""
-    for row in some_addresses(read):
-        sealed = row.sealed
-        assert sealed.key is not None
-        address = keys.decrypt_address(sealed.key, sealed.ciphertext, aad=sealed.person_id.encode())
-        if keys.address_hash(address.family, address.value) != row.hash:
-            raise BadInput("an address is not found by its own hash")
-    for pager in pages.pagers(read)[:1]:
-        pages.open_pager(pager, keys)
 
 
 # --- Files ---
