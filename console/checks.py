@@ -336,14 +336,30 @@ def _backup(invocation: Invocation, settings: Settings | None) -> Iterator[Found
 
 
 def _keys(invocation: Invocation, settings: Settings | None) -> Iterator[Found]:
-    """Whether the addresses could still be read if this machine was lost."""
+    """Whether the addresses can be read, and still could be if this machine was lost."""
     from kentongan.clock import SystemClock
+    from kentongan.keys import StateKeys
+    from kentongan.ledger import Ledger, key_match
+    from kentongan.people_key import CURRENT
     from kentongan.safekeeping import escrow
     from kentongan.settings import Service
     from kentongan.state import State
 
     within = (settings.service if settings is not None else Service()).keys_confirmed_within
-    remark = escrow.remark(State.find(invocation.state), now=SystemClock().wall(), within=within)
+    state = State.find(invocation.state)
+    keys = StateKeys.open(state.root, create=False)
+    with Ledger.open(state.place) as ledger:
+        fault = ledger.read(lambda read: key_match.fault(read, keys))
+    if fault is not None:
+        yield Found("keys", "fault", fault)
+        return
+    fingerprint = " and ".join(keys.people_fingerprints)
+    yield Found("keys", "ok", f"people's data is opened by the key in {keys.people.name}, fingerprint {fingerprint}")
+    if keys.people.is_under_way():
+        yield Found("keys", "note", "that key is being rotated; finish it with `kentongan people rotate-key`")
+    if keys.people.elsewhere and (state.keys / CURRENT).exists():
+        yield Found("keys", "note", f"{state.keys / CURRENT} is not used, and opens people's data; take it away")
+    remark = escrow.remark(state, now=SystemClock().wall(), within=within)
     if remark is not None:
         yield Found("keys", "note", remark)
     else:

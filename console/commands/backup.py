@@ -19,14 +19,19 @@ if TYPE_CHECKING:
     from kentongan.safekeeping.backup import Backup, Progress
     from kentongan.state import State
 
+_NAMED = 5
 _FOLDER = click.Path(path_type=Path)
 
 keys = LazyGroup(
     name="keys",
-    help="Keep a copy of the keys apart from the ledger, and see that it is good.",
+    help="Keep a copy of the keys apart from the ledger, see that it is good, and say where people's key lies.",
     lazy={
         "copy": Lazy("console.commands.backup:copy", "Copy the keys into a new folder, kept apart from backups."),
         "confirm": Lazy("console.commands.backup:confirm", "Compare a copy of the keys with them, and note that."),
+        "make": Lazy("console.commands.people_key_file:make", "Write a new key of people's data into a new file."),
+        "move": Lazy(
+            "console.commands.people_key_file:move", "Move the key of people's data out of the state directory."
+        ),
     },
 )
 
@@ -75,6 +80,11 @@ def backup(target: Path, with_keys: Path | None, keep: int | None) -> None:
     if escrowed is not None:
         _record(state, "keys.copied", place=str(escrowed))
     _say(made, escrowed)
+    if made.missing:
+        output.warn(
+            f"not in the backup: {telling.several(len(made.missing), 'report')} on pruned alerts, which"
+            f" {state.reports} does not hold as written: {', '.join(made.missing[:_NAMED])}"
+        )
     remark = escrow.remark(state, now=clock.wall(), within=float("inf"))
     if remark is not None:
         output.warn(remark)
@@ -98,7 +108,9 @@ def _say(made: Backup, escrowed: Path | None) -> None:
             "bytes": made.size,
             "counts": dict(counts),
             "keys": str(escrowed) if escrowed is not None else None,
+            "people_key": list(made.manifest.people),
             "pruned": [str(place) for place in made.pruned],
+            "missing": list(made.missing),
         }
         output.document(document)
         return
@@ -108,6 +120,9 @@ def _say(made: Backup, escrowed: Path | None) -> None:
         f" {telling.several(counts['deliveries'], 'delivery', 'deliveries')},"
         f" {telling.several(counts['people'], 'person', 'people')}; checked and signed."
     )
+    output.say(f"Its addresses are opened by the key with fingerprint {' or '.join(made.manifest.people)} alone.")
+    if counts["reports"]:
+        output.say(f"With {telling.several(counts['reports'], 'report')} on pruned alerts.")
     if escrowed is not None:
         output.say(f"Keys:   {escrowed}")
         output.say("Keep them apart from the backup; `kentongan keys confirm FOLDER` sees that they are still good.")

@@ -61,6 +61,7 @@ def _change(file: str, family: str | None, region: str, *, out: bool) -> None:
 
     lines = lines_of(file)
     with opened(Need.NOTHING, warn=False) as office:
+        office.house.refuse_other_keys()
         named = office.house.ledger.read(lambda read: named_in(read, lines, office.house.keys, region))
         by, _ = at_keyboard(office.house.state)
         change = opt_outs.opt_out if out else opt_outs.opt_in

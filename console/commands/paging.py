@@ -75,6 +75,7 @@ def address(name: str, family: str | None, region: str, address_file: str | None
             found = normalise(chosen, text.strip(), default_region=region)
         except ValueError as error:
             raise BadInput(f"this {chosen} {error}") from None
+        office.house.refuse_other_keys()
         office.house.ledger.write(lambda write: pages.set_pager(write, owner, found, keys=office.house.keys))
         _say_address(owner, chosen, f"is paged at {mask(found)}", True)
         if not output.wants_json():

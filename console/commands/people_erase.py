@@ -39,6 +39,7 @@ def erase(file: str | None, region: str, yes: bool) -> None:
 
     lines = _asked() if file is None else lines_of(file)
     with opened(Need.NOTHING, warn=False) as office:
+        office.house.refuse_other_keys()
         ledger = office.house.ledger
         named = ledger.read(lambda read: _single(read, named_in(read, lines, office.house.keys, region.upper())))
         _confirm(len(named), sure=yes or file == "-" or output.wants_json())

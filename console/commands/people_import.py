@@ -51,6 +51,7 @@ def import_(file: str, region: str, skip_faulty: bool, faults: Path | None, repl
     from kentongan.staging import Staging
 
     with opened(Need.NOTHING, warn=False) as office, Staging() as staged, _Faults(faults) as wrong:
+        office.house.refuse_other_keys()
         keys = office.house.keys
         source: Path | Iterable[str] = sys.stdin if file == "-" else Path(file)
         rows = read_people(source, default_region=region.upper(), identify=keys.address_hash)

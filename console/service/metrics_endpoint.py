@@ -32,6 +32,9 @@ class Watched(Protocol):
     def prefect_answers(self) -> bool | None:
         """Whether the Prefect server answers; None where there is none."""
 
+    def key_fault(self) -> str | None:
+        """Why the key of people's data could not be used by a process that starts now; None if it could."""
+
 
 def application(watched: Callable[[], Watched], ledger: Ledger, following: Following, metrics: Metrics) -> Starlette:
     """The endpoint; a look at the ledger is made beside the event loop, and no answer waits for a long one."""
@@ -46,7 +49,7 @@ def application(watched: Callable[[], Watched], ledger: Ledger, following: Follo
             commits=ledger.commit_times,
             waiting=ledger.waiting,
             pulse=there.condition.pulse,
-            ready=not unready(there.condition),
+            ready=not await _unready(there),
             prefect=there.prefect_answers,
         )
         page, kind = await asyncio.to_thread(metrics.page, moment, request.headers.get("accept", ""))
@@ -56,9 +59,15 @@ def application(watched: Callable[[], Watched], ledger: Ledger, following: Follo
         return _answer("alive", unwell(watched().condition))
 
     async def ready(request: Request) -> Response:
-        return _answer("ready", unready(watched().condition))
+        return _answer("ready", await _unready(watched()))
 
     return Starlette(routes=[Route("/metrics", show), Route("/healthz", alive), Route("/readyz", ready)])
+
+
+async def _unready(watched: Watched) -> list[str]:
+    # What the key lies on may hang.
+    fault = await asyncio.to_thread(watched.key_fault)
+    return [*unready(watched.condition), *([fault] if fault is not None else [])]
 
 
 def _answer(name: str, reasons: list[str]) -> Response:

@@ -126,6 +126,10 @@ class Service:
         """The channels that are open."""
         return sorted(self._channels)
 
+    def key_fault(self) -> str | None:
+        """Why it could not be started anew: the key of people's data is gone, or another. It reads the disk."""
+        return self.house.keys.people_fault()
+
     @property
     def prefect_answers(self) -> bool | None:
         """Whether the Prefect server answers; None where there is none."""

@@ -83,6 +83,10 @@ class Worker:
         """The channels that are open."""
         return sorted(self._channels)
 
+    def key_fault(self) -> str | None:
+        """Why it could not be started anew: the key of people's data is gone, or another. It reads the disk."""
+        return self.house.keys.people_fault()
+
     @property
     def prefect_answers(self) -> bool | None:
         """Whether the Prefect server answers; None where none was named."""
