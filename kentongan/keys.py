@@ -113,7 +113,8 @@ class StateKeys:
             if not folder.is_dir():
                 if not create:
                     raise BadInput(
-                        f"{folder} is missing although a ledger is there; restore it from the ledger's backup"
+                        f"{folder} is missing although a ledger is there; no backup holds it: take it from the"
+                        " host that has it, or from the copy that is kept apart (docs/backup.md)"
                     )
                 source.make(random)
                 _make(folder, _NAMES if not source.elsewhere else [name for name in _NAMES if name != CURRENT], random)

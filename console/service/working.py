@@ -13,6 +13,7 @@ from console.service.serving import only_one, shown_at, until_told
 from console.service.supervisor import Supervisor
 from console.service.worker import Worker
 from flows.house import House
+from kentongan.errors import BadInput
 from kentongan.ledger.hosts import WORKER
 from kentongan.state import State
 
@@ -35,6 +36,7 @@ def work(
     """
     supervisor = Supervisor()
     place = State.find(state)
+    _refuse_keyless(place)
     with (
         only_one(place, WORKER),
         House.open(config, state, role=WORKER) as house,
@@ -47,6 +49,15 @@ def work(
     if outdated is not None:
         raise outdated
     return 0
+
+
+def _refuse_keyless(state: State) -> None:
+    """A worker that is started first must not begin the ledger: what its service has then are other keys, or none."""
+    if not state.keys.is_dir():
+        raise BadInput(
+            f"{state.keys} is missing, and a worker makes no keys; put a copy of the service's keys there"
+            " (`kentongan keys copy` on its host), once `kentongan serve` has run"
+        )
 
 
 def _ready(worker: Worker, *, as_json: bool) -> str:

@@ -449,3 +449,9 @@ def test_a_schedule_that_is_none_is_refused_before_anything_is_shown_to_be_signe
     ran = run("drill", "schedule", "quake", "--every", "never")
     assert (ran.code, ran.out) == (2, "")
     assert "'never' is no schedule" in ran.err
+
+
+def test_a_worker_that_is_started_first_makes_no_keys(refused, surroundings: Path) -> None:
+    assert "a worker makes no keys" in refused("worker")
+    assert not (surroundings / "state" / "keys").exists()
+    assert not (surroundings / "state" / "ledger.db").exists()
