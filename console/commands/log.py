@@ -96,12 +96,15 @@ def verify(file: str | None) -> int:
     from console.heads import newest
     from console.office import Need, opened
     from kentongan.ledger import verification
+    from kentongan.safekeeping import reports
 
     with opened(Need.NOTHING, warn=False) as office:
         path = Path(file) if file is not None else newest(office.house.state)
         signed = _read(path) if path is not None else None
         key = office.house.keys.head_public_key
         found = office.house.ledger.read(lambda read: verification.verify(read, head=signed, public_key=key))
+        differing, missing = office.house.ledger.read(lambda read: reports.compare(read, office.house.state.reports))
+        found.differences.extend(differing)
         if output.wants_json():
             output.document(
                 {
@@ -112,6 +115,7 @@ def verify(file: str | None) -> int:
                     "deliveries": found.deliveries,
                     "pruned": found.pruned,
                     "being_pruned": list(found.unfinished),
+                    "reports_missing": missing,
                     "differences": [{"place": each.place, "sentence": each.sentence} for each in found.differences],
                 }
             )
@@ -126,6 +130,10 @@ def verify(file: str | None) -> int:
             output.say(
                 f"{telling.several(found.pruned, 'event')} more were pruned; their digests are here, under signed"
                 " checkpoints."
+            )
+        if missing:
+            output.say(
+                f"{telling.several(missing, 'report')} on what was pruned not in {office.house.state.reports} any more."
             )
         for code in found.unfinished:
             output.say(f"{code} is being pruned, or that was cut: `kentongan prune` goes on with it.")

@@ -62,6 +62,7 @@ def restore(source: Path | None, keys_from: Path | None, over: bool, taken: str 
                 "missing": list(found.missing),
                 "former": str(found.former) if found.former is not None else None,
                 "config": str(found.config) if found.config is not None else None,
+                "reports": {"there": found.reports.count, "missing": list(found.reports.missing)},
             }
         )
         return
@@ -104,6 +105,8 @@ def _say(state: State, found: Restored) -> None:
         output.say(f"The config of that time lies in {found.config}; this machine's own was not touched.")
     for sentence in found.missing:
         output.say(f"MISSING {sentence}.")
+    if found.reports.missing:
+        output.say_list("Reports on pruned alerts that are not in the backup: ", found.reports.missing)
     _say_unknown(found.unknown)
 
 

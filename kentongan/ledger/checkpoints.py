@@ -56,3 +56,10 @@ def counted(read: Read, alert_id: str, what: str) -> Any:
             f"what was counted of alert {alert_id} before its deliveries were pruned lacks {what}; run"
             " `kentongan log verify` and restore the ledger from its backup"
         ) from None
+
+
+def reports(read: Read) -> list[tuple[str, str]]:
+    """File and SHA-256 of every report that was written before its deliveries went; one for all of a thread."""
+    file, digest = read.in_json("content", "report", "file"), read.in_json("content", "report", "sha256")
+    rows = read.sql(f"SELECT DISTINCT {file} AS file, {digest} AS digest FROM checkpoint ORDER BY file")
+    return [(row.file, row.digest) for row in rows if row.file and row.digest]

@@ -20,7 +20,7 @@ from kentongan.keys import StateKeys, write_private
 from kentongan.ledger.opening import refuse_unfinished, unavailable
 from kentongan.ledger.transaction import Read
 from kentongan.ledger.verification import signed_head
-from kentongan.safekeeping import escrow, files, manifest
+from kentongan.safekeeping import escrow, files, manifest, reports
 from kentongan.safekeeping.manifest import Manifest
 from kentongan.state import State
 
@@ -45,12 +45,16 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A backup that was made; `pruned` are the older ones that were taken away."""
+    """A backup that was made; `pruned` are the older ones that were taken away.
+
+    `missing`: files of reports that the ledger names and that are nowhere as they were written.
+    """
 
     place: Path
     manifest: Manifest
     size: int
     pruned: tuple[Path, ...]
+    missing: tuple[str, ...] = ()
 
 
 def dated(now: Milliseconds) -> str:
@@ -89,7 +93,9 @@ def make(
             copied = {LEDGER: files.sha256_of(folder / LEDGER)}
             if config is not None:
                 copied |= _copy_config(config, folder / CONFIG)
-            made = _describe(folder / LEDGER, keys, state, taken_at, copied)
+            # Behind the copy: whatever is pruned in it has its report by now.
+            kept = _copy_reports(folder, taken_at, state, _newest(target, keys))
+            made = _describe(folder / LEDGER, keys, state, taken_at, copied, kept.count)
             write_private(folder / manifest.NAME, made.signed(keys))
             size = sum(each.stat().st_size for each in folder.rglob("*") if each.is_file())
             files.put_in_place(folder, final)
@@ -97,7 +103,7 @@ def make(
         raise BadInput(
             f"no backup was made in {target}: {files.told(error)}; make room there or name another folder"
         ) from None
-    return Backup(final, made, size, tuple(_prune(target, made.ledger, keep)) if keep is not None else ())
+    return Backup(final, made, size, tuple(_prune(target, made.ledger, keep)) if keep is not None else (), kept.missing)
 
 
 def copy_ledger(source: Path, target: Path, tell: Progress) -> None:
@@ -144,14 +150,29 @@ def _copy_config(config: Path, target: Path) -> dict[str, str]:
     return found
 
 
-def _describe(copy: Path, keys: StateKeys, state: State, taken_at: Milliseconds, copied: dict[str, str]) -> Manifest:
+def _copy_reports(folder: Path, taken_at: Milliseconds, state: State, earlier: Path | None) -> reports.Kept:
+    """Copies the reports on what is pruned in the copy of the ledger; each has its digest in that."""
+    with reading(folder / LEDGER, taken_at) as read:
+        # A ledger from before there was pruning is copied as it is.
+        known = read.sql("SELECT 1 FROM sqlite_master WHERE name = 'checkpoint'").first()
+        wanted = reports.named(read) if known else {}
+    before = earlier / reports.FOLDER if earlier is not None else None
+    return reports.copy(wanted, here=state.reports, earlier=before, target=folder / reports.FOLDER)
+
+
+def _describe(
+    copy: Path, keys: StateKeys, state: State, taken_at: Milliseconds, copied: dict[str, str], kept: int
+) -> Manifest:
     with reading(copy, taken_at) as read:
         return Manifest(
             version=importlib.metadata.version("kentongan"),
             schema=str(read.sql("SELECT version_num FROM alembic_version").scalar_one()),
             taken_at=taken_at,
             taken=to_datetime(taken_at).isoformat(timespec="seconds"),
-            counts={what: int(read.sql(statement).scalar_one()) for what, statement in _COUNTED.items()},
+            counts={
+                **{what: int(read.sql(statement).scalar_one()) for what, statement in _COUNTED.items()},
+                "reports": kept,
+            },
             head=signed_head(read, keys),
             files=copied,
             keys=escrow.digest_at_hand(state),
@@ -181,14 +202,7 @@ def reading(path: Path, now: Milliseconds) -> Iterator[Read]:
 
 def _prune(target: Path, ledger: str, keep: int) -> Iterator[Path]:
     """Takes away all but the newest backups of one ledger; others that lie there are left alone."""
-    found = []
-    for folder in sorted(target.iterdir(), reverse=True):
-        if not _NAME.fullmatch(folder.name) or not folder.is_dir():
-            continue
-        with contextlib.suppress(BadInput):
-            if manifest.read(folder)[0].ledger == ledger:
-                found.append(folder)
-    for folder in found[keep:]:
+    for folder in list(_of(target, ledger))[keep:]:
         try:
             files.discard(folder)
         except OSError as error:
@@ -196,3 +210,17 @@ def _prune(target: Path, ledger: str, keep: int) -> Iterator[Path]:
                 f"the backup was made, but {folder} cannot be taken away: {files.told(error)}; remove it"
             ) from None
         yield folder
+
+
+def _newest(target: Path, keys: StateKeys) -> Path | None:
+    return next(_of(target, keys.head_public_key.hex()), None)
+
+
+def _of(target: Path, ledger: str) -> Iterator[Path]:
+    """The backups of one ledger in a folder, the newest first."""
+    for folder in sorted(target.iterdir(), reverse=True):
+        if not _NAME.fullmatch(folder.name) or not folder.is_dir():
+            continue
+        with contextlib.suppress(BadInput):
+            if manifest.read(folder)[0].ledger == ledger:
+                yield folder

@@ -26,7 +26,7 @@ from kentongan.ledger.restored import Unknown, take_over
 from kentongan.ledger.upgrading import Upgrade
 from kentongan.ledger.verification import Verdict, check_head
 from kentongan.people_key import CURRENT, NAMES
-from kentongan.safekeeping import escrow, files, manifest
+from kentongan.safekeeping import escrow, files, manifest, reports
 from kentongan.safekeeping.backup import LEDGER, dated
 from kentongan.safekeeping.manifest import Manifest
 from kentongan.state import LATEST_HEAD, State
@@ -40,7 +40,7 @@ class Restored:
 
     `unknown`: what nobody can know of it now. `missing`: what the newest head that lies here had signed and is not in
     it, a sentence a chain. `former`: where the ledger before it lies; None where there was none. `config`: where the
-    backup's copy of the config lies.
+    backup's copy of the config lies. `reports`: of what is pruned in it, and which of them are nowhere.
     """
 
     manifest: Manifest
@@ -48,6 +48,7 @@ class Restored:
     missing: tuple[str, ...]
     former: Path | None
     config: Path | None
+    reports: reports.Kept
 
 
 def restore(state: State, source: Path, *, keys_from: Path | None, over: bool, clock: Clock, by: str) -> Restored:
@@ -81,6 +82,9 @@ def restore(state: State, source: Path, *, keys_from: Path | None, over: bool, c
                 ledger.read(lambda read: _try_keys(read, found, keys))
                 unknown = take_over(ledger, taken_at=found.taken_at, by=by)
                 missing = ledger.read(lambda read: _missing(read, state, keys))
+                wanted = ledger.read(reports.named)
+            told = source / reports.FOLDER
+            kept = reports.stage(wanted, source=told, there=state.reports, target=folder / reports.FOLDER)
             _settle_journals(folder / LEDGER)
             former = _switch(state, folder, now)
             _keep_head(state, found)
@@ -89,7 +93,7 @@ def restore(state: State, source: Path, *, keys_from: Path | None, over: bool, c
     if keys_from is not None and escrow.is_copy(state, keys_from):
         escrow.note(state, keys_from, now=now)
     config = source / "config"
-    return Restored(found, unknown, missing, former, config if config.is_dir() else None)
+    return Restored(found, unknown, missing, former, config if config.is_dir() else None, kept)
 
 
 def hold_in_place(ledger: Ledger, *, taken_at: Milliseconds, clock: Clock, by: str) -> Unknown:
@@ -223,6 +227,7 @@ def _switch(state: State, folder: Path, now: Milliseconds) -> Path | None:
         if former is not None and state.keys.is_dir():
             state.keys.rename(former / state.keys.name)
         new_keys.rename(state.keys)
+    reports.put(folder / reports.FOLDER, state.reports, moment=dated(now))
     os.replace(folder / LEDGER, state.ledger)
     sync_folder(state.root)
     unfinished.unlink()

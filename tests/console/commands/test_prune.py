@@ -66,9 +66,18 @@ def test_it_shows_what_goes_asks_and_says_what_went(run, long_ago: Path, config:
 
 def test_a_pruned_ledger_is_backed_up_and_restored(run, long_ago: Path, config: Path, tmp_path: Path) -> None:
     assert run("prune", "--older-than", "30", "--json").json["pruned"] == ["K7Q4"]
-    assert run("backup", tmp_path / "copy").code == 0
+    backup = run("backup", tmp_path / "copy")
+    assert "With 1 report on pruned alerts." in backup.out
     (copy,) = (tmp_path / "copy").iterdir()
+    report = long_ago / "reports" / "K7Q4.html.gz"
+    written = report.read_bytes()
+    report.write_bytes(b"forged")
+    assert "report K7Q4.html.gz: is not the one" in run("log", "verify").out
     restored = run("restore", copy, "--over")
     assert restored.code == 0, restored.err
+    assert report.read_bytes() == written
     assert run("log", "verify").code == 0
+    report.unlink()
+    assert "1 report on what was pruned" in run("log", "verify").out
+    assert "K7Q4.html.gz" in run("backup", tmp_path / "other").err
     assert "2 cancelled" in run("status", "K7Q4").out
