@@ -117,7 +117,9 @@ class StateKeys:
                         " host that has it, or from the copy that is kept apart (docs/backup.md)"
                     )
                 source.make(random)
-                _make(folder, _NAMES if not source.elsewhere else [name for name in _NAMES if name != CURRENT], random)
+                if source.elsewhere:
+                    source.read()
+                _make(folder, [name for name in _NAMES if name != CURRENT or not source.elsewhere], random)
             if stat.S_IMODE(folder.stat().st_mode) & 0o077:
                 raise BadConfig(f"{folder} is open to others; run: chmod 700 {folder}")
             ledger, pages = (read_key(folder / name)[0] for name in ("ledger.key", "pages.key"))

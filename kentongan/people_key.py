@@ -316,13 +316,15 @@ class InFile:
             raise BadConfig(
                 f"{FILE_VARIABLE}: {path} cannot be read: {error.strerror}; give it to this user, chmod 600"
             ) from None
-        with os.fdopen(descriptor, "rb") as file:
+        try:
             mode = os.fstat(descriptor).st_mode
             if not stat.S_ISREG(mode):
                 raise BadConfig(f"{FILE_VARIABLE}: {path} is no file; name one that holds the key")
             if stat.S_IMODE(mode) & self.open_to:
                 raise BadConfig(f"{path} can be read by others; run: chmod 600 {path} (a secret's own mode: 0400)")
-            return parse(file.read(_MOST), str(path))
+            return parse(os.read(descriptor, _MOST), str(path))
+        finally:
+            os.close(descriptor)
 
 
 # --- In the environment ---

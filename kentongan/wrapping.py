@@ -47,10 +47,12 @@ class Wrapping:
     @property
     def fingerprints(self) -> tuple[str, ...]:
         """By which people tell the keys from others, the newest first."""
+        self._look_again()
         return tuple(key.fingerprint for key in self._loaded.keys)
 
     def fault(self) -> str | None:
         """Why a process that starts now could not work with the keys as this one does, in a sentence."""
+        self._look_again()
         try:
             found = self.source.read()
         except KentonganError as error:
