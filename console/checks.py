@@ -63,7 +63,8 @@ def _each(what: str, act: Callable[[], Iterator[Found]]) -> Iterator[Found]:
 def _config(invocation: Invocation, into: list[Settings | None]) -> Iterator[Found]:
     import channels
     from console.office import NO_CONFIG
-    from kentongan.config_folder import find_config, load
+    from kentongan.config_folder import load
+    from kentongan.config_place import find_config
 
     folder = find_config(invocation.config)
     if folder is None:

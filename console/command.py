@@ -143,6 +143,10 @@ class _Handle(_Text):
 
 HANDLE = _Handle()
 
+WITHOUT = click.option(
+    "--without", metavar="CHANNEL[:LANGUAGE]", multiple=True, help="Leave this out; give it once for each."
+)
+
 
 def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
     """Makes a function the command `name`; its docstring is the help."""

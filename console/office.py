@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from console import output
 from console.invocation import Invocation, current
 from flows.house import CONSOLE, House
-from kentongan import config_folder
+from kentongan import config_place
 from kentongan.clock import SystemClock
 from kentongan.errors import BadConfig, KentonganError
 from kentongan.settings import Policy, Settings
@@ -91,7 +91,7 @@ def opened(need: Need, *, role: str = CONSOLE, warn: bool = True, spool: Path | 
     """
     invocation = current()
     _log(invocation)
-    if need is Need.CONFIG and config_folder.find_config(invocation.config) is None:
+    if need is Need.CONFIG and config_place.find_config(invocation.config) is None:
         raise BadConfig(
             "no config is named, so nothing may leave; name its folder with --config or KENTONGAN_CONFIG, or write one"
             " with `kentongan init`"

@@ -10,7 +10,9 @@ import os
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,39 @@ NARROW = 80
 
 WIDEST = 120
 
+_kept: ContextVar[list[list[Any]] | None] = ContextVar("kept", default=None)
+
+
+@contextmanager
+def kept() -> Iterator[list[list[Any]]]:
+    """Keeps what is said, listed, tabled and warned in this context, fit for JSON, for `replay` in another process."""
+    told: list[list[Any]] = []
+    token = _kept.set(told)
+    try:
+        yield told
+    finally:
+        _kept.reset(token)
+
+
+def replay(told: Sequence[Sequence[Any]]) -> None:
+    """Writes what was kept elsewhere as if it had been written here."""
+    acts: Mapping[str, Callable[..., None]] = {
+        "say": say,
+        "say_list": say_list,
+        "warn": warn,
+        "print_table": lambda headings, rows, layout: print_table(headings, rows, **layout),
+    }
+    for act, *given in told:
+        acts[act](*given)
+
+
+def _keep(act: str, *given: Any) -> bool:
+    """Whether this context keeps what it would write."""
+    told = _kept.get()
+    if told is not None:
+        told.append([act, *given])
+    return told is not None
+
 
 def wants_json() -> bool:
     """Whether the caller reads JSON."""
@@ -41,11 +76,14 @@ def document(content: Any) -> None:
 
 def say(text: str = "") -> None:
     """Writes lines to standard output, free of what could steer a terminal."""
-    click.echo(printable(text))
+    if not _keep("say", text):
+        click.echo(printable(text))
 
 
 def say_list(label: str, items: Sequence[str], between: str = ", ") -> None:
     """Writes a label and what it lists, broken between words into lines that fit everywhere."""
+    if _keep("say_list", label, list(items), between):
+        return
     text = between.join(items)
     click.echo(
         textwrap.fill(
@@ -61,7 +99,8 @@ def say_list(label: str, items: Sequence[str], between: str = ", ") -> None:
 
 def warn(text: str) -> None:
     """Writes one sentence to standard error."""
-    click.echo(f"kentongan: {printable(text)}", err=True)
+    if not _keep("warn", text):
+        click.echo(f"kentongan: {printable(text)}", err=True)
 
 
 def printable(text: str) -> str:
@@ -120,6 +159,8 @@ def table(
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], **layout: Any) -> None:
     """Writes a table to standard output; `layout` is what `table` takes."""
+    if _keep("print_table", headings, rows, layout):
+        return
     drawn = None if layout.keys() - {"right"} or _is_drawn() else plain_table(headings, rows, **layout)
     if drawn is not None:
         click.echo(drawn)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import channels
-from kentongan import config_folder
+from kentongan import config_folder, config_place
 from kentongan.clock import Clock, SystemClock, network_offset
 from kentongan.errors import BadConfig
 from kentongan.keys import StateKeys
@@ -62,7 +62,7 @@ class House:
         from kentongan.ledger import Ledger
         from kentongan.ledger.opening import open_keys
 
-        folder = config_folder.find_config(config)
+        folder = config_place.find_config(config)
         settings = config_folder.load(folder, channels.settings_models()) if folder is not None else None
         place = dataclasses.replace(State.find(state), spool=spool)
         keys = open_keys(place)

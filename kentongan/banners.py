@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from kentongan.seam import Mode
+from collections.abc import Mapping
 
 SANDBOX = "SANDBOX - NOBODY WAS WARNED"
 BREAK_GLASS = "BREAK-GLASS - one officer sent this alone"
 
-BANNERS = {
-    Mode.LIVE: "LIVE - this warns the public",
-    Mode.DRILL: "DRILL - marked as an exercise, on drill channels only",
-    Mode.EXERCISE: "PUBLIC EXERCISE - marked as an exercise, on the real accounts, for everybody",
+BANNERS: Mapping[str, str] = {
+    "live": "LIVE - this warns the public",
+    "drill": "DRILL - marked as an exercise, on drill channels only",
+    "exercise": "PUBLIC EXERCISE - marked as an exercise, on the real accounts, for everybody",
 }
+"""By `kentongan.seam.Mode`."""

@@ -1,8 +1,7 @@
-"""Reading the config folder: finding it, its YAML, and every fault in it as a sentence with file, field and remedy."""
+"""Reading the config folder: its YAML, and every fault in it as a sentence with file, field and remedy."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -19,26 +18,6 @@ from kentongan.routes import Routes
 from kentongan.settings import Agency, Audience, InstanceSettings, Policy, Service, Settings
 
 _M = TypeVar("_M", bound=Model)
-
-
-def find_config(explicit: Path | None, environment: Mapping[str, str] = os.environ) -> Path | None:
-    """Returns the config folder: the one named, else KENTONGAN_CONFIG, else the XDG one; None where there is none.
-
-    Raises BadConfig when one was named and is not there.
-    """
-    named = explicit or (Path(environment["KENTONGAN_CONFIG"]) if environment.get("KENTONGAN_CONFIG") else None)
-    if named is not None:
-        if not named.is_dir():
-            raise BadConfig(f"config folder {named} is not there; name an existing folder with --config")
-        return named
-    default = usual_folder(environment)
-    return default if (default / "agency.yaml").is_file() else None
-
-
-def usual_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """Where a config is looked for that nobody names."""
-    home = Path(environment.get("XDG_CONFIG_HOME") or Path(environment.get("HOME", "/")) / ".config")
-    return home / "kentongan"
 
 
 def load(folder: Path, kinds: Mapping[str, type[InstanceSettings]]) -> Settings:

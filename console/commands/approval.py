@@ -7,24 +7,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from console import output, targets, words
-from console.command import HANDLE, command
+from console import output, words
+from console.command import HANDLE, WITHOUT, command
 from console.commands.officers import SECRET_FILE
 from console.invocation import current
-from console.standing import title
+from console.showing import reach, show, warn_of_nobody
 from kentongan import telling
 from kentongan.errors import BadInput
 
 if TYPE_CHECKING:
     from console.office import Office
     from kentongan.desk.by_code import Said
-    from kentongan.desk.extent import People
     from kentongan.desk.releases import Prospect
-    from kentongan.ledger.alerts import StoredAlert
-
-WITHOUT = click.option(
-    "--without", metavar="CHANNEL[:LANGUAGE]", multiple=True, help="Leave this out; give it once for each."
-)
 
 
 @command("submit")
@@ -43,7 +37,7 @@ def submit(code: str, without: tuple[str, ...], clock_override: str | None) -> N
             output.warn(f"warning ({finding.rule}): {finding.sentence}")
         for problem in made.composed.alert.problems:
             output.warn(f"warning: {problem.instance}:{problem.language} goes out in the general short form")
-        _warn_of_nobody(made.composed.people)
+        warn_of_nobody(made.composed.people)
         if output.wants_json():
             output.document(
                 {
@@ -205,37 +199,3 @@ def _show_words(office: Office, ahead: Prospect) -> None:
         output.say(f"--- {shortest.instance}, {language}")
         output.say(filled(shortest, None).text)
     output.say(f"--- all {telling.several(len(messages), 'message')}: kentongan preview {ahead.alert.code}")
-
-
-def reach(people: int, channels: int, stored: StoredAlert) -> str:
-    """Whom an alert would reach: "41,200 people on 4 channels, live"."""
-    return f"{telling.people(people)} on {telling.several(channels, 'channel')}, {stored.mode}"
-
-
-def show(office: Office, ahead: Prospect) -> None:
-    """Writes what an alert would do, for an officer to read before they put their name to it."""
-    stored = ahead.alert
-    output.say(words.banner(stored.mode))
-    if ahead.sandbox:
-        output.say(output.SANDBOX)
-    output.say(f"{stored.kind.capitalize()} {stored.code}: {title(stored.draft)}")
-    output.say_list("Place:    ", ahead.places or ["none named"], "; ")
-    targets.show(
-        office, stored, ahead.within, {n: s for n, s in office.settings.channels.items() if n in ahead.instances}
-    )
-    output.say(f"To:       {reach(ahead.people.total, len(ahead.instances), stored)}")
-    output.say_list("Channels: ", [_named(ahead, name) for name in ahead.instances])
-    ends = stored.draft.expires
-    output.say(f"Ends:     {words.moment(ends, office.zone) if ends else 'when it is withdrawn'}")
-    _warn_of_nobody(ahead.people)
-
-
-def _warn_of_nobody(people: People) -> None:
-    for name, count in people.by_instance.items():
-        if not count:
-            output.warn(f"warning: {name} has nobody to write to; look at its audience, or import people")
-
-
-def _named(ahead: Prospect, name: str) -> str:
-    count = ahead.people.by_instance.get(name)
-    return f"{name} ({telling.people(count) if count is not None else 'everybody'})"

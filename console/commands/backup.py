@@ -53,7 +53,7 @@ def backup(target: Path, with_keys: Path | None, keep: int | None) -> None:
     The copy is of one moment, checked, and signed. Without its keys it shows no address; see `kentongan keys`.
     """
     from kentongan.clock import SystemClock
-    from kentongan.config_folder import find_config
+    from kentongan.config_place import find_config
     from kentongan.keys import StateKeys
     from kentongan.safekeeping import backup as backups
     from kentongan.safekeeping import escrow

@@ -73,7 +73,7 @@ def init(
 
 
 def _place(folder: Path | None) -> Path:
-    from kentongan.config_folder import usual_folder
+    from kentongan.config_place import usual_folder
 
     named = folder or current().config or os.environ.get("KENTONGAN_CONFIG")
     place = Path(os.path.abspath(named or usual_folder()))
@@ -144,7 +144,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def _tell(place: Path, agency: Mapping[str, Any], instances: Sequence[Instance], *, sandbox: bool) -> None:
-    from kentongan.config_folder import usual_folder
+    from kentongan.config_place import usual_folder
 
     ready = [each.name for each in instances if not each.waits]
     waiting = [each.name for each in instances if each.waits]

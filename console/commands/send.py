@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from console import exits, forecasts, output
-from console.command import HANDLE, command
-from console.commands.approval import WITHOUT, reach, show
+from console.command import HANDLE, WITHOUT, command
+from console.showing import reach, show
 from kentongan import telling
 from kentongan.errors import BadConfig, BadInput, Refused
 
