@@ -12,12 +12,15 @@ from kentongan.dispatcher.pace import Pace
 from kentongan.dispatcher.part import Part
 from kentongan.dispatcher.requests import Ready, Requests
 from kentongan.dispatcher.uploads import Uploads
+from kentongan.errors import LedgerUnavailable
 from kentongan.ledger import Write, claims, outcomes, senders, work
 from kentongan.ledger.claims import Claimed, Intent
 from kentongan.policy import Decision, before_repeat, covered
 from kentongan.seam import Address
 
 _LOOK_EVERY = 0.25
+
+_UNHEARD = "the ledger took its intent and did not come to say so"
 
 _AHEAD, _AHEAD_SHARED = 50, 16
 """Deliveries claimed at once for each request that may be in flight."""
@@ -63,16 +66,17 @@ class Run:
     async def _claim(self) -> list[Claimed]:
         limits = self._channel.limits
         most = max(1, min(int(limits.rate * senders.LEASE / 1000 / 2), self._ahead * limits.concurrency))
-        return await self._sender.ledger.write_soon(
-            lambda write: claims.claim(
-                write,
-                sender=self._sender.name,
-                alert_id=self._part.alert_id,
-                instance=self._channel.name,
-                most=most,
-            ),
-            beside=True,
-        )
+        part = {"sender": self._sender.name, "alert_id": self._part.alert_id, "instance": self._channel.name}
+        try:
+            return await self._sender.ledger.write_soon(
+                lambda write: claims.claim(write, **part, most=most), beside=True
+            )
+        except LedgerUnavailable:
+            # A database may have committed it and not come to say so; nothing else is claimed at this moment.
+            await self._sender.ledger.write_soon(
+                lambda write: claims.release_part(write, **part), must=True, beside=True
+            )
+            raise
 
     async def _sleep(self, next_due: Milliseconds | None) -> None:
         wait = _LOOK_EVERY
@@ -162,10 +166,15 @@ class Run:
         return [item for item in sends if item.id in left]
 
     async def _release(self, unsent: Sequence[Claimed]) -> None:
-        ids = [c.id for c in unsent]
-        await self._sender.ledger.write_soon(
-            lambda write: claims.release(write, sender=self._sender.name, deliveries=ids), must=True, beside=True
-        )
+        """Gives back what was handed to no request, also where its intent was committed and nobody came to say so."""
+        sender, ids = self._sender.name, [c.id for c in unsent]
+
+        def release(write: Write) -> None:
+            claims.release(write, sender=sender, deliveries=ids)
+            if intents := claims.unheard(write, sender=sender, claimed=unsent):
+                outcomes.note_unsent(write, intents=intents, why=_UNHEARD)
+
+        await self._sender.ledger.write_soon(release, must=True, beside=True)
 
     async def _intend(self, chunk: Sequence[Claimed], addresses: Mapping[int, Address]) -> list[list[Ready]]:
         """Commits the intents of a chunk, all at once; returns what came back, grouped by language and step."""

@@ -13,7 +13,7 @@ from typing import Any
 from kentongan.clock import Milliseconds
 from kentongan.delivery import Action, Phase, Stage
 from kentongan.ledger.gathered import Gathering
-from kentongan.ledger.transaction import Write
+from kentongan.ledger.transaction import Read, Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +189,31 @@ def intend(
         gathering.add_all("delivery.intended", alert_id, ids, {"sender": sender, "set": moved}, columns)
     gathering.record(write)
     return [Intent(id, attempt, write.now, first_at) for id, _, attempt, first_at, _ in rows]
+
+
+def release_part(write: Write, *, sender: str, alert_id: str, instance: str) -> None:
+    """Gives all that is claimed of an instance's part back, unsent."""
+    write.sql(
+        "UPDATE delivery SET stage = 'planned', sender = NULL WHERE alert_id = :alert AND instance = :instance"
+        " AND stage = 'claimed' AND sender = :sender",
+        {"alert": alert_id, "instance": instance, "sender": sender},
+    )
+
+
+def unheard(read: Read, *, sender: str, claimed: Iterable[Claimed]) -> list[Intent]:
+    """Intents of these that were committed although the ledger did not come to say so."""
+    attempts = {item.id: item.attempt + 1 for item in claimed}
+    rows = read.sql(
+        "SELECT d.id, d.attempt, t.intent_at, d.first_intent_at FROM delivery d"
+        " JOIN attempt t ON t.delivery_id = d.id AND t.number = d.attempt"
+        " WHERE d.id IN (SELECT value FROM json_each(:ids)) AND d.sender = :sender AND d.stage = 'sending'",
+        {"ids": json.dumps(list(attempts)), "sender": sender},
+    ).all()
+    return [
+        Intent(row.id, row.attempt, row.intent_at, row.first_intent_at)
+        for row in rows
+        if row.attempt == attempts[row.id]
+    ]
 
 
 def release(write: Write, *, sender: str, deliveries: Sequence[int]) -> None:
