@@ -14,7 +14,6 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kentongan import waves
 from kentongan.clock import Clock, Milliseconds, Process
 from kentongan.dispatcher.gate import Gate
 from kentongan.dispatcher.owned import OwnedDispatch
@@ -22,31 +21,17 @@ from kentongan.dispatcher.paces import Paces
 from kentongan.dispatcher.part import Sender
 from kentongan.dispatcher.probes import Probes
 from kentongan.dispatcher.starting import Starter
+from kentongan.dispatcher.taken import NOTHING, Taken
 from kentongan.dispatcher.upkeep import Upkeep
-from kentongan.errors import DamagedRecord, KentonganError, OtherVersion, Refused
-from kentongan.ledger import (
-    Ledger,
-    Read,
-    Write,
-    alerts,
-    dispatches,
-    senders,
-    threads,
-    views,
-    work,
-)
+from kentongan.errors import KentonganError, OtherVersion, Refused
+from kentongan.ledger import Ledger, Read, dispatches, senders, threads, views, work
 from kentongan.ledger.work import OpenDispatch
 from kentongan.seam import Address, Channel
 from kentongan.settings import Policy
 
 _log = logging.getLogger(__name__)
 
-BESIDE = "beside the sender that owns it"
-"""What the record says of an instance that another sender has begun as well."""
-
 _SWEEP = 0.25
-_NOTHING = -1
-"""The rank of the gravest alert that is being sent where none is."""
 
 _ORPHAN: Milliseconds = 500
 """How long a dispatch may be without an owner before any sender takes it."""
@@ -91,13 +76,9 @@ class Dispatcher:
     process: Process = field(default_factory=Process.current)
     outdated: OtherVersion | None = None
     gave_way: asyncio.Event = field(default_factory=asyncio.Event)
-    _alerts: dict[str, OwnedDispatch] = field(default_factory=dict)
-    _refused: dict[str, str] = field(default_factory=dict)
-    _ranks: dict[str, int] = field(default_factory=dict)
-    _gravest: int = _NOTHING
     _sender: Sender = field(init=False)
     _paces: Paces = field(init=False)
-    _starter: Starter = field(init=False)
+    _taken: Taken = field(init=False)
     _loops: tuple[asyncio.Task[None], ...] = ()
     _upkeep: Upkeep = field(init=False)
     _probes: Probes = field(init=False)
@@ -105,8 +86,7 @@ class Dispatcher:
     _beat_at: Milliseconds | None = None
     _swept_at: Milliseconds | None = None
 
-    async def start(self) -> None:
-        """Registers this sender and begins to sweep; raises LedgerUnavailable."""
+    def __post_init__(self) -> None:
         self._sender = Sender(
             name=self.sender,
             ledger=self.ledger,
@@ -117,7 +97,7 @@ class Dispatcher:
             chance=self.chance,
         )
         self._paces = Paces(self._sender, self.channels, self.process.boot_id)
-        self._starter = Starter(
+        starter = Starter(
             sender=self._sender,
             channels=self.channels,
             paces=self._paces,
@@ -125,8 +105,14 @@ class Dispatcher:
             orchestrate=self.orchestrate,
             closing=self._closing,
         )
+        self._taken = Taken(self._sender, self.process, self.vouch, starter, self._closing)
         self._upkeep = Upkeep(self.ledger, self.channels, self.policy, self.chance, self.wake)
         self._probes = Probes(self.ledger, self.clock, self.channels, self.policy, self.wake)
+
+    async def start(self) -> None:
+        """Registers this sender and begins to sweep; raises LedgerUnavailable."""
+        # Nothing was held before, so that what was slept until now does not count.
+        self._sender.gate.beat_at = self.clock.boot()
         await self.ledger.write_soon(
             lambda write: senders.register(
                 write, sender=self.sender, role=self.role, process=self.process, clock=self.clock
@@ -142,7 +128,7 @@ class Dispatcher:
         """Starts nothing more, lets every request in flight end and records its outcome, then signs off."""
         self._closing.set()
         runs: list[asyncio.Task[None]] = []
-        for owned in self._alerts.values():
+        for owned in self._taken.alerts.values():
             owned.leave()
             runs.extend(owned.runs.values())
         await asyncio.gather(*runs, return_exceptions=True)
@@ -164,7 +150,7 @@ class Dispatcher:
 
     async def nudge(self, alert_id: str) -> bool:
         """Takes a dispatch over now, if it is free; True where it is ours."""
-        return self.outdated is None and await self._take(alert_id)
+        return self.outdated is None and await self._taken.take(alert_id)
 
     async def channel(self, alert_id: str, instance: str, through: str) -> Mapping[str, int]:
         """Starts or joins the one run of an instance and returns its counts by word when it is done.
@@ -173,14 +159,14 @@ class Dispatcher:
         it was begun. Raises Refused for an alert the ledger does not hold as approved and dispatched.
         """
         while not self._closing.is_set():
-            if await self._take(alert_id, orchestrated=True):
-                owned = self._alerts[alert_id]
-                self._starter.begin(owned, instance, through)
+            if await self._taken.take(alert_id, orchestrated=True):
+                owned = self._taken.alerts[alert_id]
+                self._taken.starter.begin(owned, instance, through)
                 if instance in owned.runs:
                     await asyncio.shield(owned.runs[instance])
                 break
-            if alert_id in self._refused:
-                raise Refused(self._refused[alert_id], rule="vouch")
+            if alert_id in self._taken.refused:
+                raise Refused(self._taken.refused[alert_id], rule="vouch")
             if self.ledger.read(lambda read: dispatches.get(read, alert_id)) is None:
                 raise Refused(f"alert {alert_id} is not dispatched; send it with `kentongan send`", rule="state")
             if not self.ledger.read(lambda read: views.is_open(read, alert_id, instance)):
@@ -208,7 +194,7 @@ class Dispatcher:
     async def finished(self, alert_id: str) -> None:
         """Returns when nothing of this alert is planned, claimed or sending; raises OtherVersion."""
         while not self._closing.is_set():
-            owned = self._alerts.get(alert_id)
+            owned = self._taken.alerts.get(alert_id)
             if owned is not None and owned.running:
                 await asyncio.wait(owned.running, return_when=asyncio.FIRST_COMPLETED)
                 continue
@@ -223,70 +209,9 @@ class Dispatcher:
 
     def wake(self, alert_id: str | None = None) -> None:
         """Lets waiting runs look at the ledger at once, after a receipt, a release or a stop."""
-        for owned in self._alerts.values():
+        for owned in self._taken.alerts.values():
             if alert_id is None or owned.alert_id == alert_id:
                 owned.wake()
-
-    # --- Taking over ---
-
-    async def _take(self, alert_id: str, *, orchestrated: bool = False) -> bool:
-        if self._is_ours(alert_id):
-            return True
-        if alert_id in self._refused or self._closing.is_set():
-            return False
-
-        def own(write: Write) -> tuple[bool, str | None]:
-            found = dispatches.get(write, alert_id)
-            if found is None:
-                # Not refused for good: it may be dispatched in a moment.
-                return False, None
-            refusal = self.vouch(write, alert_id)
-            if refusal is not None:
-                write.event("dispatch.refused", alert=alert_id, why=refusal)
-                return False, refusal
-            suspects = [found.owner] if found.owner is not None else []
-            gone = senders.gone(write, clock=self.clock, process=self.process, suspects=suspects)
-            return dispatches.own(write, alert_id, sender=self.sender, gone=gone), None
-
-        ours, refusal = await self.ledger.write_soon(own)
-        if refusal is not None:
-            self._refused[alert_id] = refusal
-        if not ours or self._closing.is_set():
-            return False
-        if not self._is_ours(alert_id):
-            owned = self._alerts.get(alert_id)
-            if owned is None:
-                owned = self._alerts[alert_id] = self.ledger.read(lambda read: OwnedDispatch.load(read, alert_id))
-            owned.ours = True
-            self._gravest = max(self._gravest, owned.rank)
-            owned.spawn(owned.expand(self.ledger, lambda: self._gravest > owned.rank))
-            owned.spawn(self._starter.start_all(owned, orchestrated=orchestrated))
-        return True
-
-    def _is_ours(self, alert_id: str) -> bool:
-        owned = self._alerts.get(alert_id)
-        return owned is not None and owned.ours
-
-    async def _join(self, alert_id: str) -> None:
-        """Takes part in what another sender owns."""
-        if alert_id in self._refused or self._closing.is_set():
-            return
-        refusal = self.ledger.read(lambda read: self.vouch(read, alert_id))
-        if refusal is not None:
-            self._refused[alert_id] = refusal
-            _log.warning("alert not taken part in", extra={"alert": alert_id, "why": refusal})
-        else:
-            owned = self._alerts[alert_id] = self.ledger.read(
-                lambda read: OwnedDispatch.load(read, alert_id, ours=False)
-            )
-            for instance in waves.ordered(owned.plan.instances):
-                # What this process lacks is no fault of the channel: its owner sends there.
-                if instance.name in self.channels:
-                    self._starter.begin(owned, instance.name, BESIDE)
-        await self.ledger.write_soon(
-            lambda write: write.event("dispatch.joined", alert=alert_id, sender=self.sender, why=refusal or ""),
-            must=True,
-        )
 
     # --- Sweep ---
 
@@ -326,7 +251,7 @@ class Dispatcher:
         self.outdated = error
         _log.error("the ledger is of another version now; nothing more is begun", extra={"why": str(error)})
         self._closing.set()
-        for owned in self._alerts.values():
+        for owned in self._taken.alerts.values():
             owned.leave()
         self.gave_way.set()
 
@@ -339,59 +264,45 @@ class Dispatcher:
         if gone:
             await self._upkeep.recover(gone)
         open_ = self.ledger.read(work.open_dispatches)
-        sending = (self._rank(dispatch.alert_id) for dispatch in open_ if dispatch.state == "dispatched")
-        self._gravest = max(sending, default=_NOTHING)
+        self._taken.weigh(open_)
         # What it supersedes belongs to a follow-up: its stop has still to be marked.
         wanted = self.only and {*self.only, *(id for one in self.only for id in self._others(one))}
         for dispatch in open_:
             if wanted is not None and dispatch.alert_id not in wanted:
                 continue
             await self._tend(dispatch, gone)
-        for alert_id in [id for id in self._alerts if id not in {d.alert_id for d in open_}]:
-            if not self._alerts[alert_id].running:
-                self._forget(alert_id)
+        still_open = {dispatch.alert_id for dispatch in open_}
+        for owned in list(self._taken.alerts.values()):
+            if owned.alert_id not in still_open and not owned.running:
+                self._forget(owned)
         await self._upkeep.tidy()
         if not self._closing.is_set():
             self._probes.begin({instance.name for d in open_ for instance in d.plan.instances})
 
-    def _rank(self, alert_id: str) -> int:
-        """How an alert ranks, whoever sends it; one that cannot be read lowest, for nobody can send it."""
-        if alert_id not in self._ranks:
-            try:
-                self._ranks[alert_id] = waves.rank(self.ledger.read(lambda read: alerts.get(read, alert_id)).draft)
-            except DamagedRecord:
-                return 0
-        return self._ranks[alert_id]
-
     def _others(self, alert_id: str) -> list[str]:
         return self.ledger.read(lambda read: threads.others(read, alert_id))
 
-    def _forget(self, alert_id: str) -> None:
-        self._alerts.pop(alert_id).leave()
-        if self.done is not None:
-            self.done(alert_id)
-
-    def _yield(self, owned: OwnedDispatch) -> None:
-        """Leaves an alert to its new owner; once all has ended here it may be taken back, should that one end."""
+    def _forget(self, owned: OwnedDispatch) -> None:
+        del self._taken.alerts[owned.alert_id]
         owned.leave()
-        if owned.ended:
-            del self._alerts[owned.alert_id]
+        if self.done is not None:
+            self.done(owned.alert_id)
 
     async def _tend(self, dispatch: OpenDispatch, gone: Sequence[str | None]) -> None:
         alert_id = dispatch.alert_id
-        owned = self._alerts.get(alert_id)
+        owned = self._taken.alerts.get(alert_id)
         if owned is not None and owned.ours and dispatch.owner not in (self.sender, None):
             # Another took it over while this process slept.
-            self._yield(owned)
+            self._taken.release(owned)
             return
         if owned is None or not owned.ours:
             # A dispatch far ahead is as old: the clock was set back since.
             orphan = dispatch.owner is None and abs(self.clock.wall() - dispatch.at) > _ORPHAN
             if orphan or dispatch.owner in gone or dispatch.owner == self.sender:
-                await self._take(alert_id)
+                await self._taken.take(alert_id)
             elif owned is None and self.takes_part and dispatch.owner is not None and dispatch.state == "dispatched":
-                await self._join(alert_id)
-            owned = self._alerts.get(alert_id)
+                await self._taken.join(alert_id)
+            owned = self._taken.alerts.get(alert_id)
             if owned is None:
                 return
         if owned.ours:
@@ -401,19 +312,19 @@ class Dispatcher:
         for instance in dispatch.plan.instances:
             running = owned.runs.get(instance.name)
             if running is not None and running.done() and self._is_due(alert_id, instance.name):
-                self._starter.begin(owned, instance.name, "sweep")
+                self._taken.starter.begin(owned, instance.name, "sweep")
 
     async def _mend(self, owned: OwnedDispatch, dispatch: OpenDispatch) -> None:
         """What the owner does for all who send of an alert: its end, its stop, and what is too late."""
         alert_id = dispatch.alert_id
         if dispatch.state != "dispatched":
             owned.expanded = True
-            await self._upkeep.cancel_stopped(alert_id, gives_way=self._gravest > _NOTHING)
+            await self._upkeep.cancel_stopped(alert_id, gives_way=self._taken.gravest > NOTHING)
         if dispatch.at > self.clock.wall():
             await self._upkeep.follow_clock(alert_id, dispatch.at)
         for instance in dispatch.plan.instances:
             if instance.deliver_by <= self.clock.wall():
-                await self._upkeep.close_overdue(alert_id, instance.name, gives_way=self._gravest > owned.rank)
+                await self._upkeep.close_overdue(alert_id, instance.name, gives_way=self._taken.gravest > owned.rank)
 
     def _is_due(self, alert_id: str, instance: str) -> bool:
         return self.ledger.read(lambda read: work.is_due(read, alert_id, instance))

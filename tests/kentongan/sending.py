@@ -285,7 +285,7 @@ class Place:
             vouch=more.pop("vouch", lambda read, alert_id: None),
             chance=random.Random(number).random,
             role="test",
-            sender=f"sender-{number}",
+            sender=more.pop("sender", f"sender-{number}"),
             **more,
         )
 

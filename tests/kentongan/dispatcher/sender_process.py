@@ -28,8 +28,9 @@ def main(root: Path, taken: Path, pause: float, alert_id: str) -> None:
     async def send() -> None:
         place = Place(root)
         channel = ScriptedChannel(traits=Traits(family="phone"), answer=lambda job, times: take(job), rate=400.0)
-        dispatcher = place.dispatcher(channel, policy=Policy(repeat_after=1), process=Process.current())
-        dispatcher.sender = f"sender-{os.getpid()}"
+        dispatcher = place.dispatcher(
+            channel, policy=Policy(repeat_after=1), process=Process.current(), sender=f"sender-{os.getpid()}"
+        )
         await dispatcher.start()
         await dispatcher.nudge(alert_id)
         await dispatcher.finished(alert_id)

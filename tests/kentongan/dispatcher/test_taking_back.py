@@ -41,10 +41,10 @@ async def test_a_sender_that_lost_an_alert_takes_it_back_when_the_other_has_ende
             )
         )
         place.ledger.write(lambda write: write.sql("UPDATE dispatch SET owner = 'other'"))
-        await until(lambda: not sleeper._alerts)
+        await until(lambda: not sleeper._taken.alerts)
         assert not await sleeper.nudge("alert-1")
         place.ledger.write(lambda write: senders.end(write, sender="other"))
-        await until(lambda: "alert-1" in sleeper._alerts)
+        await until(lambda: "alert-1" in sleeper._taken.alerts)
         assert quick.sent == []
 
 

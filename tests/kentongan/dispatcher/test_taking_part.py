@@ -106,7 +106,7 @@ async def test_whoever_takes_part_takes_over_what_its_owner_leaves(place: Place)
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             if task.get_name() in ("beat", "sweep") and task in owner._loops:
                 task.cancel()
-        owned = owner._alerts["alert-1"]
+        owned = owner._taken.alerts["alert-1"]
         for run in owned.live.values():
             run.halt.set()
         for task in owned._tasks:
