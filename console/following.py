@@ -35,6 +35,7 @@ Opened: TypeAlias = "Mapping[str, Channel] | BadConfig"
 """The channels to send on, or why they cannot be opened."""
 
 _LOOK = 0.25
+_LONG = 13.0  # seconds in which requests in flight usually end and are recorded
 _REFUSED_AFTER: Milliseconds = 2_000
 
 
@@ -63,6 +64,7 @@ class Follower:
 
         Raises what `begin` raises, and Refused where the ledger's record does not allow the alert to be sent.
         """
+        self.house.ledger.tell = self.progress.say
         await self._prepare()
         loop = asyncio.get_running_loop()
         for name in (signal.SIGINT, signal.SIGTERM):
@@ -204,11 +206,22 @@ class Follower:
     async def _leave(self) -> None:
         """Lets every request in flight end and be recorded."""
         if self._dispatcher is not None:
-            await self._dispatcher.close()
+            from console.service.draining import drain
+
+            await drain(self._dispatcher, self._until_hurried)
             await self._sign()
         if not isinstance(self.opened, BadConfig) and not callable(self.opened):
             for channel in self.opened.values():
                 await channel.close()
+
+    async def _until_hurried(self) -> None:
+        """Waits for whatever was sent to be recorded, however long, unless the officer will not."""
+        interrupts = self._interrupts
+        await asyncio.sleep(_LONG)
+        self.progress.say("what was sent is still to be recorded; Ctrl-C leaves it in doubt")
+        while self._interrupts == interrupts:
+            self._stirred.clear()
+            await self._stirred.wait()
 
     async def _sign(self) -> None:
         """Signs the record as the service would; what cannot be written now is written the next time."""

