@@ -169,7 +169,16 @@ class InFolder:
 
     def read(self) -> tuple[PeopleKey, ...]:
         """The key, and before it the next one while it is rotated; raises BadInput, BadConfig."""
-        key, name = read_key(self.folder / CURRENT, CURRENT, _ROTATED, _WHOLE)
+        path = self.folder / CURRENT
+        try:
+            key, name = read_key(path, CURRENT, _ROTATED, _WHOLE)
+        except BadInput as error:
+            if path.exists() or isinstance(error, BadConfig):
+                raise
+            raise BadInput(
+                f"{path} is missing: put its copy there, or where it lies elsewhere, name that with {FILE_VARIABLE} as"
+                " the service does"
+            ) from None
         found = [PeopleKey(key, read_key(self.folder / LOOKUP)[0]) if name == _ROTATED else _of(key)]
         # A rotation that ends just now takes it away: then all is wrapped with what is read next.
         with contextlib.suppress(_Absent):

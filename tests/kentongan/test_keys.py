@@ -82,7 +82,7 @@ def test_processes_that_start_at_once_agree(tmp_path: Path) -> None:
 
 
 def test_no_keys_are_made_for_a_ledger_that_is_there(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="restore it from the ledger's backup"):
+    with pytest.raises(BadInput, match="take it from the host that has it"):
         StateKeys.open(tmp_path, create=False)
     assert not list(tmp_path.iterdir())
 
