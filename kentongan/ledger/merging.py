@@ -8,45 +8,28 @@ transactions, so that one that is cut off goes on, and one that is done adds not
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import insert, select
 
-from kentongan.delivery import Evidence, Result, Stage, result_of
+from kentongan.delivery import Evidence, Stage
 from kentongan.errors import BadInput, Refused
 from kentongan.ledger import alerts, dispatches, receipts, reviews, schema, submissions
 from kentongan.ledger.deliveries import attempt_reason
 from kentongan.ledger.gathered import Gathering
 from kentongan.ledger.ledger import Ledger
+from kentongan.ledger.merged import MOVED, RECORDED, as_there, attempt_here, record, together
 from kentongan.ledger.planned import last_id, record_planned
 from kentongan.ledger.replay import Difference, Part, check_deliveries
 from kentongan.ledger.spooled import MAY_HAVE_GONE, Row, Told, rows_of
 from kentongan.ledger.transaction import EVERY, Read, Write
 from kentongan.plan import Plan
-from kentongan.policy import Reason
 
 _CHUNK = 500
 _SENDABLE = ("draft", "submitted", "approved", "discarded")
-_FROM = "recorded in the spare"
 
-_MOVED = (
-    "stage",
-    "action",
-    "due_at",
-    "attempt",
-    "phase",
-    "result",
-    "closed",
-    "doubted",
-    "possible_duplicate",
-    "first_intent_at",
-    "accepted_at",
-    "provider_id",
-    "url",
-    "handle",
-)
 _FIXED = (
     "key",
     "alert_id",
@@ -60,7 +43,6 @@ _FIXED = (
     "follows",
     "wave",
 )
-_TRIED = ("sender", "phase", "intent_at", "evidence", "outcome_at", "provider_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,16 +135,16 @@ def _settle(write: Write, name: str, alert_id: str, rows: Sequence[Row], *, afte
             raise Refused("this alert is being sent from the ledger too at this moment; merge again", rule="spare")
         both = row.may_have_gone and any(each in MAY_HAVE_GONE for each in evidence)
         untouched = own["attempt"] == 0 and own["closed"] is None
-        moved = _as_there(row) if untouched else _together(own, evidence, row, both=both)
-        tries = [_told(each, open_=untouched) for each in row.tries]
+        moved = as_there(row) if untouched else together(own, evidence, row, both=both)
+        tries = [attempt_here(each, open_=untouched) for each in row.tries]
         numbered = list(enumerate(tries, own["attempt"] + 1))
         twice += both
         attempts += len(tries)
         in_flight = untouched and moved["stage"] == Stage.SENDING
         changed.append({**moved, "id": own["id"], "sender": row.values["sender"] if in_flight else None})
-        _record(gathering, name, own, moved, numbered)
+        record(gathering, name, own, moved, numbered)
         tried += [
-            {**each, "reason": attempt_reason(each["reason"], _FROM), "delivery": own["id"], "number": number}
+            {**each, "reason": attempt_reason(each["reason"], RECORDED), "delivery": own["id"], "number": number}
             for number, each in numbered
         ]
     if tried:
@@ -173,7 +155,7 @@ def _settle(write: Write, name: str, alert_id: str, rows: Sequence[Row], *, afte
             tried,
         )
     if changed:
-        columns = ", ".join(f"{column} = :{column}" for column in (*_MOVED, "sender"))
+        columns = ", ".join(f"{column} = :{column}" for column in (*MOVED, "sender"))
         write.sql(f"UPDATE delivery SET {columns} WHERE id = :id", changed)
     gathering.record(write)
     known = _progress(write, name)
@@ -203,75 +185,6 @@ def _here(
     ):
         evidence[each.delivery_id].append(Evidence(each.evidence))
     return {(row["family"], row["unique_by"]): (row, evidence[id]) for id, row in own.items()}
-
-
-def _as_there(row: Row) -> dict[str, Any]:
-    """The columns of a delivery of which nothing was begun here: as they were in the spool."""
-    moved = {column: row.values[column] for column in _MOVED}
-    # What a sender of the spool had reserved is free; what it was sending is taken back from it like any other's.
-    return {**moved, "stage": Stage.PLANNED.value} if moved["stage"] == Stage.CLAIMED else moved
-
-
-def _together(own: Mapping[str, Any], evidence: Sequence[Evidence], row: Row, *, both: bool) -> dict[str, Any]:
-    """The columns of a delivery that was begun, or given up, here too."""
-    moved = {column: own[column] for column in _MOVED}
-    if not row.tries:
-        return moved
-    seen = [*evidence, *(Evidence(each["evidence"]) for each in row.tries)]
-    result = result_of(Evidence.IN_DOUBT if each is Evidence.OPEN else each for each in seen)
-    first = [at for at in (own["first_intent_at"], row.values["first_intent_at"]) if at is not None]
-    return {
-        **moved,
-        "attempt": own["attempt"] + len(row.tries),
-        "phase": row.values["phase"],
-        "result": result.value,
-        "stage": Stage.DONE.value if result is not Result.NONE else moved["stage"],
-        "closed": None if result is not Result.NONE else moved["closed"],
-        "doubted": int(own["doubted"] or row.values["doubted"] or result is Result.IN_DOUBT),
-        "possible_duplicate": int(both or own["possible_duplicate"] or row.values["possible_duplicate"]),
-        "first_intent_at": min(first, default=None),
-        "accepted_at": own["accepted_at"] or row.values["accepted_at"],
-        "provider_id": own["provider_id"] or row.values["provider_id"],
-        "url": own["url"] or row.values["url"],
-    }
-
-
-def _told(tried: Mapping[str, Any], *, open_: bool) -> dict[str, Any]:
-    """An attempt of the spool as it is recorded here; one without an outcome is in doubt unless it may stay `open_`."""
-    values = {column: tried[column] for column in (*_TRIED, "reason")}
-    if values["evidence"] != Evidence.OPEN:
-        return values
-    return {
-        **values,
-        "evidence": (Evidence.OPEN if open_ else Evidence.IN_DOUBT).value,
-        "reason": values["reason"] or Reason.SENDER_GONE.value,
-    }
-
-
-def _record(
-    gathering: Gathering,
-    name: str,
-    row: Mapping[str, Any],
-    moved: Mapping[str, Any],
-    tries: Sequence[tuple[int, Mapping[str, Any]]],
-) -> None:
-    """Puts on record what was brought: each attempt, the last of them with what the delivery is now."""
-    for number, each in tries[:-1]:
-        gathering.add("delivery.merged", row["alert_id"], row["id"], _attempted(name, number, each, {}))
-    last = {"spool": name, "set": moved} if not tries else _attempted(name, *tries[-1], moved)
-    gathering.add("delivery.merged", row["alert_id"], row["id"], last)
-
-
-def _attempted(name: str, number: int, tried: Mapping[str, Any], moved: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "spool": name,
-        "attempt": number,
-        "evidence": tried["evidence"],
-        "reason": tried["reason"],
-        "detail": _FROM,
-        "tried": {column: tried[column] for column in _TRIED},
-        "set": moved,
-    }
 
 
 def _finish(write: Write, name: str, alert_id: str, public: Sequence[Row], told: Told) -> Merged:
