@@ -146,12 +146,10 @@ class Adapter(HttpAdapter):
         path = "/cgi-bin/sendsms"
         if self._settings.request == "get":
             query = {**fields, "charset": "UTF-8", "text": text}
-            return await self.wire.ask("GET", path, query=query, repeatable=True, documented=_documented)
+            return await self.wire.ask("GET", path, query=query, documented=_documented)
         headers = {f"X-Kannel-{name}": value for name, value in fields.items()}
         headers["Content-Type"] = "text/plain; charset=UTF-8"
-        return await self.wire.ask(
-            "POST", path, headers=headers, content=text.encode(), repeatable=True, documented=_documented
-        )
+        return await self.wire.ask("POST", path, headers=headers, content=text.encode(), documented=_documented)
 
     def receipt_address(self, key: str) -> str:
         """The dlr-url of one delivery: %d and the like are the gateway's to fill, every other % is doubled for it."""
@@ -260,12 +258,13 @@ def _taken(asked: Answer | Outcome) -> Outcome:
 
 def _documented(answer: Answer) -> Outcome | None:
     """What the gateway's words say: they are its only code."""
-    if answer.status == 503:
-        # "Temporal failure, try again later": it takes no more from anybody just now.
-        return Retryable("status 503", throttled=True)
-    if answer.status not in (400, 403, 404):
+    if answer.status not in (400, 403, 404, 503):
         return None
     words = answer.body.decode("utf-8", "replace").lower()
+    if answer.status == 503:
+        # Then it takes no more from anybody just now. Without these words it is the 503 of whatever stands before the
+        # gateway, and nobody knows what that has passed on.
+        return Retryable("status 503", throttled=True) if "temporal failure" in words else None
     if any(part in words for part in _ADDRESS_REFUSED):
         return Rejected(f"status {answer.status}: the number is refused", Why.ADDRESS)
     if answer.status in (403, 404):

@@ -54,7 +54,7 @@ class TestKannel(WireContract):
     to = Address("phone", "+628120000001")
     good = Reply(202, b"0: Accepted for delivery")
     refused_403 = Credential  # 403 is how the gateway refuses user and password
-    retry_503 = True
+    retry_503 = False
 
     def sent_text(self, request: Request) -> str:
         return request.body.decode()
@@ -102,6 +102,7 @@ class TestKannel(WireContract):
             (202, b"Sent.", InDoubt("status 202 with an unreadable answer")),
             (200, b"0: Accepted for delivery", InDoubt("status 200 with an unreadable answer")),
             (503, b"Temporal failure, try again later.", Retryable("status 503", throttled=True)),
+            (503, b"<h1>503 Service Unavailable</h1>No server is available.", InDoubt("status 503")),
             (
                 403,
                 b"Authorization failed for sendsms",
