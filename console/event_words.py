@@ -48,7 +48,8 @@ def _planned(data: _Data) -> str:
 
 def _attempt(data: _Data) -> str:
     evidence = str(data.get("evidence", "")).replace("_", " ")
-    return f"attempt {data.get('attempt')} is {evidence}{_by(data)}{_because(data)}"
+    because = _because(data)
+    return f"attempt {data.get('attempt')} is {evidence}{_by(data)}{because if because != f': {evidence}' else ''}"
 
 
 def _next(data: _Data) -> str:

@@ -19,6 +19,8 @@ class Invocation:
     json: bool = False
     no_color: bool = False
     verbose: bool = False
+    documented: bool = False
+    """Whether the JSON document has been written."""
 
 
 def current() -> Invocation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import sys
@@ -112,7 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line and returns its exit code; nothing but that leaves it."""
     if arguments is None:
         collect_seldom()
-    invocation = Invocation()
+    # Click tells of an option that it does not know before it has read the others.
+    invocation = Invocation(json="--json" in (sys.argv[1:] if arguments is None else arguments))
     _make_writable()
     try:
         check_packages()
@@ -120,18 +122,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         code = exits.WELL
     except KentonganError as error:
-        code = _fault(str(error), error.exit_code)
+        code = _fault(str(error), error.exit_code, invocation)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx is not None else error.format_message(), err=True)
         code = exits.BAD_INPUT
     except click.UsageError as error:
         told = error.format_message().rstrip(".")
         where = f"; see `{error.ctx.command_path} --help`" if error.ctx is not None and "--help`" not in told else ""
-        code = _fault(told + where, exits.BAD_INPUT)
+        code = _fault(told + where, exits.BAD_INPUT, invocation)
     except click.ClickException as error:
-        code = _fault(error.format_message(), exits.BAD_INPUT)
+        code = _fault(error.format_message(), exits.BAD_INPUT, invocation)
     except (click.Abort, KeyboardInterrupt, EOFError):
-        code = _fault("interrupted; nothing more was done", exits.DETACHED)
+        code = _fault("interrupted; nothing more was done", exits.DETACHED, invocation)
     except Exception as error:
         code = _mistake(error, invocation)
     try:
@@ -162,22 +164,25 @@ def _make_writable() -> None:
             reconfigure(errors="replace")
 
 
-def _fault(sentences: str, code: int) -> int:
-    from console.output import printable
+def _fault(sentences: str, code: int, invocation: Invocation) -> int:
+    from console.output import document, printable
 
     # A config or a list may have many faults; each is one line.
-    for sentence in sentences.splitlines():
-        try:
-            sys.stderr.write(f"kentongan: {printable(sentence)}\n")
-        except OSError:
-            break
+    told = [printable(sentence) for sentence in sentences.splitlines()]
+    with contextlib.suppress(OSError):
+        for sentence in told:
+            sys.stderr.write(f"kentongan: {sentence}\n")
+    if invocation.json and not invocation.documented:
+        # Whoever reads JSON must not find nothing where a command failed.
+        with contextlib.suppress(OSError):
+            document({"errors": told, "exit_code": code}, invocation)
     return code
 
 
 def _mistake(error: Exception, invocation: Invocation) -> int:
     from console.trace import keep
 
-    return _fault(keep(error, invocation.state), exits.FAILED)
+    return _fault(keep(error, invocation.state), exits.FAILED, invocation)
 
 
 def _hang_up() -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console.invocation import current
+from console.invocation import Invocation, current
 from kentongan.banners import SANDBOX as SANDBOX
 
 if TYPE_CHECKING:
@@ -69,8 +69,9 @@ def wants_json() -> bool:
     return current().json
 
 
-def document(content: Any) -> None:
-    """Writes the one JSON document."""
+def document(content: Any, invocation: Invocation | None = None) -> None:
+    """Writes the one JSON document; `invocation` is told by who writes outside of a command."""
+    (invocation or current()).documented = True
     click.echo(json.dumps(content, ensure_ascii=False, indent=2))
 
 

@@ -60,7 +60,7 @@ def _tell(office: Office, course: Course) -> None:
 
     steps = [(each.intent_at, 0, f"attempt {each.number} is begun") for each in course.attempts]
     steps += [
-        (each.outcome_at, 1, f"attempt {each.number} is {telling.word(each.evidence)}: {each.reason}")
+        (each.outcome_at, 1, f"attempt {each.number} is {_came_of(telling.word(each.evidence), each.reason)}")
         for each in course.attempts
         if each.outcome_at is not None
     ]
@@ -69,6 +69,11 @@ def _tell(office: Office, course: Course) -> None:
         line(at, says)
     if delivery.stage == "planned":
         line(delivery.due_at, f"is when it is due next, to {delivery.action}")
+
+
+def _came_of(evidence: str, reason: str) -> str:
+    """What came of an attempt; a provider that accepted has nothing to add but the same word."""
+    return evidence if reason in ("", evidence) else f"{evidence}: {reason}"
 
 
 def _because(reason: str) -> str:

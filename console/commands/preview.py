@@ -269,7 +269,11 @@ def _sandbox(office: Office, page: _Page) -> str:
 
 def _readers(page: _Page, message: Rendered) -> str:
     count = page.people.by_instance.get(message.instance)
-    return telling.people(count) if count is not None else "everybody"
+    if count is None:
+        return "everybody"
+    # Each is written to in one language; how many read which is only known once they are planned.
+    languages = sum(other.instance == message.instance for other in page.messages)
+    return telling.people(count) + (f" in {languages} languages" if languages > 1 else "")
 
 
 def _show_json(office: Office, page: _Page) -> None:

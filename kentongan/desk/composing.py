@@ -178,15 +178,16 @@ def _followed_instances(
 
 
 def refuse_unrendered(composed: Composed) -> None:
-    """Raises Refused for a message that did not render and that no officer has left out."""
+    """Raises Refused for messages that did not render and that no officer has left out, a line for each."""
+    sentences: dict[str, str] = {}
     for renderings in (composed.alert, composed.correction):
         for problem in renderings.problems:
             if not problem.fallen_back:
                 place = f"{problem.instance}:{problem.language}"
-                raise Refused(
-                    f"{place}: {problem.sentence}; {problem.remedy}, or leave it out with --without {place}",
-                    rule="rendering",
-                )
+                told = f"{place}: {problem.sentence}; {problem.remedy}, or leave it out with --without {place}"
+                sentences.setdefault(place, told)
+    if sentences:
+        raise Refused("\n".join(sentences.values()), rule="rendering")
 
 
 def document(

@@ -455,3 +455,27 @@ def test_a_worker_that_is_started_first_makes_no_keys(refused, surroundings: Pat
     assert "a worker makes no keys" in refused("worker")
     assert not (surroundings / "state" / "keys").exists()
     assert not (surroundings / "state" / "ledger.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["status", "0000"], 2),
+        (["draft", "--bogus"], 2),
+        (["send", "0000"], 2),
+        (["people", "import", "/nowhere.csv"], 2),
+        (["stop"], 2),
+    ],
+)
+def test_whoever_asks_for_json_gets_what_was_wrong_as_json(run, arguments: list[str], code: int) -> None:
+    ran = run(*arguments, "--json")
+    assert ran.code == code
+    assert ran.json["exit_code"] == code
+    assert [f"kentongan: {told}" for told in ran.json["errors"]] == ran.sentences
+
+
+def test_a_config_that_is_named_and_cannot_be_used_is_told_once(run) -> None:
+    ran = run("status", "--config", "/nowhere")
+    assert ran.code == 0
+    (told,) = ran.err.splitlines()
+    assert "config folder /nowhere is not there" in told
