@@ -36,7 +36,8 @@ from kentongan.ledger.dialect import for_postgres
 from kentongan.ledger.outcomes import Settled
 from kentongan.ledger.verification import verify
 from kentongan.policy import Decision, Reason
-from tests.kentongan.ledger.contract import LedgerContract
+from tests.kentongan.ledger.contract_of_commits import CommitsContract
+from tests.kentongan.ledger.contract_of_senders import SendersContract
 from tests.kentongan.ledger.processes import Others
 from tests.kentongan.ledger.scenes import StandingClock, later, public, put_dispatch, register_sender
 from tests.kentongan.ledger.test_tallies import begin, settle
@@ -49,7 +50,7 @@ def open_as_another_program(place: str, chain: str) -> Ledger:
     return open_database(place, chain)
 
 
-class TestPostgres(LedgerContract):
+class TestPostgres(SendersContract, CommitsContract):
     open_ledger = staticmethod(open_database)
     sinking = "SELECT pg_terminate_backend(pg_backend_pid())"
 

@@ -21,7 +21,8 @@ from kentongan.keys import StateKeys
 from kentongan.ledger import Ledger, claims, outcomes, views
 from kentongan.ledger.outcomes import Settled
 from kentongan.policy import Decision, Reason
-from tests.kentongan.ledger.contract import LedgerContract
+from tests.kentongan.ledger.contract_of_commits import CommitsContract
+from tests.kentongan.ledger.contract_of_senders import SendersContract
 from tests.kentongan.ledger.scenes import later, open_at, public, put_dispatch, register_sender
 
 
@@ -29,7 +30,7 @@ def open_sqlite(place: str, chain: str) -> Ledger:
     return Ledger.open(Path(place), chain=chain)
 
 
-class TestSqlite(LedgerContract):
+class TestSqlite(SendersContract, CommitsContract):
     open_ledger = staticmethod(open_sqlite)
     sinking = "SELECT * FROM no_such_table"
 
