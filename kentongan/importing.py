@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -32,13 +31,48 @@ ROLE = "import"
 _SIZE, _SIZE_BESIDE = 1_000, 250
 """People in one transaction: usually, and while an alert is being sent."""
 
-_TIDIED = 5_000
+_LEAST = 50
+_HELD = 0.05  # seconds for which one transaction is to keep others waiting
+_GAP = 0.03  # seconds between two, in which whoever waits gets their turn
+_TIDIED = 2_000
 _TRIES = 15  # each waits as long as the ledger's own patience
 _LONGEST_PLANNING = 900.0
 _EVERY = 0.5
 _END = "\U0010ffff"  # behind every reference
 
 T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Pace:
+    """How much to write at a time, and how long to rest between: others must never wait long for the ledger.
+
+    Whoever waits for SQLite looks again every 25 ms or less for half of the time; without a rest that long, somebody
+    who writes without a pause is the one who finds it free nearly always. `size`: rows in the next transaction.
+    """
+
+    size: int
+    began: float = 0.0
+    held: float = 0.0
+    ended: float = -1.0
+
+    def begin(self) -> None:
+        """A transaction has begun; others wait from now on."""
+        self.began = time.monotonic()
+
+    def end(self, rows: int) -> None:
+        """It was committed, with so many rows; the next is as large as is written in the time that others may wait."""
+        self.ended = time.monotonic()
+        self.held = self.ended - self.began
+        if rows >= self.size:
+            self.size = max(1, min(_SIZE, 2 * rows, max(_LEAST, int(rows * _HELD / max(self.held, 0.001)))))
+
+    def rest(self, *, beside: bool = False) -> float:
+        """Seconds until the next may begin; `beside` an alert that is being sent as many as the last has lasted."""
+        if self.ended < 0:
+            return 0.0
+        wanted = max(_GAP, self.held) if beside else _GAP
+        return max(0.0, self.ended + wanted - time.monotonic())
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +100,7 @@ class Importing:
         )
         number: int | None = None
         try:
-            if not take_back(self.ledger, self.process, self._write):
+            if not take_back(self.ledger, self.process, self._write, self.wait):
                 raise _busy()
             number = self._write(self._begin)
             if number is None:
@@ -81,7 +115,7 @@ class Importing:
         else:
             # What is left to forget, the next import forgets where this one is cut here.
             with contextlib.suppress(LedgerUnavailable, KeyboardInterrupt):
-                settle(ledger)
+                settle(ledger, self.wait)
             return done
         finally:
             with contextlib.suppress(LedgerUnavailable):
@@ -93,33 +127,34 @@ class Importing:
         return editions.begin(write, owner=self.owner)
 
     def _withdraw(self, number: int) -> None:
-        _withdraw(self._write, number)
+        _withdraw(self._write, number, self.wait)
 
     def _fill(self, staged: Staging, number: int, replace: bool, told: Callable[[int], None]) -> Imported:
         done = Imported(0, 0)
         written = 0
         after = ""
         rows = iter(staged)
-        # While one chunk is being written the next is taken out; the last is empty, and ends the span of the list.
-        with ThreadPoolExecutor(1, thread_name_prefix="import") as writer:
-            chunk, more = list(islice(rows, _SIZE_BESIDE)), True
-            while more:
-                more = bool(chunk)
-                upto = chunk[-1][0] if chunk else _END
-                span = Span(after, upto) if replace else None
-                beside = self.ledger.read(editions.is_sending)
-                began = time.monotonic()
-                writing = writer.submit(self._write, partial(self._fill_chunk, chunk=chunk, number=number, span=span))
-                following = list(islice(rows, _SIZE_BESIDE if beside else _SIZE))
-                done += writing.result()
-                if beside:
-                    self.wait(time.monotonic() - began)
-                written += len(chunk)
-                told(written)
-                chunk, after = following, upto
+        pace = Pace(min(_SIZE, _SIZE_BESIDE))
+        more = True
+        while more:
+            beside = self.ledger.read(editions.is_sending)
+            # Taken out while others can write; the last is empty, and ends the span of the list.
+            chunk = list(islice(rows, min(pace.size, _SIZE_BESIDE) if beside else pace.size))
+            more = bool(chunk)
+            upto = chunk[-1][0] if chunk else _END
+            span = Span(after, upto) if replace else None
+            self.wait(pace.rest(beside=beside))
+            done += self._write(partial(self._fill_chunk, chunk=chunk, number=number, span=span, pace=pace))
+            pace.end(len(chunk))
+            written += len(chunk)
+            told(written)
+            after = upto
         return done
 
-    def _fill_chunk(self, write: Write, chunk: list[tuple[str, Row]], number: int, span: Span | None) -> Imported:
+    def _fill_chunk(
+        self, write: Write, chunk: list[tuple[str, Row]], number: int, span: Span | None, pace: Pace
+    ) -> Imported:
+        pace.begin()
         began_at = self._beat(write, number)
         return fill(write, chunk, edition=number, began_at=began_at, keys=self.keys, span=span)
 
@@ -169,14 +204,16 @@ class _Writing(Protocol):
     def __call__(self, act: Callable[[Write], T], /) -> T: ...
 
 
-def take_back(ledger: Ledger, process: Process, write: _Writing | None = None) -> bool:
+def take_back(
+    ledger: Ledger, process: Process, write: _Writing | None = None, wait: Callable[[float], None] = time.sleep
+) -> bool:
     """Takes back what an import left that was cut, and forgets what former lists had; False where one is running."""
     left = ledger.read(editions.unfinished)
     if left is not None:
         if not ledger.read(lambda read: _is_gone(read, left.owner, ledger, process)):
             return False
-        _withdraw(write or ledger.write, left.number)
-    settle(ledger)
+        _withdraw(write or ledger.write, left.number, wait)
+    settle(ledger, wait)
     return True
 
 
@@ -185,16 +222,17 @@ def _is_gone(read: Read, owner: str, ledger: Ledger, process: Process) -> bool:
     return owner in gone or not senders.is_known(read, owner)
 
 
-def _withdraw(write: _Writing, number: int) -> None:
+def _withdraw(write: _Writing, number: int, wait: Callable[[float], None] = time.sleep) -> None:
     place: Withdrawal | None = Withdrawal()
     while place is not None:
         place = write(partial(editions.withdraw, number=number, place=place, size=_TIDIED))
+        wait(_GAP)
 
 
-def settle(ledger: Ledger) -> None:
+def settle(ledger: Ledger, wait: Callable[[float], None] = time.sleep) -> None:
     """Forgets the groups and regions that people were in by former lists."""
     while ledger.write(lambda write: editions.settle(write, _TIDIED)):
-        pass
+        wait(_GAP)
 
 
 def _busy() -> BadInput:

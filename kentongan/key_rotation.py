@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +25,8 @@ from kentongan.keys import StateKeys
 from kentongan.ledger import Ledger, Write, wrapped_keys
 from kentongan.ledger.wrapped_keys import Place
 
-_SIZE = 2_000
+_SIZE = 1_000
+_GAP = 0.03  # seconds between two transactions, in which whoever waits for the ledger gets their turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ def rotate(
     by: str,
     told: Callable[[int], None] = lambda done: None,
     random: Callable[[int], bytes] = os.urandom,
+    wait: Callable[[float], None] = time.sleep,
 ) -> Rotated:
     """Rotates the key of people's data, or goes on where a rotation was cut; `told` hears how far it is.
 
@@ -54,7 +57,7 @@ def rotate(
         try:
             # In a file it is one machine's; others would not know of a key that is made here.
             source.begin(random, alone=isinstance(ledger.path, Path))
-            rewrapped = _rewrap(ledger, keys, told)
+            rewrapped = _rewrap(ledger, keys, told, wait)
             left = source.finish()
         except OSError as error:
             raise BadConfig(
@@ -79,7 +82,7 @@ def alone(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _rewrap(ledger: Ledger, keys: StateKeys, told: Callable[[int], None]) -> int:
+def _rewrap(ledger: Ledger, keys: StateKeys, told: Callable[[int], None], wait: Callable[[float], None]) -> int:
     place: Place | None = Place()
     rewrapped = 0
 
@@ -90,4 +93,6 @@ def _rewrap(ledger: Ledger, keys: StateKeys, told: Callable[[int], None]) -> int
         place, count = ledger.write(partial(chunk, place=place))
         rewrapped += count
         told(rewrapped)
+        if place is not None:
+            wait(_GAP)
     return rewrapped
