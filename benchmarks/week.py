@@ -69,7 +69,10 @@ class AheadClock(SystemClock):
 
 @dataclass(frozen=True)
 class Evening:
-    """What a day has left behind, after pruning. Sizes are bytes; `files` are those of the state directory."""
+    """What a day has left behind, after pruning. Sizes are bytes; `files` are those of the state directory.
+
+    `tables`: bytes of the ledger's file by table, with its indexes; "free" is what SQLite has for what comes next.
+    """
 
     day: int
     sent: int
@@ -77,6 +80,7 @@ class Evening:
     resident: int
     files: Mapping[str, int]
     rows: Mapping[str, int]
+    tables: Mapping[str, int]
     pruned: int
     longest_prune: float
     verified: float
@@ -117,7 +121,7 @@ class Week:
         self._move(midnight + DAY - 1_000)
         await self.service.dispatcher.nudge("")
         seconds = time.perf_counter() - began
-        await self.service._heads.publish()
+        await self.service._signing.look()
         head = self.house.ledger.read(lambda read: signed_head(read, self.house.keys))
         self.heads.append(self.root / f"head-{number}.json")
         self.heads[-1].write_text(json.dumps(head))
@@ -136,6 +140,7 @@ class Week:
             resident=resident(),
             files=sizes(self.house.state.root),
             rows=self.house.ledger.read(rows),
+            tables=self.house.ledger.read(tables),
             pruned=pruned.deliveries,
             longest_prune=round(pruned.longest, 4),
             verified=round(verified, 1),
@@ -224,6 +229,16 @@ def rows(read: Any) -> dict[str, int]:
     """Rows of the tables that could grow."""
     tables = ("alert", "rendering", "delivery", "attempt", "event", "link", "pruned", "checkpoint", "sender")
     return {name: read.sql(f"SELECT count(*) FROM {name}").scalar_one() for name in tables}
+
+
+def tables(read: Any) -> dict[str, int]:
+    """Bytes of the ledger's file by table, largest first, indexes included; and what is free in it."""
+    found = read.sql(
+        "SELECT coalesce(m.tbl_name, s.name) AS name, sum(s.pgsize) AS size FROM dbstat s"
+        " LEFT JOIN sqlite_master m ON m.name = s.name WHERE s.aggregate = 1 GROUP BY 1 ORDER BY 2 DESC"
+    ).all()
+    free = read.sql("PRAGMA freelist_count").scalar_one() * read.sql("PRAGMA page_size").scalar_one()
+    return {**{row.name: row.size for row in found}, "free": free}
 
 
 @asynccontextmanager

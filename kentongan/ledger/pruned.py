@@ -19,7 +19,9 @@ from kentongan.ledger.replay import Difference, plain
 from kentongan.ledger.transaction import Read, Write
 
 _ENTRY = struct.Struct(">HQI32s")
+_PLACE = struct.Struct(">HQI")
 _LINK = struct.Struct(">HQQ")
+_FULL = 255
 
 
 class Gone(NamedTuple):
@@ -38,23 +40,71 @@ def gone(row: Any) -> Gone:
 
 
 def pack(events: Sequence[Gone]) -> bytes:
-    """Events as a row holds them: the names of their chains as a line of JSON, then 46 bytes each."""
+    """Events as a row holds them: the names of their chains in a line of JSON, then each by its step and digest.
+
+    A step is one byte: 0 for the next event of the same link, else by how many links on the first of another stands;
+    255 is followed by the place in full.
+    """
     chains = sorted({each.chain for each in events})
     number = {chain: place for place, chain in enumerate(chains)}
-    entries = (_ENTRY.pack(number[e.chain], e.seq, e.ordinal, bytes.fromhex(e.digest)) for e in events)
-    return canonical(chains).encode() + b"\n" + b"".join(entries)
+    packed = [canonical({"chains": chains}).encode() + b"\n"]
+    last, ordinal = (-1, 0), 0
+    for each in sorted(events):
+        place = (number[each.chain], each.seq)
+        step = each.seq - last[1] if place[0] == last[0] else _FULL
+        if (step == 0 and each.ordinal == ordinal + 1) or (0 < step < _FULL and each.ordinal == 0):
+            packed.append(bytes((step,)))
+        else:
+            packed.append(bytes((_FULL,)) + _PLACE.pack(*place, each.ordinal))
+        packed.append(bytes.fromhex(each.digest))
+        last, ordinal = place, each.ordinal
+    return b"".join(packed)
 
 
 def unpack(packed: bytes) -> Iterator[Gone]:
     """The events of a row, none of a row of links; raises ValueError or LookupError where it holds anything else."""
     names, _, entries = packed.partition(b"\n")
-    chains = json.loads(names)
-    if isinstance(chains, dict):
+    header = json.loads(names)
+    if isinstance(header, list):
+        yield from _unpack_wide(header, entries)
         return
+    if "links" in header:
+        return
+    chains, rest = header["chains"], _Rest(entries)
+    chain = seq = ordinal = 0
+    while step := rest.take(1):
+        if step[0] == _FULL:
+            chain, seq, ordinal = _PLACE.unpack(rest.exactly(_PLACE.size))
+        else:
+            seq, ordinal = seq + step[0], 0 if step[0] else ordinal + 1
+        yield Gone(str(chains[chain]), seq, ordinal, rest.exactly(32).hex())
+
+
+def _unpack_wide(chains: Sequence[Any], entries: bytes) -> Iterator[Gone]:
+    """The same as it was packed at first: every place in full."""
     if len(entries) % _ENTRY.size:
         raise ValueError("cut")
     for place, seq, ordinal, content in _ENTRY.iter_unpack(entries):
         yield Gone(str(chains[place]), seq, ordinal, content.hex())
+
+
+@dataclass(slots=True)
+class _Rest:
+    """Bytes that are read one piece after the other."""
+
+    content: bytes
+    at: int = 0
+
+    def take(self, most: int) -> bytes:
+        piece = self.content[self.at : self.at + most]
+        self.at += len(piece)
+        return piece
+
+    def exactly(self, size: int) -> bytes:
+        piece = self.take(size)
+        if len(piece) != size:
+            raise ValueError("cut")
+        return piece
 
 
 class Folded(NamedTuple):
@@ -66,22 +116,46 @@ class Folded(NamedTuple):
 
 
 def pack_links(links: Sequence[Folded]) -> bytes:
-    """Links as a row holds them: the names of their chains as a line of JSON, then 18 bytes each."""
+    """Links as a row holds them: the names of their chains in a line of JSON, then each by two steps.
+
+    They are a byte each, by how many links and by how many commits on it stands; 255 is followed by the place in full.
+    """
     chains = sorted({each.chain for each in links})
     number = {chain: place for place, chain in enumerate(chains)}
-    entries = (_LINK.pack(number[each.chain], each.seq, each.position) for each in links)
-    return canonical({"links": chains}).encode() + b"\n" + b"".join(entries)
+    packed = [canonical({"links": chains, "steps": True}).encode() + b"\n"]
+    last = (-1, 0, 0)
+    for each in sorted(links):
+        place = (number[each.chain], each.seq, each.position)
+        steps = (place[1] - last[1], place[2] - last[2])
+        if place[0] == last[0] and all(0 < step < _FULL for step in steps):
+            packed.append(bytes(steps))
+        else:
+            packed.append(bytes((_FULL,)) + _LINK.pack(*place))
+        last = place
+    return b"".join(packed)
 
 
 def unpack_links(packed: bytes) -> Iterator[Folded]:
     """The links of a row, none of a row of events; raises ValueError or LookupError where it holds anything else."""
     names, _, entries = packed.partition(b"\n")
-    chains = json.loads(names)
-    if isinstance(chains, dict):
+    header = json.loads(names)
+    if isinstance(header, list) or "links" not in header:
+        return
+    chains, rest = header["links"], _Rest(entries)
+    if "steps" not in header:
+        # As they were packed at first.
         if len(entries) % _LINK.size:
             raise ValueError("cut")
         for place, seq, position in _LINK.iter_unpack(entries):
-            yield Folded(str(chains["links"][place]), seq, position)
+            yield Folded(str(chains[place]), seq, position)
+        return
+    chain = seq = position = 0
+    while step := rest.take(1):
+        if step[0] == _FULL:
+            chain, seq, position = _LINK.unpack(rest.exactly(_LINK.size))
+        else:
+            seq, position = seq + step[0], position + rest.exactly(1)[0]
+        yield Folded(str(chains[chain]), seq, position)
 
 
 def keep(write: Write, keys: StateKeys, alert_id: str, packed: bytes) -> None:
