@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TypeVar
 
 from kentongan.bucket import name_of
 from kentongan.desk.desk import Desk
-from kentongan.dispatcher.chunks import Chunks
 from kentongan.errors import BadInput, Refused
-from kentongan.ledger import Ledger, Write, alerts, buckets, dispatches, outcomes, restored, senders, throttled, views
+from kentongan.giving_way import in_chunks
+from kentongan.ledger import Write, alerts, buckets, dispatches, outcomes, restored, senders, throttled, views
 from kentongan.login import Login
-
-T = TypeVar("T")
 
 
 def resolve(desk: Desk, delivery: int, login: Login | None, *, sent: bool, again: bool) -> str:
@@ -56,19 +51,11 @@ def retry(desk: Desk, handle: str, *, channel: str | None, by: str) -> tuple[lis
         ids = waiting[done : done + most]
         return len(ids), outcomes.hasten(write, alert_id=alert_id, deliveries=ids, by=by)
 
-    chunks = _in_chunks(desk.ledger, put)
+    chunks = in_chunks(desk.ledger, put)
     while done < len(waiting):
         seen, moved = next(chunks)
         done, hastened = done + seen, hastened + moved
     return released, hastened
-
-
-def _in_chunks(ledger: Ledger, act: Callable[[Write, int], T]) -> Iterator[T]:
-    """What each chunk has returned, for as long as it is asked; between any two, whoever sends writes."""
-    chunks = Chunks()
-    while True:
-        yield ledger.write(chunks.timed(act))
-        time.sleep(chunks.rest(gives_way=False))
 
 
 def _sent(desk: Desk, handle: str, channel: str | None) -> tuple[str, list[str]]:
@@ -100,7 +87,7 @@ def resolve_all(
         outcomes.resolve(write, deliveries=ids, sent=sent, again=again, by=acting.officer)
         return ids
 
-    for ids in _in_chunks(desk.ledger, put):
+    for ids in in_chunks(desk.ledger, put):
         if not ids:
             break
         settled, after = settled + len(ids), ids[-1]

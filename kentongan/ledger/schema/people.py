@@ -108,6 +108,8 @@ answer = Table(
     Column("ciphertext", LargeBinary, nullable=False),  # address and text, under the person's key or the one below
     Column("key", LargeBinary),  # its own, wrapped, where the sender is nobody we know
     Index("answer_alert", "alert_id", "unique_by", "number"),
+    Index("answer_person", "person_id"),
+    Index("answer_sender", "unique_by", "family"),
     Index("answer_provider", "instance", "provider_id", unique=True, sqlite_where=text("provider_id <> ''")),
 )
 
