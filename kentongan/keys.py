@@ -27,6 +27,8 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from kentongan.errors import BadConfig, BadInput
 from kentongan.key_files import KEY_LENGTH as KEY_LENGTH
@@ -40,6 +42,8 @@ Random = Callable[[int], bytes]
 """A source of so many unpredictable bytes, such as `os.urandom`."""
 
 NONCE_LENGTH = 12  # AES-GCM's own, NIST SP 800-38D section 5.2.1.1
+
+_POOL = 4096  # bytes of randomness drawn at a time where many people are sealed one after the other
 
 _FOLDER = "keys"
 _NAMES = ("ledger.key", CURRENT, "pages.key")
@@ -89,7 +93,7 @@ class StateKeys:
 
     _head_key: Ed25519PrivateKey = field(repr=False)
     _wrapping: Wrapping = field(repr=False)
-    _lookup_key: bytes = field(repr=False)
+    _lookup: HMAC = field(repr=False)  # over nothing yet, so that a copy is all that an address costs
     _page_key: bytes = field(repr=False)
 
     @classmethod
@@ -131,7 +135,7 @@ class StateKeys:
         return cls(
             Ed25519PrivateKey.from_private_bytes(ledger),
             wrapping,
-            wrapping.lookup,
+            HMAC(wrapping.lookup, SHA256()),
             derive(pages, b"kentongan page check 1"),
         )
 
@@ -191,6 +195,7 @@ class StateKeys:
 
     def sealing(self, random: Random = os.urandom) -> Callable[[Sequence[Address], bytes], tuple[bytes, list[bytes]]]:
         """What does `encrypt_for_new` for many people in the one transaction in which it is asked for and used."""
+        random = _drawn(random)
         wrap = self._wrapping.newest(random)
 
         def seal(addresses: Sequence[Address], aad: bytes) -> tuple[bytes, list[bytes]]:
@@ -245,7 +250,9 @@ class StateKeys:
 
         It depends on the channel family alone, so that two audiences and two providers count one person once.
         """
-        return hmac.digest(self._lookup_key, f"[{_quoted(family)},{_quoted(value)}]".encode("ascii"), "sha256").hex()
+        hashing = self._lookup.copy()
+        hashing.update(f"[{_quoted(family)},{_quoted(value)}]".encode("ascii"))
+        return hashing.finalize().hex()
 
     def page_check(self, officer: str, digest: str) -> str:
         """Returns the six digits by which an officer who was paged about a digest shows that they have the page."""
@@ -263,6 +270,20 @@ def _encrypt(cipher: AESGCM, addresses: Sequence[Address], aad: bytes, random: R
         content = f'{{"family":{_quoted(address.family)},"value":{_quoted(address.value)}}}'.encode("ascii")
         encrypted.append(nonce + cipher.encrypt(nonce, content, _ADDRESS_PREFIX + aad))
     return encrypted
+
+
+def _drawn(random: Random) -> Random:
+    """The same source, asked once for what is given out in many pieces, none of them twice."""
+    pool, at = b"", 0
+
+    def draw(length: int) -> bytes:
+        nonlocal pool, at
+        if at + length > len(pool):
+            pool, at = random(max(_POOL, length)), 0
+        at += length
+        return pool[at - length : at]
+
+    return draw
 
 
 def _make(folder: Path, names: Sequence[str], random: Random) -> None:

@@ -122,7 +122,7 @@ def _rows(
     default_region: str,
     identify: Callable[[str, str], str],
 ) -> Iterator[Row | Fault | Remark]:
-    number = 1
+    number, width = 1, len(columns)
     while True:
         number += 1
         try:
@@ -131,19 +131,18 @@ def _rows(
             break
         except csv.Error as error:
             raise BadInput(f"{place} row {number} cannot be read as CSV ({error}); mend the quotes there") from None
-        if not any(cell.strip() for cell in cells):
+        cells = [cell.strip() for cell in cells]
+        if not any(cells):
             continue
-        if len(cells) != len(columns):
+        if len(cells) != width:
             yield Fault(
                 number,
                 f"row {number} has {len(cells)} cells where the header has {len(columns)}; "
                 "put cells that hold a separator in quotes",
             )
             continue
-        by_column = {
-            column: unicodedata.normalize("NFC", cell.strip()) for column, cell in zip(columns, cells, strict=True)
-        }
         try:
+            by_column = _plain(dict(zip(columns, cells, strict=True)))
             row = _row(number, by_column, default_region, identify)
             seen.add(row)
         except _Wrong as wrong:
@@ -186,12 +185,21 @@ class _Wrong(Exception):
         self.sentence = sentence
 
 
-def _row(number: int, cells: dict[str, str], default_region: str, identify: Callable[[str, str], str]) -> Row:
-    for column, cell in cells.items():
+def _plain(cells: dict[str, str]) -> dict[str, str]:
+    """The cells in one form of Unicode (NFC); raises _Wrong."""
+    # Nearly every row is printable ASCII, which is so already.
+    together = "".join(cells.values())
+    if together.isascii() and together.isprintable():
+        return cells
+    found = {column: unicodedata.normalize("NFC", cell) for column, cell in cells.items()}
+    for column, cell in found.items():
         # Private-use characters are our slots (`kentongan.seam`); controls never belong in a list.
-        # What is printable has none of them, and nearly every cell is.
         if not cell.isprintable() and any(unicodedata.category(each) in ("Cc", "Co", "Cs") for each in cell):
             raise _Wrong(column, "holds characters that cannot be shown; type the cell anew")
+    return found
+
+
+def _row(number: int, cells: dict[str, str], default_region: str, identify: Callable[[str, str], str]) -> Row:
     addresses = []
     for family in FAMILIES:
         text = cells.get(family, "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import marshal
-import os
 import secrets
 import sqlite3
 from collections.abc import Iterator
@@ -49,7 +48,8 @@ class Staging:
         content = marshal.dumps(
             (row.number, row.reference, addresses, row.language, row.groups, row.regions, row.hashes)
         )
-        nonce = os.urandom(NONCE_LENGTH)
+        # Each once, under a key that is used for nothing else.
+        nonce = self.count.to_bytes(NONCE_LENGTH, "big")
         sealed = nonce + self._cipher.encrypt(nonce, content, reference.encode())
         try:
             self._cursor.execute("INSERT INTO staged VALUES (?, ?)", (reference, sealed))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import secrets
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -167,7 +167,7 @@ _Seal = Callable[[Sequence[Address], bytes], tuple[bytes, list[bytes]]]
 
 
 def _add(changes: _Changes, reference: str, row: Row, keys: StateKeys, seal: _Seal) -> None:
-    person = reference[:_SHARED] + secrets.token_hex(8 - _SHARED // 2)
+    person = reference[:_SHARED] + os.urandom(8 - _SHARED // 2).hex()
     wanted = _wanted(row, keys)
     key, sealed = seal(list(wanted.values()), person.encode())
     changes.add(_NEW_PERSON, id=person, reference=reference, language=row.language, key=key)
