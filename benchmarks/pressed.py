@@ -9,31 +9,32 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
 def note_press(file: Path) -> None:
-    """Lets following an alert note when it calls what dispatches it."""
-    from console.following import Follower
-    from kentongan.overview import Overview
+    """Lets the command note when it asks the service to send, or calls what dispatches the alert here."""
+    from console import through_service
+    from kentongan.desk import releases
 
-    run = Follower.run
+    def note() -> None:
+        file.write_text(repr(time.monotonic()), "ascii")
 
-    async def noted(self: Follower, begin: Callable[[], object] | None = None) -> tuple[Overview, bool]:
-        if begin is None:
-            return await run(self)
-        dispatch = begin
+    there, here = through_service.There.press, releases.dispatch
 
-        def press() -> object:
-            file.write_text(repr(time.monotonic()), "ascii")
-            return dispatch()
+    def press(self: through_service.There) -> tuple[str, ...] | None:
+        note()
+        return there(self)
 
-        return await run(self, press)
+    def dispatch(*given: Any, **named: Any) -> object:
+        note()
+        return here(*given, **named)
 
-    Follower.run = noted  # type: ignore[method-assign]
+    through_service.There.press = press  # type: ignore[method-assign]
+    releases.dispatch = dispatch  # type: ignore[assignment]
 
 
 def main() -> int:

@@ -68,7 +68,7 @@ class Follower:
         await self._prepare()
         loop = asyncio.get_running_loop()
         for name in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(name, self._interrupt)
+            loop.add_signal_handler(name, self.interrupt)
         try:
             if begin is not None:
                 begin()
@@ -92,7 +92,8 @@ class Follower:
             # The first message will meet the same, and say so on the record.
             _log.warning("channels not prepared", extra={"error": type(error).__name__})
 
-    def _interrupt(self) -> None:
+    def interrupt(self) -> None:
+        """As Ctrl-C: whoever only watches leaves, whoever sends says how it is stopped."""
         self._interrupts += 1
         self._stirred.set()
 

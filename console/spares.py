@@ -12,7 +12,6 @@ from console.invocation import current
 from kentongan import telling
 from kentongan.clock import SystemClock
 from kentongan.errors import BadConfig, DamagedRecord, KentonganError, LedgerUnavailable, OtherVersion
-from kentongan.keys import StateKeys
 from kentongan.state import SPARE_VARIABLE, State
 
 if TYPE_CHECKING:
@@ -59,6 +58,8 @@ def send(
         raise LedgerUnavailable(
             f"{fault}. Nothing was sent; with KENTONGAN_SPARE_DIR, a folder on another disk, it could be"
         ) from None
+    from kentongan.keys import StateKeys
+
     keys, now = StateKeys.open(spare.state.root, create=False), SystemClock().wall()
     with spare.sending(code, keys=keys, now=now) as found:
         output.warn(f"{fault}. It is sent from the spare instead: {found.folder}")
@@ -70,6 +71,8 @@ def send(
 
 def bring(*spools: Spool) -> Iterator[tuple[Spool, Merged | None]]:
     """Brings spools into the ledger, and says of each other why it cannot be brought now."""
+    from kentongan.keys import StateKeys
+
     spare = find()
     assert spare is not None
     for each in spools:
@@ -130,6 +133,8 @@ def merge_all() -> list[tuple[Spool, Merged | None]]:
     spare = find()
     if spare is None:
         raise BadConfig("no spare is named; set KENTONGAN_SPARE_DIR to the folder from which was sent")
+    from kentongan.keys import StateKeys
+
     keys = StateKeys.open(spare.state.root, create=False)
     done: list[tuple[Spool, Merged | None]] = []
     fault: KentonganError | None = None

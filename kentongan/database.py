@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,6 +48,11 @@ class Database:
     def reveal(self) -> str:
         """The whole address, for whoever connects."""
         return self._url
+
+    @property
+    def fingerprint(self) -> str:
+        """What two processes on one machine compare to see whether they mean the same address."""
+        return hashlib.sha256(self._url.encode()).hexdigest()
 
     def __str__(self) -> str:
         return self.name

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
-from console import exits, forecasts, output
+from console import ahead, exits, output
 from console.command import HANDLE, WITHOUT, command
-from console.showing import reach, show
-from kentongan import telling
 from kentongan.errors import BadConfig, BadInput, Refused
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from console import through_service
     from console.following import Opened
     from console.office import Office
-    from kentongan.desk.plans import Released
-    from kentongan.desk.releases import Prospect
     from kentongan.login import Login
     from kentongan.overview import Overview
+
+Forecast: TypeAlias = "Sequence[Mapping[str, Any]]"
+"""What was foreseen (`console.forecasts.to_json`)."""
 
 _ANSWERED_WITHIN = 0.3
 """Seconds in which a service that is to send says that it is there; else this command opens its own channels too."""
@@ -61,7 +63,7 @@ def send(
     """
     from console import spares
 
-    released: list[Released] = []
+    released: list[Sequence[str]] = []
     typed: list[str] = []
 
     def act(spool: Path | None = None) -> int:
@@ -95,15 +97,25 @@ def _send(
     clock_override: str | None,
     no_wait: bool,
     spool: Path | None,
-    released: list[Released],
+    released: list[Sequence[str]],
     typed: list[str],
 ) -> int:
-    """Sends from the ledger, or from the `spool` in its stead; keeps what was `released`, and the place as `typed`."""
+    """Sends from the ledger, or from the `spool` in its stead; keeps the ids of what ends drills as `released`.
+
+    `typed` keeps the place that was typed.
+    """
+    if spool is None and break_glass is None:
+        from console import through_service
+
+        there = through_service.look(code, without, place_given=place is not None)
+        if there is not None:
+            typed.extend(ahead.confirm(there.ahead, place))
+            return _send_through(there, without=without, no_wait=no_wait, released=released)
+
     from console.office import Need, opened
 
     with opened(Need.CONFIG, role="send", spool=spool) as office:
-        from kentongan.desk import exercises, releases
-        from kentongan.seam import Mode
+        from kentongan.desk import exercises
 
         login = office.login()
         office.desk.acting(login)
@@ -111,27 +123,78 @@ def _send(
         reason = _reason(break_glass)
         if reason is not None:
             _submit_alone(office, code, login, reason, without, clock_override)
-        ahead = releases.prospect(office.desk, code)
-        _refuse_unapproved(ahead, reason)
-        if not output.wants_json():
-            show(office, ahead)
-        # Whoever gives the place is not asked, so nothing is counted that could keep the alert waiting.
-        asked = place is None and ahead.alert.mode is Mode.LIVE
-        foreseen = forecasts.before_sending(office, ahead, without, overlaps=asked)
-        if not output.wants_json():
-            forecasts.show(office, foreseen)
-        forecasts.warn(foreseen)
-        channels = open_channels(office, ahead.instances)
-        typed.extend(_confirm(ahead, place))
-
-        def begin() -> None:
-            released.append(releases.dispatch(office.desk, code, login, break_glass=reason, without=without))
-
+        shown = not output.wants_json()
+        seen = ahead.look(office, code, reason=reason, without=without, place_given=place is not None, shown=shown)
+        channels = open_channels(office, seen.instances)
+        typed.extend(ahead.confirm(seen, place))
+        begin = _dispatch(office, code, login, reason, without, released)
         # Press: from here the alert leaves.
-        ended_as = _follow(office, ahead.alert.id, channels, no_wait=no_wait, begin=begin, foreseen=foreseen)
+        ended_as = _follow(office, seen.id, channels, no_wait=no_wait, begin=begin, forecast=seen.forecast)
         if ended_as != exits.DETACHED and not no_wait and spool is None:
-            _tell_ends(office, [end for each in released for end in each.ends])
+            _tell_ends(office, [end for each in released for end in each])
         return ended_as
+
+
+def _dispatch(
+    office: Office,
+    code: str,
+    login: Login | None,
+    reason: str | None,
+    without: Collection[str],
+    released: list[Sequence[str]],
+) -> Callable[[], None]:
+    """What commits the dispatch."""
+    from kentongan.desk import releases
+
+    def begin() -> None:
+        released.append(releases.dispatch(office.desk, code, login, break_glass=reason, without=without).ends)
+
+    return begin
+
+
+def _send_through(
+    there: through_service.There, *, without: Collection[str], no_wait: bool, released: list[Sequence[str]]
+) -> int:
+    """Has the service send what was confirmed, and follows; sends from here where the service did not answer."""
+    seen = there.ahead
+    with _undisturbed() as interrupts:
+        # Press: from here the alert leaves, while this command still imports what it follows with.
+        ends = there.press()
+        # Where no answer came it may be on its way too, and must not be sent from anywhere else.
+        released.append(ends or ())
+
+        from console.office import Need, opened
+        from kentongan.ledger import dispatches
+
+        with opened(Need.CONFIG, role="send") as office:
+            begin = None
+            if ends is None and not office.house.ledger.read(lambda read: dispatches.get(read, seen.id)):
+                begin = _dispatch(office, seen.id, office.login(), None, without, released)
+            ended_as = _follow(
+                office,
+                seen.id,
+                open_channels(office, seen.instances),
+                no_wait=no_wait,
+                begin=begin,
+                forecast=seen.forecast,
+                interrupts=interrupts,
+            )
+            if ended_as != exits.DETACHED and not no_wait:
+                _tell_ends(office, [end for each in released for end in each])
+            return ended_as
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[list[int]]:
+    """Notes signals that would end the command, until somebody follows the alert and tells what they mean to it."""
+    noted: list[int] = []
+    names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {name: signal.signal(name, lambda number, _: noted.append(number)) for name in names}
+    try:
+        yield noted
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
 
 
 @command("follow-up")
@@ -235,21 +298,6 @@ def _submit_alone(
         submitting.submit(office.desk, code, login, without=without, clock_override=clock_override)
 
 
-def _refuse_unapproved(ahead: Prospect, reason: str | None) -> None:
-    from kentongan.officers import Refusal
-
-    if ahead.alert.state not in ("submitted", "approved"):
-        code = ahead.alert.code
-        told = "was sent off already" if ahead.alert.state == "dispatched" else f"is {ahead.alert.state}"
-        raise Refused(f"alert {code} {told} and cannot be sent again; see `kentongan status {code}`", rule="state")
-    if isinstance(ahead.approved, Refusal):
-        if reason is None:
-            raise ahead.approved.error()
-        return
-    for warning in ahead.approved.warnings:
-        output.warn(f"warning: {warning}")
-
-
 def open_channels(office: Office, names: Collection[str]) -> Opened | Callable[[], Opened]:
     """The channels to send on from here, before anything leaves; where a service answers, what opens them if need be.
 
@@ -269,32 +317,6 @@ def open_channels(office: Office, names: Collection[str]) -> Opened | Callable[[
     if isinstance(opened, BadConfig) and client.status(office.house.state) is None:
         raise opened
     return opened
-
-
-def _confirm(ahead: Prospect, place: str | None) -> list[str]:
-    """Wants the place of a live alert typed; retries are free. Returns what was typed, if anything was."""
-    from console import places
-    from kentongan.seam import Mode
-
-    if ahead.alert.mode is not Mode.LIVE:
-        return []
-    areas = ahead.places or (ahead.alert.code,)
-    wanted = places.names(areas) or (ahead.alert.code,)
-    if place is not None:
-        if not places.is_typed(place, areas):
-            raise BadInput(f"--place {place!r} is no place of this alert; it is for {'; '.join(wanted[:5])}")
-        return []
-    if not output.is_terminal():
-        raise BadInput("a live send wants its place typed; give --place where nobody can be asked")
-    one_of = "the place" if len(wanted) == 1 else "one of its places"
-    click.echo(
-        f"This warns the public: {reach(ahead.people.total, len(ahead.instances), ahead.alert)}. "
-        f"Type {one_of} to send: {'; '.join(wanted[:5])}",
-        err=True,
-    )
-    while not places.is_typed(typed := str(click.prompt("Place", err=True)), areas):
-        click.echo("That is no place of this alert. Nothing was sent; type it again, or Ctrl-C.", err=True)
-    return [typed]
 
 
 def _tell_ends(office: Office, ends: Sequence[str]) -> None:
@@ -331,24 +353,28 @@ def _follow(
     *,
     no_wait: bool,
     begin: Callable[[], object] | None,
-    foreseen: forecasts.Seen | None = None,
+    forecast: Forecast | None = None,
+    interrupts: Collection[int] = (),
 ) -> int:
     from console import following
     from console.progress import LiveTable, progress
 
     if no_wait:
-        assert begin is not None
-        begin()
-        return hand_over(office, alert_id, foreseen)
+        if begin is not None:
+            begin()
+        return hand_over(office, alert_id, forecast)
     shown = progress()
     follower = following.Follower(office.house, alert_id, channels, shown)
+    for number in interrupts:
+        if number != signal.SIGHUP:
+            follower.interrupt()
     try:
         seen, ended = following.run(follower.run(begin))
     finally:
         shown.close()
     if not ended:
         return _detached(seen, follower.sent_here)
-    _page(office, seen, drawn=isinstance(shown, LiveTable), foreseen=foreseen)
+    _page(office, seen, drawn=isinstance(shown, LiveTable), forecast=forecast)
     return _exit_code(office, seen)
 
 
@@ -358,14 +384,14 @@ def _exit_code(office: Office, seen: Overview) -> int:
     return standing.exit_code(seen, office.settings.policy.tolerated_share)
 
 
-def _page(office: Office, seen: Overview, *, drawn: bool, foreseen: forecasts.Seen | None) -> None:
+def _page(office: Office, seen: Overview, *, drawn: bool, forecast: Forecast | None) -> None:
     """Writes how it ended; `drawn`: the table stands on the terminal already."""
     from console import standing
 
     try:
         if output.wants_json():
             document = {**standing.to_json(office, seen), "exit_code": _exit_code(office, seen)}
-            output.document({**document, **_forecast(foreseen)})
+            output.document({**document, **_told(forecast)})
             return
         for line in (*standing.banners(seen), standing.heading(seen)):
             output.say(line)
@@ -378,11 +404,11 @@ def _page(office: Office, seen: Overview, *, drawn: bool, foreseen: forecasts.Se
         return
 
 
-def _forecast(foreseen: forecasts.Seen | None) -> Mapping[str, object]:
-    return {"forecast": forecasts.to_json(foreseen)} if foreseen is not None else {}
+def _told(forecast: Forecast | None) -> Mapping[str, object]:
+    return {"forecast": forecast} if forecast is not None else {}
 
 
-def hand_over(office: Office, alert_id: str, foreseen: forecasts.Seen | None = None) -> int:
+def hand_over(office: Office, alert_id: str, forecast: Forecast | None = None) -> int:
     """Leaves a dispatch to the service, and says where there is none; returns the exit code."""
     from console import standing
     from console.service import client
@@ -393,7 +419,7 @@ def hand_over(office: Office, alert_id: str, foreseen: forecasts.Seen | None = N
         nudged = client.Nudged.OWNED
     seen = office.house.ledger.read(lambda read: overview(read, alert_id))
     if output.wants_json():
-        output.document({**standing.to_json(office, seen), "service": nudged.value, **_forecast(foreseen)})
+        output.document({**standing.to_json(office, seen), "service": nudged.value, **_told(forecast)})
     else:
         output.say(standing.heading(seen))
     if nudged is client.Nudged.OWNED:
@@ -423,6 +449,8 @@ def _is_taken(office: Office, alert_id: str) -> bool:
 
 
 def _detached(seen: Overview, sent_here: bool) -> int:
+    from kentongan import telling
+
     code = seen.alert.code
     if sent_here:
         told = f"{telling.several(seen.unfinished, 'message')} not sent; `kentongan resume {code}` finishes them"

@@ -8,6 +8,8 @@ from typing import Protocol
 from fastapi import FastAPI, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from console.service import releasing
+from console.service.releasing import Releasing
 from kentongan.dispatcher import Dispatcher
 from kentongan.ledger import senders, views, work
 
@@ -107,6 +109,10 @@ class Serving(Protocol):
     def pid(self) -> int:
         """The service's process id."""
 
+    @property
+    def releasing(self) -> Releasing:
+        """What looks and presses for commands."""
+
 
 def application(serving: Callable[[], Serving]) -> FastAPI:
     """The application; `serving` is asked at each request."""
@@ -144,6 +150,7 @@ def application(serving: Callable[[], Serving]) -> FastAPI:
         """The same as gauges, in the text format of Prometheus."""
         return Response(_metrics(_status(serving())), media_type="text/plain; version=0.0.4; charset=utf-8")
 
+    releasing.add_to(app, lambda: serving().releasing if serving().taking else None)
     return app
 
 

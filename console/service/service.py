@@ -23,6 +23,7 @@ from console.service.pager import Paging
 from console.service.prefect_server import PrefectServer
 from console.service.prober import Probing
 from console.service.pruning import Pruning
+from console.service.releasing import Releasing
 from console.service.retention import Retention
 from console.service.sockets import (
     SOCKET_NAME,
@@ -88,6 +89,7 @@ class Service:
             takes_part=house.state.database is not None,
         )
         self._drills = Drills(house, self.dispatcher.nudge)
+        self.releasing = Releasing(house, self.dispatcher.nudge)
         self._listening: list[Listening] = []
         self._signing: asyncio.Task[None] | None = None
 
