@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from kentongan.dispatcher.chunks import Chunks
 from kentongan.ledger import Ledger, Write
 
 T = TypeVar("T")
+S = TypeVar("S")
 
 
 def in_chunks(ledger: Ledger, act: Callable[[Write, int], T]) -> Iterator[T]:
@@ -21,3 +22,28 @@ def in_chunks(ledger: Ledger, act: Callable[[Write, int], T]) -> Iterator[T]:
     while True:
         yield ledger.write(chunks.timed(act))
         time.sleep(chunks.rest(gives_way=False))
+
+
+def piece_by_piece(ledger: Ledger, rows: Sequence[S], act: Callable[[Write, Sequence[S]], T]) -> Iterator[T]:
+    """What `act` has returned of each piece of `rows`, until they are through."""
+    done = 0
+
+    def put(write: Write, most: int) -> tuple[int, T]:
+        piece = rows[done : done + most]
+        return len(piece), act(write, piece)
+
+    chunks = in_chunks(ledger, put)
+    while done < len(rows):
+        count, result = next(chunks)
+        done += count
+        yield result
+
+
+def page_by_page(
+    ledger: Ledger, page: Callable[[S | None], Sequence[S]], act: Callable[[Write, Sequence[S]], T]
+) -> Iterator[T]:
+    """The same of rows that are read a page at a time, each behind the last of the one before, while others write."""
+    rows = page(None)
+    while rows:
+        yield from piece_by_piece(ledger, rows, act)
+        rows = page(rows[-1])

@@ -1,16 +1,20 @@
-"""Retention by policy: people who left the list long ago are erased, and so are the words of old answers."""
+"""Erasing people: those who left the list long ago, and the words of old answers, by policy; and whoever is named."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from kentongan.clock import Milliseconds, Process
+from kentongan.giving_way import page_by_page, piece_by_piece
 from kentongan.importing import take_back
-from kentongan.ledger import Ledger, Read, retaining
+from kentongan.ledger import Ledger, Read, erasing, retaining
+from kentongan.ledger.erasing import Erased
+from kentongan.ledger.opt_outs import Named
 from kentongan.settings import Policy
 
-_SIZE = 500
+_SIZE = 5_000
 _DAY: Milliseconds = 86_400_000
 
 
@@ -53,18 +57,29 @@ def _before(days: int | None, now: Milliseconds) -> Milliseconds | None:
 def _people(ledger: Ledger, before: Milliseconds | None) -> int:
     if before is None:
         return 0
-    erased = 0
-    after = ""
-    while found := ledger.read(partial(retaining.who_left, before=before, after=after, size=_SIZE)):
-        erased += ledger.write(partial(retaining.erase_left, before=before, ids=found))
-        after = found[-1]
-    return erased
+
+    def page(last: str | None) -> Sequence[str]:
+        return ledger.read(partial(retaining.who_left, before=before, after=last or "", size=_SIZE))
+
+    return sum(page_by_page(ledger, page, lambda write, ids: retaining.erase_left(write, before=before, ids=ids)))
 
 
 def _answers(ledger: Ledger, before: Milliseconds | None) -> int:
     if before is None:
         return 0
-    erased = 0
-    while count := ledger.write(partial(retaining.erase_answers, before=before, size=_SIZE)):
-        erased += count
-    return erased
+
+    def page(last: int | None) -> Sequence[int]:
+        return ledger.read(partial(retaining.old_answers, before=before, after=last or 0, size=_SIZE))
+
+    return sum(page_by_page(ledger, page, lambda write, these: retaining.erase_answers(write, before, these)))
+
+
+def erase(ledger: Ledger, named: Sequence[Named], *, by: str) -> Erased:
+    """Erases people who are named, however many; cut anywhere, who is named again is erased then.
+
+    Each piece is on record when it is done. Raises LedgerUnavailable.
+    """
+    done = list(piece_by_piece(ledger, named, partial(erasing.erase, by=by)))
+    erased = frozenset[str]().union(*(each.people for each in done))
+    before = frozenset[str]().union(*(each.before for each in done))
+    return Erased(erased, before - erased, sum(each.unknown for each in done))

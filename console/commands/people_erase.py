@@ -35,6 +35,7 @@ def erase(file: str | None, region: str, yes: bool) -> None:
     Nobody is erased where a line cannot be read. Backups made before still have them: docs/people.md.
     """
     from console.office import Need, at_keyboard, opened
+    from kentongan import retention
     from kentongan.ledger import erasing
 
     lines = _asked() if file is None else lines_of(file)
@@ -44,22 +45,22 @@ def erase(file: str | None, region: str, yes: bool) -> None:
         named = ledger.read(lambda read: _single(read, named_in(read, lines, office.house.keys, region.upper())))
         _confirm(len(named), sure=yes or file == "-" or output.wants_json())
         by, _ = at_keyboard(office.house.state)
-        done = ledger.write(lambda write: erasing.erase(write, named, by=by))
+        done = retention.erase(ledger, named, by=by)
         cleared = erasing.clear_journal(ledger)
         if output.wants_json():
             output.document(
                 {
                     "named": len(named),
-                    "erased": done.people,
-                    "erased_before": done.before,
+                    "erased": len(done.people),
+                    "erased_before": len(done.before),
                     "unknown": done.unknown,
                     "journal_cleared": cleared,
                 }
             )
             return
-        output.say(f"{telling.people(done.people)} erased.")
+        output.say(f"{telling.people(len(done.people))} erased.")
         if done.before:
-            output.say(f"{telling.people(done.before)} had been erased before.")
+            output.say(f"{telling.people(len(done.before))} had been erased before.")
         if done.unknown:
             output.say(f"{done.unknown:,} of {len(named):,} named are on no record.")
         if not cleared:

@@ -7,7 +7,7 @@ from functools import partial
 from kentongan.bucket import name_of
 from kentongan.desk.desk import Desk
 from kentongan.errors import BadInput, Refused
-from kentongan.giving_way import in_chunks
+from kentongan.giving_way import in_chunks, piece_by_piece
 from kentongan.ledger import Write, alerts, buckets, dispatches, outcomes, restored, senders, throttled, views
 from kentongan.login import Login
 
@@ -45,17 +45,8 @@ def retry(desk: Desk, handle: str, *, channel: str | None, by: str) -> tuple[lis
     released = desk.ledger.write(let_go_on)
     # Those that wait at this moment: what fails again meanwhile may wait again.
     waiting = desk.ledger.read(partial(outcomes.waiting, alert_id=alert_id, instances=wanted))
-    done = hastened = 0
-
-    def put(write: Write, most: int) -> tuple[int, int]:
-        ids = waiting[done : done + most]
-        return len(ids), outcomes.hasten(write, alert_id=alert_id, deliveries=ids, by=by)
-
-    chunks = in_chunks(desk.ledger, put)
-    while done < len(waiting):
-        seen, moved = next(chunks)
-        done, hastened = done + seen, hastened + moved
-    return released, hastened
+    hasten = partial(outcomes.hasten, alert_id=alert_id, by=by)
+    return released, sum(piece_by_piece(desk.ledger, waiting, lambda write, ids: hasten(write, deliveries=ids)))
 
 
 def _sent(desk: Desk, handle: str, channel: str | None) -> tuple[str, list[str]]:

@@ -22,10 +22,10 @@ _PATIENCE = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """How many people were erased, how many had been before, and how many of those named are on no record."""
+    """Who was erased, who had been before, by their ids; and how many of those named are on no record."""
 
-    people: int
-    before: int
+    people: frozenset[str]
+    before: frozenset[str]
     unknown: int
 
 
@@ -56,7 +56,7 @@ def erase(write: Write, named: Sequence[Named], *, by: str) -> Erased:
         )
     erased = erase_people(write, list(people))
     write.event("people.erased", persons=sorted(erased), by=by)
-    return Erased(len(erased), len(people) - len(erased), unknown)
+    return Erased(frozenset(erased), frozenset(people) - frozenset(erased), unknown)
 
 
 def erase_people(write: Write, ids: Sequence[str]) -> list[str]:
@@ -72,8 +72,8 @@ def erase_people(write: Write, ids: Sequence[str]) -> list[str]:
     )
     # What had its own key is a stranger's, who was listed later; the rest could no longer be read anyway.
     write.sql(
-        "UPDATE answer SET ciphertext = :nothing, key = NULL WHERE EXISTS (SELECT 1 FROM address a WHERE"
-        f" a.hash = answer.unique_by AND a.family = answer.family AND a.person_id {among})",
+        "UPDATE answer SET ciphertext = :nothing, key = NULL WHERE (unique_by, family) IN"
+        f" (SELECT a.hash, a.family FROM address a WHERE a.person_id {among})",
         these,
     )
     write.sql(f"UPDATE answer SET ciphertext = :nothing, key = NULL WHERE person_id {among}", these)

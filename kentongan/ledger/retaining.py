@@ -59,11 +59,21 @@ def erase_left(write: Write, before: Milliseconds, ids: Sequence[str]) -> int:
     return len(erasing.erase_people(write, list(still)))
 
 
-def erase_answers(write: Write, before: Milliseconds, size: int) -> int:
-    """Overwrites the words of up to `size` answers; their meaning stays. Returns how many."""
+def old_answers(read: Read, before: Milliseconds, *, after: int, size: int) -> list[int]:
+    """The numbers of the next answers behind `after` that came before a time and can still be read."""
+    return list(
+        read.sql(
+            f"SELECT w.number FROM answer w WHERE w.number > :after AND {_OLD} ORDER BY w.number LIMIT :size",
+            {"before": before, "after": after, "size": size},
+        ).scalars()
+    )
+
+
+def erase_answers(write: Write, before: Milliseconds, numbers: Sequence[int]) -> int:
+    """Overwrites the words of those of these answers that are still to go; their meaning stays. Returns how many."""
     erasing.forget_for_good(write)
     return write.sql(
         "UPDATE answer SET ciphertext = :nothing, key = NULL WHERE number IN"
-        f" (SELECT w.number FROM answer w WHERE {_OLD} ORDER BY w.number LIMIT :size)",
-        {"before": before, "size": size, "nothing": b""},
+        f" (SELECT w.number FROM answer w WHERE w.number IN (SELECT value FROM json_each(:numbers)) AND {_OLD})",
+        {"before": before, "numbers": json.dumps(list(numbers)), "nothing": b""},
     ).rowcount
