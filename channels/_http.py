@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from pydantic import JsonValue
 
 from channels._importing import without
+from channels._names import apart
 from channels._reading import Answer, Documented, read
 from kentongan.seam import Credential, InDoubt, Outcome, Rejected, Retryable, Why
 
@@ -121,6 +122,7 @@ class Wire:
             return Rejected("the request cannot be built from this message", Why.PAYLOAD)
         try:
             transport = self._transport or await self._opened()
+            apart()
             async with asyncio.timeout(self._deadline):
                 answer = await self._exchange(transport, request)
             return read(answer, public=self._public, now=self._now(), repeatable=repeatable, documented=documented)

@@ -21,6 +21,7 @@ from pathlib import Path
 import aiosmtplib
 import aiosmtplib.protocol
 
+from channels._names import apart
 from channels._secret import Secret
 from channels._smtp_reading import Reply, Step, read
 from kentongan.seam import Credential, InDoubt, Outcome, Rejected, Retryable, Why
@@ -196,6 +197,7 @@ class Submission:
             local_hostname=server.own_name,
         )
         session = _Session(client)
+        apart()
         try:
             await client.connect()
             await client.ehlo()
