@@ -8,7 +8,8 @@ from kentongan.ledger import Ledger, senders, work
 _FRESH: Milliseconds = 250
 """How old the epoch in memory may be when a request is written."""
 
-_LEASE_MARGIN: Milliseconds = 1_000
+_AWAKE: Milliseconds = senders.LEASE - 1_000
+"""How long a sender that has not beaten may take its lease to be its own."""
 
 
 class Gate:
@@ -18,12 +19,24 @@ class Gate:
         self._ledger = ledger
         self._clock = clock
         self._epochs: dict[str, tuple[str, int, Milliseconds]] = {}
-        self.beat_at: Milliseconds = clock.boot()
+        self._beat_at = self._woken_at = clock.boot()
 
-    def closed(self, alert_id: str, epoch: int, deliver_by: Milliseconds) -> str | None:
-        """Why a request must not be written now; None when it may."""
+    @property
+    def beat_at(self) -> Milliseconds:
+        """Boot time from which this sender's lease lasts."""
+        return self._beat_at
+
+    @beat_at.setter
+    def beat_at(self, at: Milliseconds) -> None:
+        if at - self._beat_at > _AWAKE:
+            self._woken_at = at
+        self._beat_at = at
+
+    def closed(self, alert_id: str, epoch: int, deliver_by: Milliseconds, *, intended: Milliseconds) -> str | None:
+        """Why a request must not be written now; None when it may. `intended`: boot time before its intent."""
         now = self._clock.boot()
-        if now - self.beat_at > senders.LEASE - _LEASE_MARGIN:
+        # A beat after the sleep gives nothing back: others may have taken over what was intended before it.
+        if now - self._beat_at > _AWAKE or intended < self._woken_at:
             return "this sender slept through its lease"
         if self._clock.wall() >= deliver_by:
             return "too late to be of use"

@@ -49,11 +49,12 @@ _UNRENDERED = Rejected("no rendering in this language", Why.PAYLOAD)
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A delivery with leave to be sent, and its recipient."""
+    """A delivery with leave to be sent, and its recipient; `intended`: boot time before that leave was asked for."""
 
     claimed: Claimed
     intent: Intent
     to: Address | None
+    intended: Milliseconds
 
 
 class Requests:
@@ -126,7 +127,8 @@ class Requests:
             return
         try:
             deliver_by = min(item.claimed.deliver_by for item in batch)
-            why = part.sender.gate.closed(part.alert_id, part.epoch, deliver_by)
+            intended = min(item.intended for item in batch)
+            why = part.sender.gate.closed(part.alert_id, part.epoch, deliver_by, intended=intended)
         except LedgerUnavailable:
             why = "the ledger could not be read"
         if why is not None:

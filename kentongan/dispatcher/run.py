@@ -200,12 +200,11 @@ class Run:
                 for intent in claims.intend(write, sender=self._sender.name, deliveries=ids, phase=phase, covered=safe)
             ]
 
+        asked = self._sender.clock.boot()
         intents = {intent.delivery: intent for intent in await self._sender.ledger.write_soon(intend, beside=True)}
-        return [
-            [
-                Ready(item, intents[item.id], addresses.get(item.address_id) if item.address_id is not None else None)
-                for item in items
-                if item.id in intents
-            ]
-            for items in groups.values()
-        ]
+
+        def ready(item: Claimed) -> Ready:
+            to = addresses.get(item.address_id) if item.address_id is not None else None
+            return Ready(item, intents[item.id], to, asked)
+
+        return [[ready(item) for item in items if item.id in intents] for items in groups.values()]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 import pytest
 
@@ -117,11 +118,37 @@ async def test_a_sender_that_slept_through_its_lease_sends_nothing_of_what_it_he
     sleeper = place.dispatcher(channel)
     await sleeper.start()
     gate = sleeper._sender.gate
-    assert gate.closed("alert-1", 0, place.clock.wall() + 10_000) is None
+    intended = place.clock.boot()
+    assert gate.closed("alert-1", 0, place.clock.wall() + 10_000, intended=intended) is None
     place.clock.advance(9.5)
-    why = gate.closed("alert-1", 0, place.clock.wall() + 10_000)
+    why = gate.closed("alert-1", 0, place.clock.wall() + 10_000, intended=intended)
     await sleeper.close()
     assert why == "this sender slept through its lease"
+
+
+async def test_a_beat_after_the_sleep_gives_back_nothing_that_was_intended_before_it(place: Place) -> None:
+    place.subscribe(3)
+    awake = asyncio.Event()
+
+    async def slow(job: Job) -> Outcome:
+        await awake.wait()
+        return Accepted(job.key)
+
+    channel = ScriptedChannel(answer=lambda job, times: slow(job), concurrency=1)
+    place.dispatch(channel)
+    async with place.sending(channel) as sleeper:
+        assert await sleeper.nudge("alert-1")
+        await until(lambda: place.words() == {"sending": 3} and channel.sent)
+        gate, before = sleeper._sender.gate, place.clock.boot()
+        place.clock.advance(11)
+        # The first request is still under way, and two wait behind it, while the lease is renewed.
+        await until(lambda: gate.beat_at > before + 10_000)
+        awake.set()
+        await finished(sleeper)
+    assert place.words() == {"accepted": 3}
+    attempts = Counter((attempt.evidence, attempt.reason) for attempt in place.attempts())
+    assert attempts[("absent", "not sent: this sender slept through its lease")] == 2
+    assert sum(attempt.evidence == "accepted" for attempt in place.attempts()) == 3
 
 
 async def test_an_outcome_that_comes_after_the_lease_is_recorded_all_the_same(place: Place) -> None:
