@@ -24,7 +24,7 @@ from kentongan.dispatcher.starting import Starter
 from kentongan.dispatcher.taken import NOTHING, Taken
 from kentongan.dispatcher.upkeep import Upkeep
 from kentongan.errors import KentonganError, OtherVersion, Refused
-from kentongan.ledger import Ledger, Read, dispatches, senders, threads, views, work
+from kentongan.ledger import Ledger, Read, Write, dispatches, senders, threads, views, work
 from kentongan.ledger.work import OpenDispatch
 from kentongan.seam import Address, Channel
 from kentongan.settings import Policy
@@ -85,6 +85,7 @@ class Dispatcher:
     _closing: asyncio.Event = field(default_factory=asyncio.Event)
     _beat_at: Milliseconds | None = None
     _swept_at: Milliseconds | None = None
+    _serves: list[str] | None = None
 
     def __post_init__(self) -> None:
         self._sender = Sender(
@@ -99,6 +100,7 @@ class Dispatcher:
         self._paces = Paces(self._sender, self.channels, self.process.boot_id)
         starter = Starter(
             sender=self._sender,
+            process=self.process,
             channels=self.channels,
             paces=self._paces,
             shared=self.takes_part,
@@ -113,11 +115,15 @@ class Dispatcher:
         """Registers this sender and begins to sweep; raises LedgerUnavailable."""
         # Nothing was held before, so that what was slept until now does not count.
         self._sender.gate.beat_at = self.clock.boot()
-        await self.ledger.write_soon(
-            lambda write: senders.register(
-                write, sender=self.sender, role=self.role, process=self.process, clock=self.clock
-            )
-        )
+        there = self._channels_for_all()
+
+        def register(write: Write) -> None:
+            senders.register(write, sender=self.sender, role=self.role, process=self.process, clock=self.clock)
+            if there is not None:
+                senders.serve(write, sender=self.sender, channels=there)
+
+        await self.ledger.write_soon(register)
+        self._serves = there
         # Beats have a task of their own: a round of the sweep may take longer than a lease.
         self._loops = (
             asyncio.create_task(self._beat_for_ever(), name="beat"),
@@ -164,7 +170,13 @@ class Dispatcher:
                 self._taken.starter.begin(owned, instance, through)
                 if instance in owned.runs:
                     await asyncio.shield(owned.runs[instance])
-                break
+                if instance in self.channels:
+                    break
+                # Others send on it, or it is held until somebody can.
+                if owned.expanded and not self.ledger.read(lambda read: views.is_open(read, alert_id, instance)):
+                    break
+                await asyncio.sleep(_SWEEP)
+                continue
             if alert_id in self._taken.refused:
                 raise Refused(self._taken.refused[alert_id], rule="vouch")
             if self.ledger.read(lambda read: dispatches.get(read, alert_id)) is None:
@@ -222,11 +234,23 @@ class Dispatcher:
                     lambda write: senders.beat(write, sender=self.sender, clock=self.clock), beside=True
                 )
                 self._beat_at = self.clock.boot()
+                await self._tell_channels()
             except OtherVersion as error:
                 self._give_way(error)
             except KentonganError:
                 _log.warning("beat waits for the ledger")
             await asyncio.sleep(senders.BEAT / 1000)
+
+    def _channels_for_all(self) -> list[str] | None:
+        """On what it sends whoever owns the dispatch; None where it sends for itself alone."""
+        return sorted(self.channels) if self.takes_part and self.only is None else None
+
+    async def _tell_channels(self) -> None:
+        """Has on record on what it sends for others, also after a channel was added or mended."""
+        there = self._channels_for_all()
+        if there is not None and there != self._serves:
+            await self.ledger.write_soon(lambda write: senders.serve(write, sender=self.sender, channels=there))
+            self._serves = there
 
     async def _sweep_for_ever(self) -> None:
         while True:
@@ -311,7 +335,9 @@ class Dispatcher:
             owned.expanded = dispatch.expanded or dispatch.state != "dispatched"
         for instance in dispatch.plan.instances:
             running = owned.runs.get(instance.name)
-            if running is not None and running.done() and self._is_due(alert_id, instance.name):
+            # What an owner lacks is its to leave to others; what another lacks, it may have been given since.
+            wanted = running is not None or (not owned.ours and instance.name in self.channels)
+            if wanted and (running is None or running.done()) and self._is_due(alert_id, instance.name):
                 self._taken.starter.begin(owned, instance.name, "sweep")
 
     async def _mend(self, owned: OwnedDispatch, dispatch: OpenDispatch) -> None:

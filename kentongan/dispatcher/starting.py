@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from kentongan import waves
-from kentongan.clock import Milliseconds
+from kentongan.clock import Milliseconds, Process
 from kentongan.dispatcher.owned import OwnedDispatch
 from kentongan.dispatcher.paces import Paces
 from kentongan.dispatcher.part import Part, Sender
 from kentongan.dispatcher.run import Run
 from kentongan.errors import KentonganError
-from kentongan.ledger import Write, renderings, senders
+from kentongan.ledger import Read, Write, renderings, senders
 from kentongan.seam import Channel
 
 _log = logging.getLogger(__name__)
@@ -26,6 +27,15 @@ TOO_LONG = "direct, the orchestration took too long"
 """What the record says of an instance that was started without, because the budget was spent."""
 
 
+_NOWHERE = (
+    "no process that sends has such a channel in its config; see that `kentongan check` finds it there, then start"
+    " `kentongan serve` or `kentongan worker` anew"
+)
+
+_LOOK = 1.0
+"""Seconds until it is looked again whether somebody else still sends on a channel."""
+
+
 @dataclass(frozen=True, slots=True)
 class Starter:
     """Begins the runs of a sender, one for each instance of a dispatch, until `closing` is set.
@@ -35,6 +45,7 @@ class Starter:
     """
 
     sender: Sender
+    process: Process
     channels: Mapping[str, Channel]
     paces: Paces
     shared: bool
@@ -84,11 +95,7 @@ class Starter:
     async def _run(self, owned: OwnedDispatch, instance: str, through: str, *, first: bool) -> None:
         ledger, channel = self.sender.ledger, self.channels.get(instance)
         if channel is None:
-            reason = (
-                "the process that sends has no such channel in its config; see that `kentongan check` finds it there,"
-                " then start `kentongan serve` anew"
-            )
-            await ledger.write_soon(lambda write: senders.hold(write, instance=instance, reason=reason))
+            await self._leave_to_others(instance)
             return
         pace = self.paces.of(owned, channel)
         pace.prepare()
@@ -112,6 +119,23 @@ class Starter:
             _log.warning("run waits for the ledger", extra={"alert": owned.alert_id, "instance": instance})
         finally:
             owned.live.pop(instance, None)
+
+    async def _leave_to_others(self, instance: str) -> None:
+        """Leaves a channel that this process lacks to those that have it, and holds it where nobody has."""
+        sender = self.sender
+
+        def can_wait(read: Read) -> bool:
+            served = senders.is_served(read, instance, but=sender.name, clock=sender.clock, process=self.process)
+            return served or instance in senders.holds(read)
+
+        if not sender.ledger.read(can_wait):
+            await sender.ledger.write_soon(
+                lambda write: can_wait(write) or senders.hold(write, instance=instance, reason=_NOWHERE)
+            )
+        # The sweep begins it again while anything is due: whoever has it may end.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK):
+                await self.closing.wait()
 
 
 def _record_start(write: Write, alert_id: str, instance: str, through: str) -> None:

@@ -33,7 +33,7 @@ from kentongan.state import State
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-HEAD = "0016"
+HEAD = "0017"
 """The newest migration; a test compares it with the folder."""
 
 UNFINISHED = "restoring"

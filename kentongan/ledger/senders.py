@@ -43,6 +43,20 @@ def beat(write: Write, *, sender: str, clock: Clock) -> Milliseconds:
     return before
 
 
+def serve(write: Write, *, sender: str, channels: Sequence[str]) -> None:
+    """Notes the channels that a sender sends on for whoever owns a dispatch."""
+    write.sql("UPDATE sender SET serves = :serves WHERE id = :id", {"serves": json.dumps(list(channels)), "id": sender})
+
+
+def is_served(read: Read, instance: str, *, but: str, clock: Clock, process: Process) -> bool:
+    """Whether a sender other than `but` is there that sends on a channel for whoever owns a dispatch."""
+    rows = read.sql(
+        "SELECT id, serves FROM sender WHERE ended = 0 AND serves IS NOT NULL AND id <> :but", {"but": but}
+    ).all()
+    there = [row.id for row in rows if instance in json.loads(row.serves)]
+    return len(gone(read, clock=clock, process=process, suspects=there)) < len(there)
+
+
 def moment(read: Read, clock: Clock) -> Milliseconds:
     """The moment by the clock of leases: what all who share the ledger have in common.
 
@@ -96,12 +110,6 @@ def alive(read: Read, *, clock: Clock, process: Process) -> list[str]:
     rows = read.execute(select(schema.sender.c.id, schema.sender.c.role).where(schema.sender.c.ended == 0)).all()
     lost = gone(read, clock=clock, process=process, suspects=[row.id for row in rows])
     return sorted({row.role for row in rows if row.id not in lost})
-
-
-def running(read: Read, *, clock: Clock, process: Process, role: str) -> list[str]:
-    """Senders of one role that are there now."""
-    ids = [row.id for row in read.execute(select(schema.sender.c.id).where(schema.sender.c.role == role))]
-    return [id for id in ids if id not in gone(read, clock=clock, process=process, suspects=ids)]
 
 
 # --- Holds ---

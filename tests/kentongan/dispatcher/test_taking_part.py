@@ -92,6 +92,38 @@ async def test_a_hold_keeps_all_from_sending_until_it_is_released(place: Place) 
     assert min(len(first.sent), len(second.sent)) > 0
 
 
+async def test_what_its_owner_has_no_channel_for_others_send_and_nobody_is_held_up(place: Place) -> None:
+    place.subscribe(30)
+    texts = slow("first")
+    place.dispatch(texts, ScriptedChannel("post", traits=KEYED_POST))
+    there = ScriptedChannel("post", traits=KEYED_POST)
+    async with place.sending(slow("second"), there, takes_part=True), place.sending(texts, takes_part=True) as owner:
+        assert await owner.nudge("alert-1")
+        # As its task in Prefect does: it ends with what others have sent.
+        assert await owner.channel("alert-1", "post", "prefect") == {"accepted": 2}
+        await finished(owner)
+    assert len(there.sent) == 2
+    assert place.events("instance.held") == []
+
+
+async def test_a_channel_that_nobody_has_is_held_and_goes_on_once_somebody_has_it(place: Place) -> None:
+    place.subscribe(5)
+    texts = slow("first")
+    place.dispatch(texts, ScriptedChannel("post", traits=KEYED_POST))
+    probing = Policy(probe_every=0.05)
+    async with place.sending(texts, takes_part=True, policy=probing) as owner:
+        await owner.nudge("alert-1")
+        await until(lambda: place.events("instance.held"))
+        (held,) = place.events("instance.held")
+        assert "no process that sends has such a channel" in held.data["reason"]
+        there = ScriptedChannel("post", traits=KEYED_POST)
+        async with place.sending(there, takes_part=True, policy=probing):
+            await until(lambda: len(there.sent) == 2)
+            await finished(owner)
+    assert len(place.events("instance.held")) == 1
+    assert place.words(instance="post") == {"accepted": 2}
+
+
 @pytest.mark.slow
 async def test_whoever_takes_part_takes_over_what_its_owner_leaves(place: Place) -> None:
     place.subscribe(600)
