@@ -220,6 +220,10 @@ WORDS: Mapping[str, Callable[[_Data], str]] = {
     "orchestration.began": lambda data: "the flow began in Prefect",
     "orchestration.ended": lambda data: f"the flow ended in Prefect ({data.get('state', 'state unknown')})",
     "orchestration.lost": _lost,
+    "orchestration.asked": lambda data: f"Prefect was asked to show it from {data.get('host')}",
+    "orchestration.crashed": lambda data: (
+        f"the flow of {data.get('host')} was ended in Prefect: nobody ran it any more"
+    ),
 }
 
 

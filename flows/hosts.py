@@ -28,8 +28,11 @@ _END = 10.0
 _LOOK = 0.5
 
 
-async def show_hosts(ledger: Ledger, code: str) -> list[UUID]:
-    """Has each host on which a worker runs show its share of an alert; returns the ids of their flow runs."""
+async def show_hosts(ledger: Ledger, alert_id: str, code: str) -> list[UUID]:
+    """Has each host on which a worker runs show its share of an alert; returns the ids of their flow runs.
+
+    Which run is whose is recorded: a host that dies cannot say that it is over.
+    """
     process = Process.current()
     working = await asyncio.to_thread(
         ledger.read, lambda read: hosts.working(read, clock=ledger.clock, process=process)
@@ -47,6 +50,11 @@ async def show_hosts(ledger: Ledger, code: str) -> list[UUID]:
                     idempotency_key=f"{parent}-{host}",
                 )
             runs.append(run.id)
+            await ledger.write_soon(
+                lambda write, host=host, run=str(run.id): write.event(  # type: ignore[misc]
+                    "orchestration.asked", alert=alert_id, flow_run=run, host=host
+                )
+            )
         except Exception as error:
             _log.info("host not shown", extra={"host": host, "error": type(error).__name__})
             break

@@ -49,7 +49,7 @@ async def send_instances(handle: str, *, takes_part: bool = False) -> State[Any]
             lambda write: write.event("orchestration.began", alert=stored.id, flow_run=run, tasks=list(shares))
         )
         sender.course.began.set()
-        shown = None if takes_part else asyncio.create_task(show_hosts(sender.ledger, stored.code))
+        shown = None if takes_part else asyncio.create_task(show_hosts(sender.ledger, stored.id, stored.code))
         states, _ = await asyncio.gather(
             asyncio.gather(*(_send(stored.id, name, share) for name, share in shares.items())), noted
         )

@@ -50,8 +50,11 @@ class Announcing:
                         "idempotency_key": f"{alert_id}-{self.owner}",
                     },
                 )
-                made.raise_for_status()
+                run = str(made.raise_for_status().json()["id"])
         except httpx.HTTPStatusError as error:
             raise NotAnnounced(f"the Prefect server answered {error.response.status_code}") from None
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError) as error:
             raise NotAnnounced(f"the Prefect server was not reached ({type(error).__name__})") from None
+        await self.ledger.write_soon(
+            lambda write: write.event("orchestration.asked", alert=alert_id, flow_run=run, host=self.host)
+        )

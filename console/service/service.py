@@ -3,51 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import socket
-from typing import TYPE_CHECKING
 
-import channels
 from console.service import officers_api, receipts_endpoint, remote_api
-from console.service.draining import drain
 from console.service.drills import Drills
-from console.service.heads import Heads
-from console.service.health import STUCK, Condition
 from console.service.listening import Listening
 from console.service.log import take_over
-from console.service.looked_at import LookedAt
 from console.service.officers_tls import Tls
 from console.service.pager import Paging
 from console.service.prefect_server import PrefectServer
 from console.service.prober import Probing
 from console.service.pruning import Pruning
 from console.service.releasing import Releasing
+from console.service.resident import Resident
 from console.service.retention import Retention
 from console.service.sockets import (
     SOCKET_NAME,
     listen_locally,
 )
 from flows.house import House, Vouch
-from flows.opened import OpenedChannels
 from flows.orchestration import Orchestration
 from flows.sending import Sending
 from kentongan.errors import KentonganError
 
-if TYPE_CHECKING:
-    from kentongan.dispatcher import Dispatcher
-
 _log = logging.getLogger(__name__)
 
-_HEADS_EVERY = 60.0
 _SILENT = 8.0
 """Seconds without a beat on record after which officers are paged: it beats every two."""
 _MOST_OF_ONE = 32
 """Connections to the officers' address that one machine, or one office behind one address, may hold."""
 
 
-class Service:
+class Service(Resident):
     """The service in this process: `start`, then `stop`. Use it from one event loop, in the main thread."""
 
     def __init__(
@@ -60,82 +49,41 @@ class Service:
         officers: tuple[socket.socket, Tls] | None = None,
         metrics: socket.socket | None = None,
     ) -> None:
-        self.house = house
+        super().__init__(house, metrics=metrics)
         self._officers = officers
         self._paging = Paging(house, silent=self._is_silent)
         self._probing = Probing(house)
         self._retention = Retention(house)
         self._pruning = Pruning(house)
-        self.pid = os.getpid()
-        self.taking = False
         self._receipts_socket = receipts
-        self._channels = OpenedChannels(house)
-        self._looked_at = LookedAt(house, self._channels, metrics)
-        self._heads = Heads(house, self._channels)
-        self._heads_wanted = asyncio.Event()
-        self._server = self._orchestration = None
+        self._orchestration: Orchestration | None = None
         if prefect:
             external = os.environ.get("PREFECT_API_URL") or None
             self._server = PrefectServer(house.state, external=external, ready=self._server_ready)
             self._orchestration = Orchestration(
                 ledger=house.ledger, environment=self._server.environment, available=self._server.available
             )
-        self.dispatcher: Dispatcher = house.dispatcher(
+        self.dispatcher = house.dispatcher(
             self._looked_at.channels,
             vouch=vouch,
             orchestrate=self._orchestration.show if self._orchestration is not None else None,
-            done=lambda alert_id: self._heads_wanted.set(),
+            done=lambda alert_id: self._signing.want(),
             # A ledger in a database is shared by machines; a file's other senders are commands on this one.
             takes_part=house.state.database is not None,
         )
         self._drills = Drills(house, self.dispatcher.nudge)
         self.releasing = Releasing(house, self.dispatcher.nudge)
         self._listening: list[Listening] = []
-        self._signing: asyncio.Task[None] | None = None
 
     @property
     def receipts_address(self) -> str | None:
         """Where receipts are taken, as "HOST:PORT"."""
         return _address(self._receipts_socket) if self._receipts_socket is not None else None
 
-    @property
-    def metrics_address(self) -> str | None:
-        """Where metrics and health are shown, as "HOST:PORT"."""
-        return self._looked_at.address
-
-    @property
-    def condition(self) -> Condition:
-        """How it is now."""
-        return Condition(
-            taking=self.taking,
-            configured=self.house.settings is not None,
-            channels=len(self._channels),
-            pulse=self.dispatcher.pulse,
-        )
-
     def _is_silent(self) -> bool:
         """Whether no beat of this process has been recorded for most of a lease."""
         beat = self.dispatcher.pulse.beat
         return beat is not None and beat > _SILENT
-
-    def goes_round(self) -> bool:
-        """Whether its work goes on at all; a ledger that is locked or full is no reason to start it anew."""
-        sweep = self.dispatcher.pulse.sweep
-        return sweep is None or sweep < STUCK
-
-    @property
-    def channel_names(self) -> list[str]:
-        """The channels that are open."""
-        return sorted(self._channels)
-
-    def key_fault(self) -> str | None:
-        """Why it could not be started anew: the key of people's data is gone, or another. It reads the disk."""
-        return self.house.keys.people_fault()
-
-    @property
-    def prefect_answers(self) -> bool | None:
-        """Whether the Prefect server answers; None where there is none."""
-        return None if self._server is None else self._server.available() is None
 
     @property
     def officers_address(self) -> str | None:
@@ -161,10 +109,7 @@ class Service:
         """Whether an alert that came now would be shown in Prefect."""
         return self._orchestration is not None and self._orchestration.obstacle() is None
 
-    async def start(self) -> None:
-        """Begins to send, then opens the sockets, then starts Prefect; returns as soon as it can be asked."""
-        await self.dispatcher.start()
-        self.taking = True
+    async def _open(self) -> None:
         officers = listen_locally(self.house.state.run)
         self._listening = [Listening(officers_api.application(lambda: self), officers)]
         if self._receipts_socket is not None:
@@ -187,17 +132,15 @@ class Service:
             self._listening.append(Listening(remote, listener, tls=tls.context, most_of_one=_MOST_OF_ONE))
         for each in self._listening:
             await each.start()
-        await self._looked_at.start(lambda: self)
-        await channels.prepare(self._channels.values())
+
+    async def _begin(self) -> None:
         await self._paging.start()
         await self._drills.start()
         await self._probing.start()
         await self._retention.start()
         await self._pruning.start()
-        self._signing = asyncio.create_task(self._sign_for_ever())
-        if self._orchestration is not None and self._server is not None:
+        if self._orchestration is not None:
             self._orchestration.start(Sending(self.dispatcher, asyncio.get_running_loop()))
-            self._server.start()
 
     def _take_answers(self) -> receipts_endpoint.Answers | None:
         """What keeps answers; None where the words of a language cannot be read: that must not keep alerts in."""
@@ -207,51 +150,27 @@ class Service:
             _log.error("answers cannot be taken", extra={"why": str(error)})
             return None
 
-    async def stop(self) -> None:
-        """Takes nothing more, lets every request in flight end and be recorded, and ends what it started."""
-        self.taking = False
+    async def _take_no_more(self) -> None:
         await self._drills.stop()
         (self.house.state.run / SOCKET_NAME).unlink(missing_ok=True)
-        await drain(self.dispatcher)
+
+    async def _end(self) -> None:
         if self._orchestration is not None:
             await self._orchestration.close(1.0)
         if self._server is not None:
             await self._server.stop()
         for each in self._listening:
             await each.stop()
-        await self._looked_at.stop()
         await self._paging.stop()
         await self._probing.stop()
         await self._retention.stop()
         await self._pruning.stop()
-        if self._signing is not None:
-            self._signing.cancel()
-            await asyncio.gather(self._signing, return_exceptions=True)
-        with contextlib.suppress(KentonganError):
-            await self._heads.publish()
-        for channel in self._channels.values():
-            await channel.close()
 
     async def _server_ready(self) -> None:
         assert self._orchestration is not None
         warm = await self._orchestration.warm_up()
         take_over()
         _log.info("Prefect server answers", extra={"warm": warm})
-
-    async def _sign_for_ever(self) -> None:
-        while True:
-            self._heads_wanted.clear()
-            try:
-                await self._heads.publish()
-            except KentonganError:
-                _log.warning("heads wait for the ledger")
-            except Exception:
-                _log.exception("heads not signed")
-            try:
-                async with asyncio.timeout(_HEADS_EVERY):
-                    await self._heads_wanted.wait()
-            except TimeoutError:
-                continue
 
 
 def _address(listener: socket.socket) -> str:

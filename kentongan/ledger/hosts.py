@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from kentongan.clock import Clock, Process
+import json
+
+from kentongan.clock import Clock, Milliseconds, Process
 from kentongan.delivery import word
 from kentongan.ledger import senders
 from kentongan.ledger.transaction import Read
+
+STILL: Milliseconds = 30_000
+"""How long a sender has been silent before what it had Prefect show is no more: it may say so itself until then."""
 
 WORKER = "worker"
 """The role of a process that takes part in whatever is sent."""
@@ -35,3 +40,52 @@ def shares(read: Read, alert_id: str) -> dict[str, dict[str, int]]:
         name = word(row.stage, row.result, row.closed)
         words[name] = words.get(name, 0) + row.n
     return found
+
+
+def left(read: Read, alert_id: str, flow_run: str, *, clock: Clock, process: Process) -> str | None:
+    """The host whose sender left a flow run of an alert in the middle; None where it is there, or nobody had it.
+
+    A run is the sender's that recorded its beginning; before that, it is of the host that it was asked of.
+    """
+    rows = read.sql(
+        "SELECT chain, type, data FROM event INDEXED BY event_alert WHERE alert_id = :alert"
+        " AND type IN ('orchestration.asked', 'orchestration.began') ORDER BY type DESC",
+        {"alert": alert_id},
+    ).all()
+    for row in rows:
+        try:
+            data = json.loads(row.data)
+        except ValueError:
+            continue
+        if not isinstance(data, dict) or data.get("flow_run") != flow_run:
+            continue
+        if row.type == "orchestration.began":
+            owners = read.sql("SELECT * FROM sender WHERE id = :id", {"id": row.chain}).all()
+            if not owners:
+                return None
+            host = str(owners[0].host)
+        else:
+            host = str(data.get("host"))
+            recent = senders.moment(read, clock) - STILL
+            owners = read.sql(
+                "SELECT * FROM sender WHERE host = :host AND (ended = 0 OR beat > :recent)",
+                {"host": host, "recent": recent},
+            ).all()
+        lost = set(senders.gone(read, clock=clock, process=process, suspects=[owner.id for owner in owners]))
+        now = senders.moment(read, clock)
+        for owner in owners:
+            # A file's senders beat by the time since this machine was started, which tells nothing of an earlier start.
+            earlier = not read.on_postgres and owner.boot_id != process.boot_id
+            if owner.id not in lost or not (earlier or now - owner.beat > STILL):
+                return None
+        return host
+    return None
+
+
+def signs(read: Read, sender: str, *, clock: Clock, process: Process) -> bool:
+    """Whether it falls to this worker to sign the record: no service is there, and of the workers it is the first."""
+    rows = read.sql("SELECT id, role FROM sender WHERE role IN ('service', :worker) AND ended = 0", {"worker": WORKER})
+    roles = {row.id: row.role for row in rows.all()}
+    lost = senders.gone(read, clock=clock, process=process, suspects=list(roles))
+    there = [(role == WORKER, id) for id, role in roles.items() if id not in lost]
+    return bool(there) and min(there) == (True, sender)

@@ -42,7 +42,7 @@ async def working(
         async with asyncio.timeout(20):
             line = await process.stdout.readline()
         assert line or not ready, (await process.stderr.read()).decode() if process.stderr is not None else ""
-        yield Serving(process, json.loads(line) if line else {})
+        yield Serving(process, json.loads(line) if ready else {})
     finally:
         if process.returncode is None:
             for number in (signal.SIGCONT, signal.SIGKILL):

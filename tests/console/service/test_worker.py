@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections import Counter
 from pathlib import Path
@@ -10,6 +11,8 @@ import httpx
 import pytest
 
 from kentongan.ledger import Read, hosts
+from kentongan.ledger.verification import verify
+from kentongan.state import LATEST_HEAD
 from sandbox.faults import Fault, Rule
 from tests.console.service.hosts import working
 from tests.console.service.serving import Scene, scene, until
@@ -100,6 +103,12 @@ async def _send_alone(there: Scene, port: int) -> None:
         assert await one.end() == 0
         assert told.recv(1000) == b"STOPPING=1"
     told.close()
+    # Nobody else was there to sign the record.
+    head = json.loads((there.state.heads / LATEST_HEAD).read_text())
+    keys = there.house.keys
+    verdict = there.house.ledger.read(lambda read: verify(read, head=head, public_key=keys.head_public_key))
+    assert verdict.differences == []
+    assert one.ready["sender"] in head["chains"]
     assert there.words(alert) == {"accepted": 5}
     (pressed,) = there.events("alert.dispatched")
     assert min(attempt.intent_at for attempt in there.attempts(alert)) - pressed.at < 3000

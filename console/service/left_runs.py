@@ -1,0 +1,100 @@
+"""Flow runs that a host or process has left: who dies in mid-run cannot tell Prefect, which shows it running for ever.
+
+Whoever is left ends them there, by the ledger's record of whose they were. What is sent waits for none of it.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from typing import Any
+
+import httpx
+
+from console.service.looking import Looking
+from console.service.prefect_server import PrefectServer
+from flows.house import House
+from kentongan.clock import Process
+from kentongan.errors import BadInput
+from kentongan.ledger import Read, alerts, hosts
+
+_log = logging.getLogger(__name__)
+
+_LOOK = 20.0
+_PATIENCE = 3.0
+_MOST = 200  # runs that are looked at in one round: the server gives no more in one answer
+
+_FLOWS = ("broadcast", "follow-up", "share")
+_UNDER_WAY = ("RUNNING", "PENDING", "CANCELLING")
+
+
+class LeftRuns:
+    """Ends them while the Prefect server answers: `start`, then `stop`. Use it from one event loop."""
+
+    def __init__(self, house: House, server: PrefectServer) -> None:
+        self._house = house
+        self._server = server
+        self._looking = Looking("flow runs that were left", self.look, every=_LOOK, first=_LOOK)
+
+    def start(self) -> None:
+        """Begins to look."""
+        self._looking.start()
+
+    async def stop(self) -> None:
+        """Ends the looking."""
+        await self._looking.stop()
+
+    async def look(self) -> list[str]:
+        """Has Prefect show as crashed what nobody runs any more; returns the ids of those flow runs."""
+        if self._server.available() is not None:
+            return []
+        ended = []
+        environment = {**os.environ, **self._server.environment}
+        user, _, password = environment.get("PREFECT_API_AUTH_STRING", "").partition(":")
+        auth = httpx.BasicAuth(user, password) if user else None
+        try:
+            async with httpx.AsyncClient(base_url=self._server.url, timeout=_PATIENCE, auth=auth) as client:
+                under_way = {"state": {"type": {"any_": _UNDER_WAY}}}
+                which = {"flows": {"name": {"any_": _FLOWS}}, "flow_runs": under_way, "limit": _MOST}
+                for run in await _asked(client, "/flow_runs/filter", which):
+                    if await self._end(client, run):
+                        ended.append(str(run["id"]))
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError) as error:
+            # Only the type: the text may hold the address, and with it a secret.
+            _log.info("flow runs not looked at", extra={"error": type(error).__name__})
+        return ended
+
+    async def _end(self, client: httpx.AsyncClient, run: dict[str, Any]) -> bool:
+        handle, id = str(run["parameters"]["alert"]), str(run["id"])
+        left = self._house.ledger.read(functools.partial(self._left, handle=handle, run=id))
+        if left is None:
+            return False
+        alert_id, host = left
+        told = f"whoever ran this on {host} has ended in the middle; others go on (kentongan status {handle})"
+        state = {"state": {"type": "CRASHED", "name": "Crashed", "message": told}}
+        answer = await _asked(client, f"/flow_runs/{id}/set_state", state)
+        if answer["status"] != "ACCEPT":
+            return False
+        of_it = {"flow_runs": {"id": {"any_": [id]}}, "task_runs": {"state": {"type": {"any_": _UNDER_WAY}}}}
+        for task in await _asked(client, "/task_runs/filter", of_it):
+            await _asked(client, f"/task_runs/{task['id']}/set_state", state)
+        await self._house.ledger.write_soon(
+            lambda write: write.event("orchestration.crashed", alert=alert_id, flow_run=id, host=host)
+        )
+        _log.warning("a flow run was left", extra={"alert": alert_id, "host": host})
+        return True
+
+    def _left(self, read: Read, *, handle: str, run: str) -> tuple[str, str] | None:
+        """The alert of a run and the host that left it; None where that is there, or the ledger knows no such run."""
+        try:
+            alert_id = alerts.by_handle(read, handle).id
+        except BadInput:
+            return None
+        host = hosts.left(read, alert_id, run, clock=self._house.clock, process=Process.current())
+        return None if host is None else (alert_id, host)
+
+
+async def _asked(client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> Any:
+    answer = await client.post(path, json=body)
+    return answer.raise_for_status().json()
