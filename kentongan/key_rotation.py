@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from kentongan.dispatcher.chunks import Chunks
 from kentongan.errors import BadConfig, BadInput
 from kentongan.keys import StateKeys
 from kentongan.ledger import Ledger, Write, wrapped_keys
@@ -86,13 +87,15 @@ def _rewrap(ledger: Ledger, keys: StateKeys, told: Callable[[int], None], wait: 
     place: Place | None = Place()
     rewrapped = 0
 
-    def chunk(write: Write, place: Place) -> tuple[Place | None, int]:
-        return wrapped_keys.rewrap(write, place, rewrap=keys.rewrap, size=_SIZE)
+    chunks = Chunks()
+
+    def chunk(write: Write, most: int, place: Place) -> tuple[Place | None, int]:
+        return wrapped_keys.rewrap(write, place, rewrap=keys.rewrap, size=min(_SIZE, most))
 
     while place is not None:
-        place, count = ledger.write(partial(chunk, place=place))
+        place, count = ledger.write(chunks.timed(partial(chunk, place=place)))
         rewrapped += count
         told(rewrapped)
         if place is not None:
-            wait(_GAP)
+            wait(max(_GAP, chunks.rest(gives_way=False)))
     return rewrapped

@@ -44,16 +44,23 @@ class Verdict:
 
 def signed_head(read: Read, keys: StateKeys) -> dict[str, Any]:
     """The ends of all chains now, signed; safe to publish, since it holds counts and digests alone."""
-    rows = read.sql(
-        "SELECT chain, seq, digest FROM link l WHERE seq = (SELECT max(seq) FROM link m WHERE m.chain = l.chain)"
-        " ORDER BY chain"
-    ).all()
     body = {
         "at": to_datetime(read.now).isoformat(timespec="seconds"),
-        "chains": {row.chain: [row.seq, row.digest] for row in rows},
+        "chains": {chain: [seq, content] for chain, seq, content in ends(read)},
         "key": keys.head_public_key.hex(),
     }
     return {**body, "signature": keys.sign_head(canonical(body).encode()).hex()}
+
+
+def ends(read: Read) -> list[tuple[str, int, str]]:
+    """Name, number of links, and last digest of every chain, in order: a few steps along the index for each."""
+    rows = read.sql(
+        "WITH RECURSIVE named(chain) AS (SELECT min(chain) FROM link UNION ALL SELECT (SELECT min(l.chain) FROM link l"
+        " WHERE l.chain > named.chain) FROM named WHERE named.chain IS NOT NULL)"
+        " SELECT l.chain, l.seq, l.digest FROM named JOIN link l ON l.chain = named.chain"
+        " AND l.seq = (SELECT max(m.seq) FROM link m WHERE m.chain = named.chain) ORDER BY l.chain"
+    )
+    return [(row.chain, row.seq, row.digest) for row in rows]
 
 
 def verify(read: Read, *, head: Mapping[str, Any] | None, public_key: bytes) -> Verdict:
@@ -215,9 +222,10 @@ class _Restored:
 
     def sentence(self, chain: str, signed: int) -> str:
         kept = self.ends.get(chain, 0)
-        links = f"links {kept + 1} to {signed}" if signed > kept + 1 else f"link {signed}"
+        links = f"links {kept + 1} to {signed} were" if signed > kept + 1 else f"link {signed} was"
+        there = "are" if signed > kept + 1 else "is"
         return (
-            f"{links} were signed, and are not here since the ledger was restored at {_minute(self.at)} from a backup"
+            f"{links} signed, and {there} not here since the ledger was restored at {_minute(self.at)} from a backup"
             f" of {_minute(self.taken)}: what they recorded is lost"
         )
 

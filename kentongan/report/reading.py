@@ -8,7 +8,7 @@ from kentongan import cap
 from kentongan.area.sketch import sketch
 from kentongan.desk.targeting import areas_of, surroundings
 from kentongan.errors import DamagedRecord
-from kentongan.ledger import Read, alerts, dispatches, regions, submissions, threads, views
+from kentongan.ledger import Read, alerts, dispatches, regions, submissions, threads, verification, views
 from kentongan.overview import Overview, overview
 from kentongan.report import drill, results, timeline
 from kentongan.report.decisions import read_decisions
@@ -122,8 +122,4 @@ def _codes(read: Read, standing: Overview) -> tuple[str, ...]:
 
 
 def _chains(read: Read) -> tuple[Link, ...]:
-    rows = read.sql(
-        "SELECT chain, seq, digest FROM link l WHERE seq = (SELECT max(seq) FROM link m WHERE m.chain = l.chain)"
-        " ORDER BY chain"
-    ).all()
-    return tuple(Link(row.chain, row.seq, row.digest) for row in rows)
+    return tuple(Link(*each) for each in verification.ends(read))
