@@ -118,6 +118,21 @@ def test_what_containers_are_told_to_run_exists() -> None:
             refuse_unknown_variables(set(environment), name)
 
 
+def test_the_key_of_people_is_a_secret_of_all_that_send() -> None:
+    told = yaml.safe_load((DEPLOY / "people-key.yaml").read_text("utf-8"))
+    assert told.keys() <= TOP
+    sending = {name for name, each in services() if each.get("command", [""])[0] == "kentongan"}
+    assert told["services"].keys() == sending
+    for service in told["services"].values():
+        assert service.keys() <= SERVICE
+        refuse_unknown_variables(set(service["environment"]), "people-key.yaml")
+        (secret,) = service["secrets"]
+        assert secret["source"] in told["secrets"]
+        assert service["environment"]["KENTONGAN_PEOPLE_KEY_FILE"] == f"/run/secrets/{secret['target']}"
+    unit = (DEPLOY / "people-key.conf").read_text("utf-8")
+    refuse_unknown_variables(set(re.findall(r"^Environment=([A-Z_]+)=", unit, re.MULTILINE)), "people-key.conf")
+
+
 def test_workers_wait_for_no_word_of_prefect() -> None:
     for name in ("service", "worker"):
         assert "prefect" not in COMPOSE["services"][name]["depends_on"]
@@ -151,6 +166,9 @@ def test_systemd_finds_no_fault_with_the_units(tmp_path: Path) -> None:
         # Whether a program is executable is asked of those that are installed here.
         text = unit.read_text("utf-8").replace("/opt/kentongan/.venv/bin", str(Path(sys.executable).parent))
         (tmp_path / unit.name).write_text(text, "utf-8")
+        if unit.suffix == ".service" and unit.stem != "kentongan-prefect":
+            (tmp_path / f"{unit.name}.d").mkdir()
+            shutil.copy(DEPLOY / "people-key.conf", tmp_path / f"{unit.name}.d")
     done = subprocess.run(
         [analyze, "verify", "--man=no", *(str(tmp_path / unit.name) for unit in UNITS)],
         capture_output=True,
