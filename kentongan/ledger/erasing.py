@@ -34,8 +34,8 @@ def owners(read: Read, named: Named) -> list[str]:
     if named.family == REFERENCE:
         return list(read.sql("SELECT id FROM person WHERE reference = :hash", {"hash": named.hash}).scalars())
     rows = read.sql(
-        f"SELECT DISTINCT a.person_id, CASE WHEN {listed('a')} THEN 1 ELSE 0 END AS now FROM address a"
-        " WHERE a.hash = :hash AND a.family = :family ORDER BY a.person_id",
+        f"SELECT DISTINCT a.person_id, CASE WHEN {listed('a')} THEN 1 ELSE 0 END AS now"
+        " FROM address a INDEXED BY address_hash WHERE a.hash = :hash AND a.family = :family ORDER BY a.person_id",
         {"hash": named.hash, "family": named.family},
     ).all()
     return [row.person_id for row in rows if row.now] or [row.person_id for row in rows]

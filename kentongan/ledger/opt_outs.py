@@ -93,7 +93,9 @@ def _meant(read: Read, named: Named, family: str | None) -> tuple[set[str], set[
     if named.family == REFERENCE:
         statement = "SELECT id FROM person WHERE reference = :hash"
     else:
-        statement = "SELECT DISTINCT person_id FROM address WHERE hash = :hash AND family = :family"
+        statement = (
+            "SELECT DISTINCT person_id FROM address INDEXED BY address_hash WHERE hash = :hash AND family = :family"
+        )
     persons = set(read.sql(statement, {"hash": named.hash, "family": named.family}).scalars())
     rows = read.sql(
         "SELECT family, hash FROM address WHERE person_id IN (SELECT value FROM json_each(:ids))",
