@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
 from kentongan.errors import BadInput
 from kentongan.keys import StateKeys
-from kentongan.ledger import pages
 from kentongan.ledger.transaction import Read
-from kentongan.ledger.work import SealedAddress
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """An address as it is stored, and the keyed hash by which it is found."""
+    """An address as it is stored, with its owner and their wrapped key, and the keyed hash by which it is found."""
 
-    sealed: SealedAddress
+    person_id: str
+    ciphertext: bytes
+    key: bytes
     hash: str
 
     def open(self, keys: StateKeys) -> None:
         """Reads it and finds it by its hash; raises BadInput where these are other keys."""
-        assert self.sealed.key is not None
-        address = keys.decrypt_address(self.sealed.key, self.sealed.ciphertext, aad=self.sealed.person_id.encode())
+        address = keys.decrypt_address(self.key, self.ciphertext, aad=self.person_id.encode())
         if keys.address_hash(address.family, address.value) != self.hash:
             raise BadInput("an address is not found by its own hash")
 
@@ -39,12 +38,12 @@ def some_addresses(read: Read) -> list[Sample]:
             f" WHERE p.key IS NOT NULL ORDER BY a.id {order} LIMIT 1"
         )
     }
-    return [Sample(SealedAddress(row.person_id, row.ciphertext, row.key), row.hash) for row in rows.values()]
+    return [Sample(row.person_id, row.ciphertext, row.key, row.hash) for row in rows.values()]
 
 
 def open_some(read: Read, keys: StateKeys) -> None:
     """Opens the first address, the last, and an officer's; raises BadInput where one cannot be."""
-    for error in _tried(read, keys):
+    for error in _tried([*_people(read, keys), *_officers(read, keys)]):
         if error is not None:
             raise error
 
@@ -54,7 +53,7 @@ def fault(read: Read, keys: StateKeys) -> str | None:
 
     One row alone that cannot be read is no reason: it may be damaged.
     """
-    tried = list(_tried(read, keys))
+    tried = list(_tried(_people(read, keys) or _officers(read, keys)))
     if not tried or None in tried:
         return None
     told = " or ".join(keys.people_fingerprints)
@@ -71,9 +70,20 @@ def refuse_others(read: Read, keys: StateKeys) -> None:
         raise BadInput(told)
 
 
-def _tried(read: Read, keys: StateKeys) -> Iterator[BadInput | None]:
-    acts = [partial(sample.open, keys) for sample in some_addresses(read)]
-    acts += [partial(_open_pager, pager, keys) for pager in pages.pagers(read)[:1]]
+def _people(read: Read, keys: StateKeys) -> list[Callable[[], object]]:
+    return [partial(sample.open, keys) for sample in some_addresses(read)]
+
+
+def _officers(read: Read, keys: StateKeys) -> list[Callable[[], object]]:
+    if read.sql("SELECT 1 FROM pager LIMIT 1").first() is None:
+        return []
+    # Late: a command that sends has no other use for it.
+    from kentongan.ledger import pages
+
+    return [partial(pages.open_pager, pager, keys) for pager in pages.pagers(read)[:1]]
+
+
+def _tried(acts: list[Callable[[], object]]) -> Iterator[BadInput | None]:
     for act in acts:
         try:
             act()
@@ -81,7 +91,3 @@ def _tried(read: Read, keys: StateKeys) -> Iterator[BadInput | None]:
             yield error
         else:
             yield None
-
-
-def _open_pager(pager: pages.Sealed, keys: StateKeys) -> None:
-    pages.open_pager(pager, keys)
