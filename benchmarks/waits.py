@@ -3,10 +3,11 @@
 One ledger, on which one command after the other runs in a process of its own: reading it again, backing it up,
 rotating the key, erasing, importing, retaining, settling doubts, hastening, pruning. Beside each, this process commits
 one event after another, as a sender does, and notes how long each took. `longest_wait` is the answer; `nothing` is what
-the disk and the machine take by themselves. Deliveries to settle and to hasten are as many as the people.
+the disk and the machine take by themselves. Deliveries to settle and to hasten are as many as the people,
+or `--many` times as many.
 
     python benchmarks/waits.py --people 100000 --folder /var/lib/kentongan
-    python benchmarks/waits.py --people 1000000 --only resolve --only retry
+    python benchmarks/waits.py --people 10000 --many 100 --only resolve --only retry
 """
 
 from __future__ import annotations
@@ -81,15 +82,18 @@ class Beside(threading.Thread):
         self.join()
 
 
-def put_many(write: Write, code: str, source: str, *, doubted: bool) -> None:
-    """An alert as `source` was, all of it in doubt, or all of it waiting for an hour to come."""
+def put_many(write: Write, code: str, source: str, many: int, *, doubted: bool) -> None:
+    """An alert as `source` was, so many times over, all of it in doubt, or all of it waiting for an hour to come."""
     instance = direct("sms", write.now + DAY)
     put_dispatch(write, [instance], id=code.lower(), code=code)
     standing = "1, 'done', 'in_doubt', 1, :now" if doubted else "0, 'planned', 'none', 0, :later"
     write.sql(
-        f"INSERT INTO delivery ({_COLUMNS}) SELECT language, family, person_id, address_id, :until, 'sms', 'send',"
-        f" {standing}, unique_by, :id, :code || key FROM delivery WHERE alert_id = :source",
+        f"INSERT INTO delivery ({_COLUMNS}) WITH RECURSIVE times(n) AS"
+        " (SELECT 1 UNION ALL SELECT n + 1 FROM times WHERE n < :many) SELECT language, family, person_id, address_id,"
+        f" :until, 'sms', 'send', {standing}, unique_by || n, :id, :code || n || key FROM delivery, times"
+        " WHERE alert_id = :source",
         {
+            "many": many,
             "id": code.lower(),
             "code": code,
             "source": source,
@@ -174,7 +178,7 @@ def measured(installation: Installation, act: Act) -> dict[str, Any]:
     }
 
 
-def acts(installation: Installation, folder: Path, people: int) -> list[Act]:
+def acts(installation: Installation, folder: Path, people: int, many: int) -> list[Act]:
     """All of them, in an order in which each finds what it needs."""
 
     def write(act: Callable[[Write], object]) -> None:
@@ -198,9 +202,13 @@ def acts(installation: Installation, folder: Path, people: int) -> list[Act]:
         Act(
             "resolve",
             ("resolve", "--alert", "DUBS", "--not-sent"),
-            lambda: write(lambda write: put_many(write, "DUBS", source, doubted=True)),
+            lambda: write(lambda write: put_many(write, "DUBS", source, many, doubted=True)),
         ),
-        Act("retry", ("retry", "WAZT"), lambda: write(lambda write: put_many(write, "WAZT", source, doubted=False))),
+        Act(
+            "retry",
+            ("retry", "WAZT"),
+            lambda: write(lambda write: put_many(write, "WAZT", source, many, doubted=False)),
+        ),
         Act("people import", ("people", "import", str(listed), "--replace", "--yes"), lambda: write(end_all)),
         Act("retain", (), here=True),
         Act("prune", (), lambda: write(end_all), here=True),
@@ -211,6 +219,7 @@ def main() -> int:
     """Prints each as it is measured, as a line of JSON, then the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--people", type=int, default=100_000)
+    parser.add_argument("--many", type=int, default=1, help="deliveries to settle and to hasten for each person")
     parser.add_argument("--folder", type=Path, help="where the ledger lies; its disk is part of what is measured")
     parser.add_argument("--only", action="append", help="one of them; may be repeated")
     parser.add_argument("--act", help=argparse.SUPPRESS)
@@ -223,7 +232,7 @@ def main() -> int:
         tell(f"making a ledger of {wanted.people:,} people and as many deliveries")
         installation = reading.make(Path(name) / "made", wanted.people, batch=64)
         found = []
-        for act in acts(installation, Path(name), wanted.people):
+        for act in acts(installation, Path(name), wanted.people, wanted.many):
             if wanted.only and act.name not in wanted.only:
                 continue
             found.append({"people": wanted.people, "load": os.getloadavg()[0], **measured(installation, act)})
