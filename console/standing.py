@@ -187,8 +187,11 @@ def explain(office: Office, seen: Overview) -> None:
         f"In doubt: {telling.several(seen.in_doubt, 'delivery', 'deliveries')}; an officer who knows can settle it:"
     )
     shown = doubts(office.house, seen)
+    told = {(cause.channel, cause.reason) for cause in seen.causes[:_MOST_CAUSES]}
     for delivery, address in shown:
-        output.say(f"  {delivery.id}  {delivery.instance} {delivery.language}, {address}: {delivery.reason}")
+        # Why stands among the causes already, once for all of a channel.
+        why = "" if (delivery.instance, delivery.reason) in told else f": {delivery.reason}"
+        output.say(f"  {delivery.id}  {delivery.instance} {delivery.language}, {address}{why}")
     if seen.in_doubt > len(shown):
         output.say(f"  and {seen.in_doubt - len(shown):,} more")
     output.say("  kentongan resolve DELIVERY --sent | --not-sent [--again]")

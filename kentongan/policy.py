@@ -30,7 +30,7 @@ _MARGIN: Milliseconds = 1000
 
 
 class Reason(enum.StrEnum):
-    """Why the next step is what it is; stands in the log and the report."""
+    """Why the next step is what it is; stands in the log and the report, behind what the attempt came to."""
 
     ACCEPTED = "accepted"
     NEXT_STEP = "next step of the provider's procedure"
@@ -39,13 +39,13 @@ class Reason(enum.StrEnum):
     NEVER_LEFT_IN_DOUBT = "this attempt never left, and an earlier one is still in doubt"
     CREDENTIAL = "our account or configuration was refused; the channel is held"
     REFUSED = "refused for good"
-    SAME_KEY = "in doubt, repeated under the same key, which the provider drops if it has it"
-    LOOK_UP = "in doubt, looked up before anything else"
-    RECEIPT_THEN_REPEAT = "in doubt, waiting for a receipt, then one marked repeat because life is at stake"
-    MARKED_REPEAT = "in doubt, one marked repeat because life is at stake"
-    RECEIPT = "in doubt, only a receipt or an officer can settle it"
-    OFFICER = "in doubt, an officer must settle it"
-    TOO_LATE = "in doubt, and a repeat would come too late"
+    SAME_KEY = "repeated under the same key, which the provider drops if it has it"
+    LOOK_UP = "looked up before anything else"
+    RECEIPT_THEN_REPEAT = "waiting for a receipt, then one marked repeat because life is at stake"
+    MARKED_REPEAT = "one marked repeat because life is at stake"
+    RECEIPT = "only a receipt or an officer can settle it"
+    OFFICER = "an officer must settle it"
+    TOO_LATE = "a repeat would come too late"
     FOUND = "found on our own account"
     NOT_FOUND = "not found on our own account, tried again"
     NOT_FOUND_TOO_LATE = "not found on our own account, and another try would come too late"
