@@ -31,9 +31,9 @@ ROLE = "import"
 _SIZE, _SIZE_BESIDE = 1_000, 250
 """People in one transaction: usually, and while an alert is being sent."""
 
-_LEAST = 50
-_HELD = 0.05  # seconds for which one transaction is to keep others waiting
-_GAP = 0.03  # seconds between two, in which whoever waits gets their turn
+_LEAST = 250
+_HELD = 0.15  # seconds for which one transaction is to keep others waiting
+_GAP = 0.05  # seconds between two: as often as SQLite looks again, so that whoever waits gets their turn
 _TIDIED = 2_000
 _TRIES = 15  # each waits as long as the ledger's own patience
 _LONGEST_PLANNING = 900.0

@@ -27,7 +27,7 @@ from kentongan.ledger import Ledger, Write, wrapped_keys
 from kentongan.ledger.wrapped_keys import Place
 
 _SIZE = 1_000
-_GAP = 0.03  # seconds between two transactions, in which whoever waits for the ledger gets their turn
+_GAP = 0.05  # seconds between two transactions: as often as SQLite looks again, so that others get their turn
 
 
 @dataclass(frozen=True, slots=True)
