@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,8 +43,7 @@ def test_every_type_that_is_written_has_its_words() -> None:
     assert written - set(WORDS) == set()
 
 
-@pytest.mark.parametrize("type_", [*WORDS, "some.thing"])
-@given(data=st.dictionaries(st.sampled_from(["by", "reason", "why", "error", "instance", "ids", "set"]), st.none()))
-def test_an_event_of_an_older_version_is_still_shown(type_: str, data: dict[str, None]) -> None:
-    event = Event("console", 1, 0, 0, type_, None, 7, {name: value for name, value in data.items() if name != "ids"})
-    assert sentence(event).startswith("delivery 7: ")
+@given(data=st.dictionaries(st.sampled_from(["by", "reason", "why", "error", "instance", "set"]), st.none()))
+def test_an_event_of_an_older_version_is_still_shown(data: dict[str, None]) -> None:
+    for type_ in (*WORDS, "some.thing"):
+        assert sentence(Event("console", 1, 0, 0, type_, None, 7, data)).startswith("delivery 7: ")

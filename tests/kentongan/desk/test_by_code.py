@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from kentongan import one_time_codes
 from kentongan.approval import Approval, sign_by_code
 from kentongan.cap.model import Status
 from kentongan.desk import by_code, releases, subjects, submitting, verdicts
@@ -22,11 +23,24 @@ from kentongan.subject import subject_digest
 from kentongan.verdict import Approved
 from tests.kentongan.desk.scenes import Scene, login, person, scene
 
+COST = one_time_codes._SCRYPT_N
+
+
+@pytest.fixture(autouse=True)
+def _quick_codes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sheet is twenty digests, each slow on purpose: `COST`."""
+    monkeypatch.setattr(one_time_codes, "_SCRYPT_N", 2)
+
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Scene]:
     with scene(tmp_path / "desk") as made:
         yield made
+
+
+def test_a_guess_takes_sixteen_mebibytes() -> None:
+    # 128 bytes for each of n times r: RFC 7914, section 2.
+    assert 128 * COST * one_time_codes._SCRYPT_R == 16 * 2**20
 
 
 def check_of(desk: Scene, stored: StoredAlert, officer: str = "budi") -> str:
