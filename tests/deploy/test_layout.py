@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -143,6 +144,40 @@ def test_the_image_holds_all_that_the_wheel_does() -> None:
     copied = {word.rstrip("/") for line in lines if line.startswith("COPY ") for word in line.split()[1:-1]}
     assert {"kentongan", "channels", "flows", "console", "sandbox", "templates", "configs", "prefect.yaml"} <= copied
     assert all((ROOT / each).exists() for each in copied)
+
+
+def test_what_the_image_holds_is_enough_to_run(tmp_path: Path) -> None:
+    place = tmp_path / "opt" / "kentongan"
+    lines = (DEPLOY / "Containerfile").read_text("utf-8").splitlines()
+    for source, target in (line.split()[1:] for line in lines if line.startswith("COPY ") and len(line.split()) == 3):
+        if (ROOT / source).is_dir():
+            shutil.copytree(ROOT / source, place / target, ignore=shutil.ignore_patterns("__pycache__"))
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(place),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "KENTONGAN_STATE": str(tmp_path / "state"),
+        "HOME": str(tmp_path),
+    }
+    begun = (
+        "import sys, console, kentongan; from pathlib import Path;"
+        f"assert Path(kentongan.__file__).is_relative_to({str(place)!r});"
+        "import console.service.serving, console.service.working, console.service.prefect_work_child, flows.share;"
+        "from console.main import main; sys.exit(main())"
+    )
+    for words in (
+        ["init", str(tmp_path / "config"), "--yes", "--sandbox"],
+        ["--config", str(tmp_path / "config"), "hazards"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", begun, *words],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: str(path.name))

@@ -259,7 +259,24 @@ class Layout:
         wanted = counts.sentence(shares[survivor])
         if run["state"]["message"] != wanted or run["parent_task_run_id"] is None:
             raise Failed(f"Prefect shows {run['state']['message']!r} of {survivor}, the ledger {wanted!r}")
-        return f"{survivor}: {wanted}"
+        return f"{survivor}: {wanted}; {self._left_in_prefect(code)}"
+
+    def _left_in_prefect(self, code: str) -> str:
+        """What Prefect shows of the host that was lost, once those that are left have said so."""
+        lost = self.hosts[1].name
+
+        def over() -> bool:
+            runs = [run for run in self._flow_runs(code) if run["state_type"] in ("RUNNING", "PENDING")]
+            return not runs
+
+        until(over, "Prefect shows no run of the alert as under way", 90)
+        for run in self._flow_runs(code):
+            if run["name"] == f"{code}-on-{lost}":
+                # What it had not begun waits for its return.
+                if run["state_type"] not in ("CRASHED", "SCHEDULED"):
+                    raise Failed(f"Prefect shows {run['state_type']} of {lost}: {run['state']['message']!r}")
+                return f"{lost}: {run['state_type'].lower()}"
+        return f"{lost}: lost before it was shown"
 
     def _flow_runs(self, code: str) -> list[dict[str, Any]]:
         import httpx
