@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 from kentongan.ledger.holder import holder
 from kentongan.ledger.senders import LEASE
@@ -70,7 +71,18 @@ def _stop(rehearsal: Rehearsal, sender: subprocess.Popen[bytes]) -> None:
     place = rehearsal.place
     while sender.poll() is None:
         os.kill(sender.pid, signal.SIGSTOP)
+        # On another processor a thread of it goes on for a moment, and may just take the lock.
+        rehearsal.until(lambda: _has_stopped(sender.pid), patience=5.0)
         if isinstance(place, str) or holder(place) != sender.pid:
             return
         os.kill(sender.pid, signal.SIGCONT)
         time.sleep(rehearsal.chance.uniform(0.0, 0.01))
+
+
+def _has_stopped(pid: int) -> bool:
+    """Whether every thread of a process stands still, or it has ended."""
+    states = []
+    for thread in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with contextlib.suppress(OSError):
+            states.append(thread.read_text("utf-8", "replace").rpartition(")")[2].split()[0])
+    return all(state in "TtZX" for state in states)
