@@ -29,6 +29,9 @@ Forecast: TypeAlias = "Sequence[Mapping[str, Any]]"
 _ANSWERED_WITHIN = 0.3
 """Seconds in which a service that is to send says that it is there; else this command opens its own channels too."""
 
+_HEAD_START = 0.3
+"""Seconds in which the service has the processor to itself after the press: what this command imports can wait."""
+
 _TAKEN_WITHIN = 2.0
 """Seconds that a service which did not answer is given to take a dispatch, before it is said that nobody sends."""
 
@@ -162,6 +165,8 @@ def _send_through(
         ends = there.press()
         # Where no answer came it may be on its way too, and must not be sent from anywhere else.
         released.append(ends or ())
+        if ends is not None:
+            time.sleep(_HEAD_START)
 
         from console.office import Need, opened
         from kentongan.ledger import dispatches
