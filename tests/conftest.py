@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
 from collections.abc import Iterator
 
 import pytest
 
 from tests.postgres import Server, running
+from tests.prefect_server import RunningServer, running_server
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +25,14 @@ def address(postgres: Server) -> Iterator[str]:
     address = postgres.database()
     yield address
     postgres.drop(address)
+
+
+@pytest.fixture(scope="session")
+def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A Prefect server of this session's own; started for the first that asks."""
+    with running_server(tmp_path_factory.mktemp("prefect")) as server:
+        yield server
+    with warnings.catch_warnings():
+        # Prefect leaves sockets of its background workers to the collector.
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()

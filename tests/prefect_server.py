@@ -20,6 +20,7 @@ from flows import settings
 
 ROOT = Path(__file__).parents[1]
 AUTH = "kentongan:of-a-test"
+_FRESH = "fresh.db"
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,9 @@ class RunningServer:
         return settings.client(self.home, url=self.url, auth=AUTH)
 
     def lend_database(self, home: Path) -> None:
-        """Puts a copy of its migrated database where another server will find it."""
+        """Puts its database, migrated and as it was at the start, where another server will find it."""
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with (
-            closing(sqlite3.connect(self.home / "prefect.db")) as own,
-            closing(sqlite3.connect(home / "prefect.db")) as copy,
-        ):
-            own.backup(copy)
+        shutil.copyfile(self.home / _FRESH, home / "prefect.db")
 
 
 @contextmanager
@@ -63,6 +60,11 @@ def running_server(home: Path) -> Iterator[RunningServer]:
             assert process.poll() is None, "the Prefect server ended"
             assert time.monotonic() < until, "the Prefect server did not come up"
             time.sleep(0.1)
+        with (
+            closing(sqlite3.connect(home / "prefect.db")) as own,
+            closing(sqlite3.connect(home / _FRESH)) as copy,
+        ):
+            own.backup(copy)
         yield RunningServer(url, home)
     finally:
         process.kill()

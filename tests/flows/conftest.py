@@ -1,4 +1,4 @@
-"""The Prefect server that the flow tests share."""
+"""What Prefect leaves behind in this process is no fault of the next test."""
 
 from __future__ import annotations
 
@@ -8,23 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.prefect_server import RunningServer, running_server
-
 
 @pytest.fixture(autouse=True)
 def _sockets_of_prefect() -> Iterator[None]:
     """Collects what Prefect's clients leave open after a test, before it is blamed on another."""
     yield
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
-
-
-@pytest.fixture(scope="session")
-def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with running_server(tmp_path_factory.mktemp("prefect")) as server:
-        yield server
-    with warnings.catch_warnings():
-        # Prefect leaves sockets of its background workers to the collector.
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
