@@ -9,6 +9,11 @@ from typing import TypeVar
 from kentongan.dispatcher.chunks import Chunks
 from kentongan.ledger import Ledger, Write
 
+_LOOKS = 0.105
+"""Seconds after which whoever waits for a file has looked again whether it is free (sqlite3_busy_timeout)."""
+_HELD_UP = 0.2
+"""Seconds for which it may be out of luck before."""
+
 T = TypeVar("T")
 S = TypeVar("S")
 
@@ -16,12 +21,17 @@ S = TypeVar("S")
 def in_chunks(ledger: Ledger, act: Callable[[Write, int], T]) -> Iterator[T]:
     """What each chunk has returned, for as long as it is asked; `act` is given how many rows the next may have.
 
-    As much time is left between two as the one before took.
+    As much time is left between two as the one before took, and now and then as much as nobody sleeps through.
     """
-    chunks = Chunks()
+    chunks, left_at = Chunks(), time.monotonic()
     while True:
         yield ledger.write(chunks.timed(act))
-        time.sleep(chunks.rest(gives_way=False))
+        rest = chunks.rest(gives_way=False)
+        if time.monotonic() - left_at > _HELD_UP:
+            rest = max(rest, _LOOKS)
+        time.sleep(rest)
+        if rest >= _LOOKS:
+            left_at = time.monotonic()
 
 
 def piece_by_piece(ledger: Ledger, rows: Sequence[S], act: Callable[[Write, Sequence[S]], T]) -> Iterator[T]:
