@@ -32,7 +32,7 @@ _SIZE, _SIZE_BESIDE = 1_000, 250
 """People in one transaction: usually, and while an alert is being sent."""
 
 _LEAST = 250
-_HELD = 0.15  # seconds for which one transaction is to keep others waiting
+_HELD = 0.1  # seconds for which one transaction is to keep others waiting
 _GAP = 0.05  # seconds between two: as often as SQLite looks again, so that whoever waits gets their turn
 _TIDIED = 2_000
 _TRIES = 15  # each waits as long as the ledger's own patience

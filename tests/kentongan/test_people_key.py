@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from kentongan import key_rotation, people_key
 from kentongan.clock import SystemClock
+from kentongan.database import Database
 from kentongan.errors import BadConfig, BadInput
 from kentongan.keys import StateKeys
 from kentongan.ledger import Ledger, key_match
@@ -308,6 +309,21 @@ def test_other_hosts_are_given_the_next_key_first(state: State, ledger: Ledger, 
     people_key.write_new(outside.with_name("people.key.next"), PeopleKey(os.urandom(32), keys.people.read()[0].lookup))
     keys.people.begin(os.urandom, alone=False)
     assert keys.people.finish() is None
+
+
+def test_with_the_ledger_in_postgres_every_host_is_given_both(tmp_path: Path, state: State, address: str) -> None:
+    path = tmp_path / "people.key"
+    environment = {FILE_VARIABLE: str(path)}
+    with Ledger.open(Database(address)) as ledger:
+        keys = StateKeys.open(state.root, environment=environment)
+        fill(ledger, keys)
+        with pytest.raises(BadInput, match="other hosts would not have it"):
+            rotate(ledger, state, **environment)
+        following = PeopleKey(os.urandom(32), keys.people.read()[0].lookup)
+        people_key.write_new(path.with_name("people.key.next"), following)
+        assert rotate(ledger, state, **environment) is None
+        for each in (keys, StateKeys.open(state.root, environment={VARIABLE: following.text().decode()})):
+            assert unread(ledger, each) is None
 
 
 # --- Moving it out ---
