@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -128,7 +129,8 @@ def approve(
             )
             return
         lasts = telling.span(round(office.settings.policy.approval_lasts * 1000))
-        output.say(f"Approved by {' and '.join(verdict.by)}; it lapses after {lasts}.")
+        until = words.moment(office.desk.now + timedelta(seconds=office.settings.policy.approval_lasts), office.zone)
+        output.say(f"Approved by {' and '.join(verdict.by)}; it lapses after {lasts}, at {until}.")
         run = office.desk.ledger.read(lambda read: drills.of_alert(read, stored.id))
         output.say(f"Next: kentongan {'drill run' if run is not None else 'send'} {stored.code}")
 

@@ -243,8 +243,8 @@ def _through_prefect(play: Play, alert: StoredAlert, *, shown: bool) -> expectat
     # On a machine too busy for Prefect's second the alert must go out without it: that is no failure.
     slow = f", {late} without it: the machine was too busy for it to be in time" if late else ""
     return expectations.Line(
-        "the first alert is sent through Prefect",
-        f"a task for each of {expectations.CHANNELS} channels",
+        "the first alert is sent through Prefect where it is in time, else without it",
+        f"each of {expectations.CHANNELS} channels is begun once",
         f"{shows} begun by Prefect{slow}",
         "",
         shown and len(ways) == shows + late == expectations.CHANNELS,

@@ -287,7 +287,7 @@ def test_a_lost_machine_is_restored_with_the_keys_from_their_escrow(
         head = json.loads((state.heads / "latest.json").read_text())
         assert differences(ledger, keys, head) == []
     left = {path.name for path in state.root.iterdir()}
-    assert left == {"ledger.db", "keys", "heads", "run", "keys.confirmed.json"}
+    assert left == {"ledger.db", "keys", "heads", "reports", "run", "keys.confirmed.json"}
     with pytest.raises(BadInput, match="holds a ledger already"):
         restore(state, place)
 
