@@ -325,7 +325,9 @@ class Ledger:
             except (sqlalchemy.exc.DBAPIError, _NotBegun) as failure:
                 error = failure.error if isinstance(failure, _NotBegun) else failure
                 late = self._giving_up or time.monotonic() - began > 2 * SILENCE
-                if late or not is_locked(error) or not end_silent(self._reader, patience):
+                # What only one piece waits for, a row, keeps the others from nothing: each is tried by itself.
+                several = len(group) > 1 and error is failure
+                if late or several or not is_locked(error) or not end_silent(self._reader, patience):
                     raise
             self.commit_times.failed += 1
             if not told:
