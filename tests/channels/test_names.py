@@ -13,7 +13,7 @@ import pytest
 
 from channels._http import Wire
 from channels._names import apart
-from kentongan.seam import Retryable
+from kentongan.seam import InDoubt, Retryable
 
 SILENT = "silent.test"
 _MORE_THAN_A_POOL = 40  # threads that asyncio shares among all on any machine
@@ -44,8 +44,9 @@ async def test_a_resolver_that_hangs_holds_up_no_other_work(asked: list[str], pu
     for wire in wires:
         await wire.prepare()
     answers = await asyncio.gather(*(wire.ask("POST", "/") for wire in wires))
-    assert {type(answer) for answer in answers} == {Retryable}
-    async with asyncio.timeout(5):
+    # In doubt where this machine was too busy to see first that nothing was connected.
+    assert {type(answer) for answer in answers} <= {Retryable, InDoubt}
+    async with asyncio.timeout(10):
         assert await asyncio.to_thread(lambda: "addresses opened") == "addresses opened"
         found = await asyncio.get_running_loop().getaddrinfo("there.test", 80, type=socket.SOCK_STREAM)
     assert found[0][4] == ("127.0.0.1", 80)
@@ -62,6 +63,9 @@ async def test_one_look_up_is_under_way_for_a_name_however_many_wait(
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.02):
                 await loop.getaddrinfo(f"one.{SILENT}", 80)
+    async with asyncio.timeout(10):
+        while not asked:  # noqa: ASYNC110  # its thread tells nobody that it has begun
+            await asyncio.sleep(0.01)
     assert asked == [f"one.{SILENT}"]
     with caplog.at_level(logging.ERROR):
         found = await asyncio.gather(*(loop.getaddrinfo("two.test", 80) for _ in range(3)))
