@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.instances import send_instances
+from flows.instances import KEPT_IN, send_instances
 
 
-@flow(name="follow-up", flow_run_name="follow-up-{alert}", retries=0)
+@flow(name="follow-up", flow_run_name="follow-up-{alert}", retries=0, persist_result=False, result_storage=KEPT_IN)
 async def follow_up(alert: str) -> object:
     """Sends the dispatched update, cancel, all-clear or correction `alert` (its own id or code)."""
     return await send_instances(alert)

@@ -11,6 +11,7 @@ from prefect import task
 from prefect.artifacts import acreate_table_artifact
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
+from prefect.settings import get_current_settings
 from prefect.states import Completed, Failed
 
 from flows import counts
@@ -22,6 +23,12 @@ from kentongan.ledger import alerts, dispatches, views
 _log = logging.getLogger(__name__)
 
 _TABLE_PATIENCE = 4.0
+
+KEPT_IN: Any = get_current_settings().results.local_storage_path
+"""Where results would be kept, if any were; where none is named, Prefect asks its server three times before it begins.
+
+Its types leave out that it takes a path.
+"""
 
 
 @task(name="instance", task_run_name="{name}", retries=0, persist_result=False)
