@@ -30,6 +30,7 @@ class Broken(enum.StrEnum):
     OPEN = "not ended"  # neither in a final state nor in doubt
     UNPLANNED = "not planned"  # a recipient with no delivery, or with several
     RECORD = "record"  # `log verify` finds a difference
+    UNFENCED = "not fenced"  # a sender that had lost its lease sent what another had taken over
     LATE = "late"  # took longer than this scenario allows
     COMMAND = "command"  # a command of ours failed or hung
 
