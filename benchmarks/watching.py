@@ -40,6 +40,10 @@ class Watched:
     channel_names = ("sms",)
     prefect_answers = None
 
+    def key_fault(self) -> str | None:
+        """None: the key of people's data is there."""
+        return None
+
 
 def fill(ledger: Ledger, count: int) -> None:
     """Puts an alert with so many deliveries on record, two thirds of them settled."""
