@@ -7,9 +7,13 @@ import warnings
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.postgres import Server, running
 from tests.prefect_server import RunningServer, running_server
+
+# For a Python that runs beside one that has tried every property in full.
+settings.register_profile("brief", max_examples=20)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kentongan.clock import to_milliseconds
 from kentongan.errors import BadInput
 from kentongan.keys import StateKeys
 from kentongan.safekeeping import files, reports, restoring
@@ -28,7 +29,7 @@ def pruned(tmp_path: Path) -> tuple[State, StateKeys]:
             name, page = f"{code}.html.gz", f"report on {code}".encode()
             (state.reports / name).write_bytes(page)
             kept = {"file": name, "sha256": hashlib.sha256(page).hexdigest()}
-            row = {"id": code, "now": NOW, "content": json.dumps({"report": kept})}
+            row = {"id": code, "now": to_milliseconds(NOW), "content": json.dumps({"report": kept})}
             ledger.write(
                 lambda write, row=row: write.sql(  # type: ignore[misc]
                     "INSERT INTO checkpoint (alert_id, at, content, signature, finished_at)"
