@@ -15,7 +15,9 @@ def play(rehearsal: Rehearsal) -> None:
     while rehearsal.kills < rehearsal.options.kills:
         alert = rehearsal.approve()
         service = resident.start(rehearsal)
-        rehearsal.start("send", alert.code, "--no-wait").wait(60)
+        command = rehearsal.start("send", alert.code, "--no-wait")
+        # Not until it ends: what it hands over is under way before, and an alert to few people is over by then.
+        rehearsal.until(lambda: rehearsal.is_dispatched(alert) or command.poll() is not None, patience=60.0)  # noqa: B023
         while rehearsal.kills < rehearsal.options.kills and rehearsal.is_open(alert):
             rehearsal.pause(1.0)
             prefect = resident.prefect_of(service)
@@ -23,5 +25,6 @@ def play(rehearsal: Rehearsal) -> None:
             if prefect is not None and not rehearsal.until(lambda: not is_there(prefect), patience=5.0):  # noqa: B023
                 rehearsal.findings.append(Finding(Broken.COMMAND, "the Prefect server outlived its service"))
             service = resident.start(rehearsal)
+        command.wait(60)
         rehearsal.finish(alert)
         rehearsal.stop(service, "`serve`")
