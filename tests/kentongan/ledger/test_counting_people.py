@@ -36,9 +36,11 @@ def lists(draw: st.DrawFn) -> list[Row]:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(people=lists(), wanted=st.lists(st.tuples(st.sampled_from(FAMILIES), audiences), max_size=3))
 def test_a_person_counts_once_on_however_many_channels(people: list[Row], wanted: list[tuple[str, Audience]]) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="kentongan-"))
-    keys = StateKeys.open(folder / "state")
-    with Ledger.open(folder / "ledger.db") as ledger:
+    with (
+        tempfile.TemporaryDirectory(prefix="kentongan-") as folder,
+        Ledger.open(Path(folder) / "ledger.db") as ledger,
+    ):
+        keys = StateKeys.open(Path(folder) / "state")
         ledger.write(lambda write: register.import_people(write, people, keys=keys))
         counted = ledger.read(lambda read: register.count_distinct(read, wanted))
     reached = {

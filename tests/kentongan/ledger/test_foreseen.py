@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from pathlib import Path
 
@@ -47,12 +48,13 @@ def test_the_last_people_of_a_channel_are_counted_on_the_others_and_the_first_fo
 ) -> None:
     within = Within(codes=area[0], unplaced=True) if area is not None else None
     waves = (area[1],) if area is not None else ()
-    folder = Path(tempfile.mkdtemp(prefix="kentongan-"))
-    (folder / "ledger.db").write_bytes(template.read_bytes())
-    keys = StateKeys.open(folder / "state")
     first, *others = wanted
     named = {"bot": ("telegram", others[0]), "mail": ("email", others[1])}
-    with Ledger.open(folder / "ledger.db") as ledger:
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kentongan-")))
+        (folder / "ledger.db").write_bytes(template.read_bytes())
+        keys = StateKeys.open(folder / "state")
+        ledger = stack.enter_context(Ledger.open(folder / "ledger.db"))
         ledger.write(lambda write: register.import_people(write, people, keys=keys))
         counted = ledger.read(
             lambda read: foreseen.also_reached(read, late, ("phone", first), named, within=within, waves=waves)
