@@ -23,12 +23,10 @@ from kentongan.ledger.verification import signed_head, verify
 from kentongan.policy import Decision, Reason
 from kentongan.safekeeping import restoring
 from kentongan.seam import Accepted, Job, Outcome
-from tests.kentongan.ledger.contract_of_commits import CommitsContract
-from tests.kentongan.ledger.contract_of_senders import SendersContract
+from tests.kentongan.ledger.contract_on_postgres import PostgresContract
 from tests.kentongan.ledger.scenes import direct, expand_all, put_dispatch, put_people, register_sender
 from tests.kentongan.sending import UNFINDABLE, Place, ScriptedChannel, until
 from tests.peers.debian_postgres import DebianServer, programs, servers
-from tests.postgres import open_database
 
 pytestmark = pytest.mark.peer
 
@@ -52,10 +50,7 @@ def debian(installed: Path) -> Iterator[DebianServer]:
         yield server
 
 
-class TestDebianPostgres(SendersContract, CommitsContract):
-    open_ledger = staticmethod(open_database)
-    sinking = "SELECT pg_terminate_backend(pg_backend_pid())"
-
+class TestDebianPostgres(PostgresContract):
     @pytest.fixture
     def place(self, debian: DebianServer) -> str:
         self.server = debian

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,24 +36,13 @@ from kentongan.ledger.dialect import for_postgres
 from kentongan.ledger.outcomes import Settled
 from kentongan.ledger.verification import verify
 from kentongan.policy import Decision, Reason
-from tests.kentongan.ledger.contract_of_commits import CommitsContract
-from tests.kentongan.ledger.contract_of_senders import SendersContract
-from tests.kentongan.ledger.processes import Others
+from tests.kentongan.ledger.contract_on_postgres import PostgresContract
 from tests.kentongan.ledger.scenes import StandingClock, later, public, put_dispatch, register_sender
 from tests.kentongan.ledger.test_tallies import begin, settle
 from tests.postgres import Server, open_database
 
 
-def open_as_another_program(place: str, chain: str) -> Ledger:
-    """For a process of its own: what it holds, no writer of Kentongan's waits for or ends."""
-    postgres.WRITING = f"{postgres_writing.WRITING}; SET application_name = 'another'"
-    return open_database(place, chain)
-
-
-class TestPostgres(SendersContract, CommitsContract):
-    open_ledger = staticmethod(open_database)
-    sinking = "SELECT pg_terminate_backend(pg_backend_pid())"
-
+class TestPostgres(PostgresContract):
     @pytest.fixture(autouse=True)
     def on_server(self, postgres: Server) -> None:
         self.server = postgres
@@ -64,12 +53,6 @@ class TestPostgres(SendersContract, CommitsContract):
 
     def another_place(self, tmp_path: Path) -> str:
         return self.server.empty()
-
-    @pytest.fixture
-    def others(self, place: str) -> Iterator[Others]:
-        others = Others(open_as_another_program, place)
-        yield others
-        others.end()
 
 
 def engine(address: str) -> sqlalchemy.Engine:
