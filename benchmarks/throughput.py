@@ -150,7 +150,6 @@ def measure(
     apprises: Sequence[Apprise] | None = None,
 ) -> Measured:
     """Sends to all recipients with the record, in a bare loop, and by each Apprise, in every round."""
-    collect_seldom()  # as every command does
     # As every command does when it starts.
     collect_seldom()
     if apprises is None:
