@@ -20,7 +20,7 @@ from kentongan.database import Database
 from kentongan.delivery import Evidence
 from kentongan.errors import LedgerUnavailable
 from kentongan.keys import StateKeys
-from kentongan.ledger import Ledger, Read, Write, claims, postgres_writing, receipts, views
+from kentongan.ledger import Ledger, Read, Write, claims, postgres, postgres_writing, receipts, views
 from kentongan.ledger.deliveries import Deliveries
 from kentongan.ledger.verification import signed_head, verify
 from kentongan.seam import Confirmed, Receipt
@@ -229,10 +229,15 @@ def test_a_receipt_and_an_outcome_that_come_at_once_are_both_on_record(address: 
         assert one.read(lambda read: views.deliveries(read, "alert1"))[0].word == "delivered"
 
 
-def test_two_who_stand_in_each_others_way_are_both_done_in_the_end(address: str) -> None:
+def test_two_who_stand_in_each_others_way_are_both_done_in_the_end(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So long that no wait runs out on a busy machine: the server alone ends this, and soon.
+    patient = f"{postgres_writing.WRITING}; SET lock_timeout = '60s'; SET deadlock_timeout = '50ms'"
+    monkeypatch.setattr(postgres, "WRITING", patient)
     with open_database(address, "one") as one, open_database(address, "two") as two:
         one.write(lambda write: write.sql("INSERT INTO meta (name, value) VALUES ('a', '0'), ('b', '0')"))
-        both, tries = threading.Barrier(2), []
+        both, first_done, tries = threading.Barrier(2), threading.Event(), []
 
         def take(first: str, second: str) -> Callable[[Write], None]:
             begun: list[str] = []
@@ -240,6 +245,9 @@ def test_two_who_stand_in_each_others_way_are_both_done_in_the_end(address: str)
             def act(write: Write) -> None:
                 tries.append(first)
                 add = "UPDATE meta SET value = CAST(value AS integer) + 1 WHERE name = :name"
+                if begun:
+                    # Who comes again may not be before the other once more, and stand in its way a second time.
+                    assert first_done.wait(30)
                 write.sql(add, {"name": first})
                 if not begun:
                     begun.append(first)
@@ -249,12 +257,11 @@ def test_two_who_stand_in_each_others_way_are_both_done_in_the_end(address: str)
 
             return act
 
-        at_once(
-            [
-                lambda: one.write(take("a", "b"), beside=True),
-                lambda: two.write(take("b", "a"), beside=True),
-            ]
-        )
+        def write(ledger: Ledger, first: str, second: str) -> None:
+            ledger.write(take(first, second), beside=True)
+            first_done.set()
+
+        at_once([lambda: write(one, "a", "b"), lambda: write(two, "b", "a")])
         assert one.read(lambda read: read.sql("SELECT value FROM meta WHERE name IN ('a', 'b')").scalars().all()) == [
             "2",
             "2",
