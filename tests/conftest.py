@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import warnings
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -14,6 +16,19 @@ from tests.prefect_server import RunningServer, running_server
 
 # For a Python that runs beside one that has tried every property in full.
 settings.register_profile("brief", max_examples=20)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the files with most slow tests first, so that beside others none of them goes on alone at the end.
+
+    For `--dist loadfile --no-loadscope-reorder`: left to itself, xdist begins with the files that have most tests.
+    """
+    slow, tests = Counter[Path](), Counter[Path]()
+    for item in items:
+        tests[item.path] += 1
+        slow[item.path] += item.get_closest_marker("slow") is not None
+    items.sort(key=lambda item: (-slow[item.path], -tests[item.path], item.path))
 
 
 @pytest.fixture(scope="session")

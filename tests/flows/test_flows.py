@@ -13,7 +13,7 @@ import pytest
 
 from flows.orchestration import NotShown, Orchestration
 from flows.sending import Sending
-from kentongan.dispatcher import Dispatcher
+from kentongan.dispatcher import Dispatcher, starting
 from kentongan.seam import Accepted, InDoubt, Traits
 from sandbox.server import Sandbox
 from tests.installation import install, sms
@@ -26,6 +26,12 @@ pytestmark = [
     # Prefect leaves sockets and loops of its background workers to the collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes through Prefect is waited for, however busy this machine is."""
+    monkeypatch.setattr(starting, "BUDGET", 60_000)
 
 
 @pytest.fixture
@@ -44,7 +50,7 @@ async def shown(server: RunningServer, kind: str, **where: Any) -> list[dict[str
 
 
 async def until_shown(server: RunningServer, kind: str, count: int, **where: Any) -> list[dict[str, Any]]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             found = await shown(server, kind, **where)
             if len([each for each in found if each["state_type"] in ("COMPLETED", "FAILED")]) >= count:
@@ -70,6 +76,7 @@ class Orchestrated:
         await self.orchestration.close()
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_prefect_shows_a_task_an_instance_with_its_true_result(place: Place, prefect: RunningServer) -> None:
     place.subscribe(20)
     texts = ScriptedChannel("sms", traits=Traits(family="phone"))
@@ -92,6 +99,7 @@ async def test_prefect_shows_a_task_an_instance_with_its_true_result(place: Plac
     assert runs[0]["state"]["message"] == "20 accepted, 2 in doubt; failed: post"
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_correction_is_shown_under_its_own_name(place: Place, prefect: RunningServer) -> None:
     place.subscribe(2)
     channel = ScriptedChannel("sms", traits=Traits(family="phone"))
@@ -107,6 +115,7 @@ async def test_a_correction_is_shown_under_its_own_name(place: Place, prefect: R
     assert len(await until_shown(prefect, "flow_runs", 2, **names)) == 2
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_no_message_and_no_address_is_told_to_prefect(place: Place, prefect: RunningServer) -> None:
     place.subscribe(3)
     channel = ScriptedChannel("sms", traits=Traits(family="phone"))
@@ -189,6 +198,7 @@ async def test_a_flow_that_prefect_starts_elsewhere_sends_what_is_dispatched_and
     assert set(taken.values()) == {1}
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_answers_of_channels_reach_a_late_flow(place: Place, prefect: RunningServer) -> None:
     place.subscribe(5)
     channel = ScriptedChannel("sms", traits=Traits(family="phone"), answer=lambda job, times: Accepted(job.key))

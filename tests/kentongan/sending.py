@@ -145,7 +145,7 @@ class ScriptedChannel:
         return
 
 
-async def until(condition: Callable[[], object], patience: float = 10.0) -> None:
+async def until(condition: Callable[[], object], patience: float = 30.0) -> None:
     """Returns as soon as `condition` holds; the ledger gives no event to wait for."""
     async with asyncio.timeout(patience):
         while not condition():  # noqa: ASYNC110
