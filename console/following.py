@@ -2,7 +2,7 @@
 
 A service that listens is told first. Where none does, this process sends; where the dispatch has no owner after
 TAKE_OVER, or its owner is gone or silent for a lease, this process takes it over. Whoever sends, what is shown is read
-from the ledger.
+from the ledger. One that is lost meanwhile is waited for, for as long as anything of the alert may still be sent.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ import asyncio
 import contextlib
 import logging
 import signal
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from console.outage import Outage
 from kentongan.clock import Milliseconds, Process
-from kentongan.errors import BadConfig, LedgerUnavailable, Refused
-from kentongan.ledger import Read, senders, views
+from kentongan.errors import BadConfig, DamagedRecord, LedgerUnavailable, OtherVersion, Refused
+from kentongan.ledger import Read, alerts, senders, views
 from kentongan.overview import Overview, overview
 
 if TYPE_CHECKING:
@@ -58,13 +60,25 @@ class Follower:
     _told_unable: bool = False
     _told_waits: bool = False
     _told_held: set[str] = field(default_factory=set)
+    _told_interrupts: int = 0
+    _code: str = field(init=False)
+    _until: Milliseconds | None = None
+    _outage: Outage = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._code = self.alert_id
+        self._outage = Outage(self.progress.say, time.monotonic)
 
     async def run(self, begin: Callable[[], object] | None = None) -> tuple[Overview, bool]:
         """Follows until nothing is left to do; `begin` commits the dispatch, once signals are taken care of.
 
-        Raises what `begin` raises, and Refused where the ledger's record does not allow the alert to be sent.
+        Raises what `begin` raises, Refused where the ledger's record does not allow the alert to be sent, and
+        LedgerUnavailable where nothing of it can be sent any more when the ledger is still away.
         """
         self.house.ledger.tell = self.progress.say
+        with contextlib.suppress(LedgerUnavailable):
+            stored = self.house.ledger.read(lambda read: alerts.get(read, self.alert_id))
+            self._code, self._until = stored.code, stored.expires_at
         await self._prepare()
         loop = asyncio.get_running_loop()
         for name in (signal.SIGINT, signal.SIGTERM):
@@ -72,7 +86,6 @@ class Follower:
         try:
             if begin is not None:
                 begin()
-            await self._hand_over()
             return await self._watch()
         finally:
             await self._leave()
@@ -107,29 +120,63 @@ class Follower:
             await self._send_here("no service runs, so this command sends")
 
     async def _watch(self) -> tuple[Overview, bool]:
-        told_interrupts = 0
         loop = asyncio.get_running_loop()
+        seen: Overview | None = None
+        handed_over = False
         while True:
             began = loop.time()
             if self._dispatcher is not None and self._dispatcher.outdated is not None:
                 raise self._dispatcher.outdated
-            seen = await asyncio.to_thread(self.house.ledger.read, lambda read: overview(read, self.alert_id))
-            self.progress.show(seen)
-            if not seen.open and (self._dispatcher is None or seen.waits_until is None):
-                return seen, True
-            if self._interrupts > told_interrupts:
-                told_interrupts = self._interrupts
-                if self._dispatcher is None or self._interrupts > 1:
+            trouble = self.house.ledger.trouble
+            try:
+                if not handed_over:
+                    handed_over = True
+                    await self._hand_over()
+                seen = await asyncio.to_thread(self.house.ledger.read, lambda read: overview(read, self.alert_id))
+                self.progress.show(seen)
+                if not seen.open and (self._dispatcher is None or seen.waits_until is None):
+                    return seen, True
+                if seen.dispatch is not None:
+                    self._until = max((each.deliver_by for each in seen.dispatch.plan.instances), default=self._until)
+                self._tell_holds(seen)
+                self._tell_waits(seen)
+                await self._take_over_if_nobody_sends(seen)
+            except (OtherVersion, DamagedRecord):
+                raise
+            except LedgerUnavailable as error:
+                # From here nothing is sent that has no intent on record; what is in flight ends, and is recorded later.
+                trouble = str(error)
+            self._wait_for_ledger(trouble, seen)
+            if self._leaves(seen, lost=trouble):
+                if seen is not None:
                     return seen, False
-                self.progress.say(
-                    f"{_unsent(seen)} not sent yet. This is no stop: `kentongan stop {seen.alert.code}` stops it. "
-                    "Ctrl-C again ends this command."
-                )
-            self._tell_holds(seen)
-            self._tell_waits(seen)
-            await self._take_over_if_nobody_sends(seen)
+                raise LedgerUnavailable(f"{trouble}. Nobody knows what was sent; `kentongan resume {self._code}`")
             # Looking must cost those who send no more than a quarter of the time.
             await self._pause(max(_LOOK, 3 * (loop.time() - began)))
+
+    def _wait_for_ledger(self, trouble: str | None, seen: Overview | None) -> None:
+        """Says what keeps the ledger away; raises LedgerUnavailable once waiting for it can bring nothing more."""
+        unsent = f"{_unsent(seen)} not sent yet, and nothing" if seen is not None else "nothing"
+        self._outage.look(trouble, f"{unsent} is begun until it is back, then this command goes on by itself")
+        if self._outage.lasts and self._until is not None and self.house.clock.wall() > self._until:
+            raise LedgerUnavailable(
+                f"{trouble}. It is too late to send more of {self._code}; once the ledger is back, `kentongan resume"
+                f" {self._code}` puts on record what was not sent"
+            )
+
+    def _leaves(self, seen: Overview | None, *, lost: str | None) -> bool:
+        """Whether the officer has said often enough that this command is to end."""
+        if self._interrupts == self._told_interrupts:
+            return False
+        self._told_interrupts = self._interrupts
+        if self._dispatcher is None or self._interrupts > 1:
+            return True
+        unsent = _unsent(seen) if seen is not None else "what is"
+        how = f"`kentongan stop {self._code}` stops it. Ctrl-C again ends this command"
+        if lost is not None:
+            how = f"{how}, `kentongan resume {self._code}` goes on where it ended"
+        self.progress.say(f"{unsent} not sent yet. This is no stop: {how}.")
+        return False
 
     def _tell_holds(self, seen: Overview) -> None:
         """Says once of each channel that is held what keeps this command waiting, and the remedy."""
@@ -198,10 +245,10 @@ class Follower:
                 self._told_unable = True
                 self.progress.say(f"{why}, but it cannot: {self.opened}")
             return
-        self.progress.say(f"({why})")
         dispatcher = self.house.dispatcher(self.opened, only=frozenset({self.alert_id}))
         await dispatcher.start()
         self._dispatcher = dispatcher
+        self.progress.say(f"({why})")
         await dispatcher.nudge(self.alert_id)
 
     async def _leave(self) -> None:
@@ -218,7 +265,8 @@ class Follower:
     async def _until_hurried(self) -> None:
         """Waits for whatever was sent to be recorded, however long, unless the officer will not."""
         interrupts = self._interrupts
-        await asyncio.sleep(_LONG)
+        # Where the ledger is away, it is not the requests that take so long.
+        await asyncio.sleep(_LONG if self.house.ledger.trouble is None else _LOOK)
         self.progress.say("what was sent is still to be recorded; Ctrl-C leaves it in doubt")
         while self._interrupts == interrupts:
             self._stirred.clear()

@@ -458,7 +458,9 @@ def _detached(seen: Overview, sent_here: bool) -> int:
 
     code = seen.alert.code
     if sent_here:
-        told = f"{telling.several(seen.unfinished, 'message')} not sent; `kentongan resume {code}` finishes them"
+        planned = seen.dispatch is not None and seen.dispatch.expanded
+        unsent = telling.several(seen.unfinished, "message") if planned else "an unknown number of messages is"
+        told = f"{unsent} not sent; `kentongan resume {code}` finishes them"
     else:
         told = f"the sending goes on without this command; follow it with `kentongan status {code} --watch`"
     output.warn(f"{told}, `kentongan stop {code}` stops it")

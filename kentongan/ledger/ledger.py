@@ -81,6 +81,7 @@ class Ledger:
         self._presence = Presence(path)
         self._version = version
         self._was_put_back = False
+        self._trouble: str | None = None
         self._waited_at = -_ROOM_AGAIN
         self.tell: Callable[[str], object] | None = None
         self._engine = engine
@@ -163,6 +164,11 @@ class Ledger:
             raise unavailable(self.path, error) from None
 
     # --- Writing ---
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the last commit of this process was not taken, in a sentence; None where it was."""
+        return self._trouble
 
     @property
     def waiting(self) -> int:
@@ -257,6 +263,7 @@ class Ledger:
                 work.future.set_exception(error)
             return []
         if group:
+            self._trouble = None
             self.commit_times.took(time.perf_counter() - began)
         for work, (value, fault) in zip(group, results, strict=True):
             if fault is not None:
@@ -304,6 +311,7 @@ class Ledger:
         """Gives up what need not be written; returns what must be, but at the end gives that up too."""
         kept = [work for work in group if work.must and not self._giving_up]
         told = error if isinstance(error, LedgerUnavailable) else unavailable(self.path, error)
+        self._trouble = str(told)
         for work in group:
             if work not in kept:
                 work.future.set_exception(told)

@@ -163,6 +163,11 @@ def unavailable(place: Place, error: Exception) -> LedgerUnavailable:
         why = "cannot be written; give this user the right to its file and folder"
     elif "not a database" in said or "malformed" in said:
         why = "is damaged or no ledger; restore it from a backup"
+    elif "i/o error" in said or getattr(error, "errno", None) == errno.EIO:
+        why = (
+            f"cannot be used because its disk fails (input/output error); look at the disk of {path.parent} (dmesg). An"
+            " alert that is not sent off yet can go from the spare, see docs/running.md"
+        )
     else:
         why = f"could not be used ({type(cause).__name__}: {cause})"
     return LedgerUnavailable(f"ledger {path} {why}")

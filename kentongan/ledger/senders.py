@@ -20,7 +20,13 @@ LEASE: Milliseconds = 10_000
 
 
 def register(write: Write, *, sender: str, role: str, process: Process, clock: Clock) -> None:
-    """Puts a sender on record; `role` tells officers what it is ("service", "send", "flow")."""
+    """Puts a sender on record; `role` tells officers what it is ("service", "send", "flow").
+
+    One that is on record already beats: its commit had been taken, and nobody came to say so.
+    """
+    if is_known(write, sender):
+        beat(write, sender=sender, clock=clock)
+        return
     write.execute(
         insert(schema.sender).values(
             id=sender,
