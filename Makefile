@@ -3,7 +3,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PYTEST_ARGS ?= -q -n 2 --dist loadfile
+# Tests wait more than they work, so there is one worker more than most small machines have cores.
+PYTEST_ARGS ?= -q -n 3 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check words format venv development peers test-peers chaos trouble bench postgres hosts serve lock clean
