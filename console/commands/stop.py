@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from console import output, words
@@ -10,6 +12,10 @@ from console.commands.officers import SECRET_FILE
 from console.invocation import current
 from kentongan import telling
 from kentongan.state import State
+
+if TYPE_CHECKING:
+    from kentongan.ledger import Ledger
+    from kentongan.ledger.alerts import StoredAlert
 
 
 @command("stop")
@@ -42,6 +48,29 @@ def stop(code: str, secret_file: str | None) -> None:
         ledger.write(lambda write: dispatches.stop(write, stored.id, by=by, signed=signed), urgent=True)
         client.wake(state, stored.id)
         total, unsent = ledger.read(lambda read: dispatches.planned_and_unsent(read, stored.id))
+        _say(stored, by=by, signed=signed, total=total, unsent=unsent)
+        _settle(ledger, stored)
+
+
+def _settle(ledger: Ledger, stored: StoredAlert) -> None:
+    """Marks what a dead sender has left. The alert is stopped by now: none of this may fail it."""
+    from kentongan.errors import KentonganError
+
+    if not ledger.is_current:
+        # Its own Kentongan marks it.
+        return
+    from kentongan import stopped
+
+    try:
+        stopped.settle(ledger, stored.id)
+    except KentonganError as error:
+        output.warn(
+            f"it is stopped, and what it left is not marked yet: {error}; `kentongan resume {stored.code}` does"
+        )
+
+
+def _say(stored: StoredAlert, *, by: str, signed: bool, total: int, unsent: int) -> None:
+    """Says that it is stopped, before anything else is done about it."""
     if output.wants_json():
         output.document(
             {

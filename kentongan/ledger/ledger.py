@@ -166,6 +166,11 @@ class Ledger:
     # --- Writing ---
 
     @property
+    def is_current(self) -> bool:
+        """Whether it was opened in the version that this Kentongan knows, as against an older one for a stop."""
+        return self._version == opening.HEAD
+
+    @property
     def trouble(self) -> str | None:
         """Why the last commit of this process was not taken, in a sentence; None where it was."""
         return self._trouble

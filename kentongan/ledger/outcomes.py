@@ -178,16 +178,28 @@ def note_unsent(write: Write, *, intents: Sequence[Intent], why: str) -> None:
 # --- What else ends or moves a delivery ---
 
 
-def recover(write: Write, *, gone: Sequence[str], after_doubt: Callable[[Standing], Decision], most: int = 500) -> int:
+def recover(
+    write: Write,
+    *,
+    gone: Sequence[str],
+    after_doubt: Callable[[Standing], Decision],
+    within: tuple[str, Sequence[str]] | None = None,
+    most: int = 500,
+) -> int:
     """Takes back what senders that have ended still held; returns how many rows it moved.
 
     What was claimed, or intended reversibly, is planned again. What was intended irreversibly is in doubt, and
-    `after_doubt` decides what then.
+    `after_doubt` decides what then. `within`: an alert and those of its instances that it is to be done for; None: all.
     """
+    these: dict[str, object] = {"gone": json.dumps(list(gone)), "most": most}
+    only = ""
+    if within is not None:
+        only = " AND alert_id = :id AND instance IN (SELECT value FROM json_each(:instances))"
+        these |= {"id": within[0], "instances": json.dumps(list(within[1]))}
     held = write.sql(
         "SELECT id FROM delivery WHERE sender IN (SELECT value FROM json_each(:gone))"
-        " AND stage IN ('claimed', 'sending') ORDER BY id LIMIT :most",
-        {"gone": json.dumps(list(gone)), "most": most},
+        f" AND stage IN ('claimed', 'sending'){only} ORDER BY id LIMIT :most",
+        these,
     ).scalars()
     ids = held.all()
     with Deliveries(write, ids) as batch:
