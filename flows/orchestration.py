@@ -7,6 +7,7 @@ server that is down, wedged or slow costs nothing but the picture.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import dataclasses
 import logging
 import os
@@ -30,6 +31,9 @@ MOST_WAITING = 3
 MOST_CALLS = 32
 """Calls that may be under way in all; a held channel keeps its flow open for long."""
 
+_RENDERINGS_AFTER = 1.0
+"""Seconds after the broadcast has begun until its renderings are shown: by then every channel has been started."""
+
 
 class NotShown(KentonganError):
     """An alert is not shown in Prefect; the message says why, for the record."""
@@ -51,6 +55,8 @@ class Orchestration:
     _thread: threading.Thread | None = None
     _courses: dict[int, Course] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _clients: asyncio.Task[None] | None = None
+    _with_clients: contextvars.Context | None = None
     _warm: bool = False
     _closing: bool = False
 
@@ -85,11 +91,15 @@ class Orchestration:
         await asyncio.to_thread(self._thread.join, patience)
 
     async def _end(self, patience: float) -> None:
-        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        kept = (asyncio.current_task(), self._clients)
+        others = [task for task in asyncio.all_tasks() if task not in kept]
         if others:
             _, pending = await asyncio.wait(others, timeout=patience)
             for task in pending:
                 task.cancel()
+        if self._clients is not None:
+            self._clients.cancel()
+            await asyncio.wait([self._clients])
 
     # --- Flows ---
 
@@ -111,7 +121,32 @@ class Orchestration:
         from flows import broadcast, follow_up, render  # noqa: F401
         from flows.warm_up import warm_up
 
-        await warm_up()
+        if self._clients is None or self._clients.done():
+            opened = asyncio.get_running_loop().create_future()
+            self._clients = asyncio.create_task(self._keep_clients(opened), name="Prefect's clients")
+            self._with_clients = await opened
+        await self._with_clients_open(warm_up())
+
+    async def _keep_clients(self, opened: asyncio.Future[contextvars.Context]) -> None:
+        """Keeps Prefect's clients open for all flows; `opened` gets the context in which they find them.
+
+        Left to itself each flow makes three of its own, and reads the machine's certificates anew for each.
+        """
+        from prefect.context import AsyncClientContext, SyncClientContext
+
+        try:
+            async with AsyncClientContext():
+                with SyncClientContext():
+                    opened.set_result(contextvars.copy_context())
+                    await asyncio.get_running_loop().create_future()
+        except Exception as error:
+            if opened.done():
+                raise
+            opened.set_exception(error)
+
+    async def _with_clients_open(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
+        assert self._with_clients is not None
+        return await asyncio.create_task(coroutine, context=self._with_clients.copy())
 
     async def show(self, alert_id: str) -> None:
         """Calls the flow of a dispatch and returns when that has ended; raises NotShown where it is not even tried.
@@ -145,7 +180,7 @@ class Orchestration:
         course = Course()
         self._courses[id(course)] = course
         try:
-            state = await self._call(self._flow(alert_id, course))
+            state = await self._call(self._with_clients_open(self._flow(alert_id, course)))
         except asyncio.CancelledError:
             raise
         except Exception as error:
@@ -182,6 +217,7 @@ class Orchestration:
         from flows.render import render
 
         await course.began.wait()
+        await asyncio.sleep(_RENDERINGS_AFTER)
         assert self._sending is not None
         flow: Any = render
         try:
