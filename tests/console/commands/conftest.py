@@ -212,3 +212,18 @@ def sandbox() -> Iterator[Sandbox]:
     yield made
     loop.call_soon_threadsafe(done.set)
     thread.join()
+
+
+@pytest.fixture
+def refused(run) -> Callable[..., str]:
+    """Runs a line that must be refused; returns its one sentence."""
+
+    def refused_(*arguments: object, code: int = 2, stdin: str = "") -> str:
+        ran = run(*arguments, stdin=stdin)
+        assert ran.code == code, ran.err
+        assert "Traceback" not in ran.err + ran.out
+        assert len(ran.sentences) == 1, ran.err
+        assert ran.sentences[0].startswith("kentongan: ")
+        return ran.sentences[0]
+
+    return refused_
