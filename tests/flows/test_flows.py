@@ -78,9 +78,7 @@ class Orchestrated:
         await self.orchestration.close()
 
 
-<<<<<<< HEAD
 @pytest.mark.usefixtures("unhurried")
-=======
 async def test_an_alert_finds_its_clients_made(
     place: Place, prefect: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,7 +102,7 @@ async def test_an_alert_finds_its_clients_made(
     assert "orchestration" not in made
 
 
->>>>>>> 232ba93 (wip)
+@pytest.mark.usefixtures("unhurried")
 async def test_prefect_shows_a_task_an_instance_with_its_true_result(place: Place, prefect: RunningServer) -> None:
     place.subscribe(20)
     texts = ScriptedChannel("sms", traits=Traits(family="phone"))
