@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from console.invocation import Invocation
 from kentongan.errors import KentonganError
@@ -45,7 +46,7 @@ def checks(invocation: Invocation) -> Iterator[Found]:
         yield from _each("paging", lambda: _paging(invocation, configured))
         yield from _each("drills", lambda: _drills(invocation, configured))
     yield from _each("words", lambda: _words(chosen))
-    yield from _each("state", lambda: _state(invocation))
+    yield from _each("state", lambda: _state(invocation, chosen))
     yield from _each("backup", lambda: _backup(invocation, chosen))
     yield from _each("keys", lambda: _keys(invocation, chosen))
     yield from _each("officers", lambda: _officers(invocation))
@@ -258,12 +259,13 @@ def _words(settings: Settings | None) -> Iterator[Found]:
                 )
 
 
-def _state(invocation: Invocation) -> Iterator[Found]:
+def _state(invocation: Invocation, settings: Settings | None) -> Iterator[Found]:
     from console import standing
     from kentongan.ledger import Ledger, ballast, senders
     from kentongan.ledger.opening import open_keys
     from kentongan.state import State
 
+    zone = ZoneInfo(settings.agency.timezone if settings is not None else "UTC")
     place = State.find(invocation.state)
     open_keys(place)
     yield Found("state", "ok", f"{place.root}: its keys are there and nobody else can read them")
@@ -284,7 +286,8 @@ def _state(invocation: Invocation) -> Iterator[Found]:
             told = "the disk was full and the reserve beside the ledger is used up; make room"
             yield Found("state", "fault", f"{told}, and `kentongan serve` puts it back")
         for name, reason in ledger.read(senders.holds).items():
-            yield Found("state", "fault" if name == senders.LEDGER else "note", standing.held(name, reason))
+            told = standing.held(name, reason, zone)
+            yield Found("state", "fault" if name == senders.LEDGER else "note", told)
     yield from _spare(place)
 
 

@@ -44,7 +44,7 @@ def play(
         return send.hand_over(office, alert_id)
 
     def follow(id: str, begin: Callable[[], object] | None) -> tuple[bool, int]:
-        shown = progress()
+        shown = progress(office.zone)
         with office.sender() as house:
             follower = following.Follower(house, id, send.open_channels(office, names), shown)
             try:
@@ -55,7 +55,7 @@ def play(
             for line in (*standing.banners(seen), standing.heading(seen)):
                 output.say(line)
             if not isinstance(shown, LiveTable):
-                output.terminal().print(standing.table(seen))
+                output.terminal().print(standing.table(seen, office.zone))
         return ended, standing.exit_code(seen, office.settings.policy.tolerated_share)
 
     ended, code = True, exits.WELL

@@ -91,6 +91,10 @@ def _on_channels(data: _Data) -> str:
     return ", ".join(f"{count:,} on {name}" for name, count in planned.items() if count) or "nobody can be"
 
 
+def _by_whom(data: _Data, name: str, before: str = " by ") -> str:
+    return f"{before}{data[name]}" if data.get(name) else ""
+
+
 def _held(data: _Data) -> str:
     return "the whole ledger" if data.get("instance") == LEDGER else str(data.get("instance"))
 
@@ -127,11 +131,11 @@ WORDS: Mapping[str, Callable[[_Data], str]] = {
     "alert.pruned": lambda data: f"pruned: {data.get('deliveries')} deliveries are off the record{_by(data)}",
     "deliveries.hastened": lambda data: f"{len(data.get('ids', ()))} made due now, for the clock was set back",
     "delivery.hastened": lambda data: f"made due now{_by(data)}",
-    "dispatch.owned": lambda data: f"taken over by sender {data.get('owner')}" if data.get("before") else "taken up",
+    "dispatch.owned": lambda data: f"taken {'over' if data.get('before') else 'up'}{_by_whom(data, 'owner')}",
     "dispatch.joined": lambda data: (
-        f"sender {data.get('sender')} does not take part{_because(data)}"
+        f"{data.get('sender')} takes no part{_because(data)}"
         if data.get("why")
-        else f"sent by sender {data.get('sender')} too"
+        else f"sent by {data.get('sender')} too"
     ),
     "dispatch.advanced": lambda data: "more are planned",
     "dispatch.expanded": lambda data: "everybody is planned",
@@ -190,8 +194,8 @@ WORDS: Mapping[str, Callable[[_Data], str]] = {
     ),
     "escalation.ended": lambda data: f"no further group is written to{_because(data)}",
     "receipt.received": lambda data: f"receipt on {data.get('instance')}: {data.get('confirmed')}",
-    "sender.started": lambda data: f"process begun to send ({data.get('role')})",
-    "sender.ended": lambda data: "process ended",
+    "sender.started": lambda data: f"a process begins to send{_by_whom(data, 'sender', ': ')}",
+    "sender.ended": lambda data: f"a process that sends ended{_by_whom(data, 'sender', ': ')}",
     "schedule.added": lambda data: f"drill {_of(data, 'scenario')} scheduled{_by(data)}: {_of(data, 'every')}",
     "schedule.signed": lambda data: f"schedule of a drill approved{_by(data)}",
     "schedule.ended": lambda data: f"schedule of a drill ended{_by(data)}{_because(data)}",
@@ -227,10 +231,25 @@ WORDS: Mapping[str, Callable[[_Data], str]] = {
 }
 
 
-def sentence(event: Event) -> str:
-    """What happened, in words; a type that is not known here is shown by its name."""
+def spoken_of(data: _Data) -> dict[str, str]:
+    """The ids of processes that send which an event names, by what they are in it."""
+    changes = data.get("set")
+    found = {"sender": data.get("sender"), "owner": changes.get("owner") if isinstance(changes, Mapping) else None}
+    return {name: id for name, id in found.items() if isinstance(id, str)}
+
+
+def _named(data: _Data, senders: Mapping[str, str]) -> dict[str, str]:
+    """The processes that an event speaks of, as officers know them."""
+    return {name: senders.get(id, f"sender {id}") for name, id in spoken_of(data).items()}
+
+
+def sentence(event: Event, senders: Mapping[str, str] | None = None) -> str:
+    """What happened, in words; a type that is not known here is shown by its name.
+
+    `senders`: how processes that send are told apart ("service on pusdalops"), by the ids that the record has.
+    """
     if event.data.get("damaged"):
         return f"{event.type}: this line of the record is damaged; `kentongan log verify` names its place"
     told = WORDS.get(event.type)
-    said = told(event.data) if told is not None else event.type
+    said = told({**event.data, **_named(event.data, senders or {})}) if told is not None else event.type
     return f"delivery {event.delivery_id}: {said}" if event.delivery_id is not None else said

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from console.outage import Outage
+from kentongan import telling
 from kentongan.clock import Milliseconds, Process
 from kentongan.errors import BadConfig, DamagedRecord, LedgerUnavailable, OtherVersion, Refused
 from kentongan.ledger import Read, alerts, senders, views
@@ -185,7 +186,8 @@ class Follower:
             how = f"it goes on by itself when that is mended, or with `kentongan retry {seen.alert.code}`"
             if held[name].held_with_all:
                 how = "it goes on when an officer runs `kentongan resume --restored`"
-            self.progress.say(f"{name} is held: {held[name].held}; {how}")
+            why = telling.local(held[name].held or "", self.house.zone)
+            self.progress.say(f"{name} is held: {why}; {how}")
         self._told_held = set(held)
 
     def _tell_waits(self, seen: Overview) -> None:

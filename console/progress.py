@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 from console import output, standing
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from rich.live import Live
 
     from kentongan.overview import Overview
@@ -35,11 +37,11 @@ class Progress(Protocol):
         """Leaves the last picture standing."""
 
 
-def progress() -> Progress:
+def progress(zone: ZoneInfo) -> Progress:
     """The progress that fits what is at the other end."""
     if output.wants_json():
         return Quiet()
-    return LiveTable() if sys.stdout.isatty() else Lines()
+    return LiveTable(zone) if sys.stdout.isatty() else Lines()
 
 
 class Quiet:
@@ -85,7 +87,8 @@ class Lines:
 class LiveTable:
     """The table, redrawn in place."""
 
-    def __init__(self) -> None:
+    def __init__(self, zone: ZoneInfo) -> None:
+        self._zone = zone
         self._live: Live | None = None
         self._broken = False
 
@@ -109,7 +112,7 @@ class LiveTable:
 
             self._live = Live(console=output.terminal(), auto_refresh=False)
             self._live.start()
-        self._live.update(standing.table(seen), refresh=True)
+        self._live.update(standing.table(seen, self._zone), refresh=True)
 
     def _print(self, text: str) -> None:
         if self._live is None:

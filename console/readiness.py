@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from console import output, words
 from kentongan import telling
@@ -88,7 +89,7 @@ def failed(seen: Seen) -> bool:
     return any(each.word is not Word.PASSES for each in seen.verdicts)
 
 
-def show(seen: Seen, *, told: Collection[str] = ()) -> None:
+def show(seen: Seen, zone: ZoneInfo, *, told: Collection[str] = ()) -> None:
     """Writes a look as a table, what is to be mended but for what was `told` before, and the count."""
     rows = [
         (
@@ -96,7 +97,7 @@ def show(seen: Seen, *, told: Collection[str] = ()) -> None:
             each.instance.mode.value + (", sandbox" if each.instance.sandbox else ""),
             each.word.value,
             _readers(each),
-            _ends(each),
+            _ends(each, zone),
             telling.span(each.probe.took) if each.probe is not None else "-",
         )
         for each in seen.verdicts
@@ -107,7 +108,7 @@ def show(seen: Seen, *, told: Collection[str] = ()) -> None:
         for remark in remarks(each, seen.taking):
             if any(remark.rstrip(".") in each_told for each_told in told):
                 continue
-            output.say(f"{each.instance.name}: {remark}")
+            output.say(f"{each.instance.name}: {telling.local(remark, zone)}")
     output.say(sentence(tally(seen.verdicts)))
 
 
@@ -128,11 +129,11 @@ def _readers(verdict: Verdict) -> str:
     return "everybody" if people is None else words.number(people)
 
 
-def _ends(verdict: Verdict) -> str:
+def _ends(verdict: Verdict, zone: ZoneInfo) -> str:
     seen = verdict.probe.seen if verdict.probe is not None else None
     if seen is None or not seen.ready:
         return "-"
-    return f"to {seen.expires_at:%Y-%m-%d}" if seen.expires_at is not None else "passes"
+    return f"to {seen.expires_at.astimezone(zone):%Y-%m-%d}" if seen.expires_at is not None else "passes"
 
 
 def to_json(seen: Seen) -> dict[str, Any]:

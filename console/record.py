@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from console import output, words
-from console.event_words import sentence
+from console.event_words import sentence, spoken_of
 from kentongan import telling
 from kentongan.clock import Milliseconds, to_datetime, to_milliseconds
 from kentongan.delivery import Closed, Result, Stage
 from kentongan.errors import BadInput
-from kentongan.ledger import Read, alerts, log, officers, story, threads
+from kentongan.ledger import Read, alerts, hosts, log, officers, story, threads
 from kentongan.ledger.log import Filter, Place
 from kentongan.ledger.views import Event
 
@@ -178,6 +178,9 @@ def _write_all(office: Office, writer: _Writer, found: Sequence[Event]) -> None:
     unknown = {event.alert_id for event in found if event.alert_id is not None} - writer.codes.keys()
     if unknown:
         writer.codes.update(office.house.ledger.read(lambda read: alerts.codes(read, list(unknown))))
+    strange = {id for event in found for id in spoken_of(event.data).values()} - writer.senders.keys()
+    if strange:
+        writer.senders.update(office.house.ledger.read(lambda read: hosts.named(read, strange)))
     for event in found:
         writer.write(event)
 
@@ -193,10 +196,11 @@ def _tell_story(office: Office, ids: Sequence[str], left_out: int) -> None:
 
 @dataclass
 class _Writer:
-    """One form of the record; `codes` are those of the alerts seen so far, by id."""
+    """One form of the record; `codes` are those of the alerts seen so far, by id, and `senders` who sends."""
 
     office: Office
     codes: dict[str, str] = field(default_factory=dict)
+    senders: dict[str, str] = field(default_factory=dict)
 
     def begin(self) -> None:
         """Writes what stands before the first event."""
@@ -221,7 +225,9 @@ class _Text(_Writer):
             self.day = local[:10]
             output.say(f"{self.day} ({local.rpartition(' ')[2]})")
         subject = self.codes.get(event.alert_id or "", "-")
-        output.say(f"{telling.clock_time(event.at, zone)}  {subject:<4}  {sentence(event)}")
+        output.say(
+            f"{telling.clock_time(event.at, zone)}  {subject:<4}  {telling.local(sentence(event, self.senders), zone)}"
+        )
         self.written += 1
 
     def end(self) -> None:
@@ -235,7 +241,7 @@ class _Csv(_Writer):
         self._put(COLUMNS)
 
     def write(self, event: Event) -> None:
-        content = _document(event, self.codes)
+        content = _document(event, self.codes, self.senders)
         data = content["data"]
         cells = {
             **content,
@@ -262,7 +268,7 @@ class _Json(_Writer):
         click.echo('{"events": [', nl=False)
 
     def write(self, event: Event) -> None:
-        piece = json.dumps(_document(event, self.codes), ensure_ascii=False)
+        piece = json.dumps(_document(event, self.codes, self.senders), ensure_ascii=False)
         click.echo(f"{'' if self.first else ','}\n  {piece}", nl=False)
         self.first = False
 
@@ -273,7 +279,7 @@ class _Json(_Writer):
 _WRITERS: Mapping[str, Callable[[Office], _Writer]] = {"text": _Text, "csv": _Csv, "json": _Json}
 
 
-def _document(event: Event, codes: Mapping[str, str]) -> dict[str, Any]:
+def _document(event: Event, codes: Mapping[str, str], senders: Mapping[str, str]) -> dict[str, Any]:
     return {
         "at": telling.iso(event.at),
         "type": event.type,
@@ -282,6 +288,6 @@ def _document(event: Event, codes: Mapping[str, str]) -> dict[str, Any]:
         "delivery": event.delivery_id,
         "chain": event.chain,
         "sequence": event.seq,
-        "says": sentence(event),
+        "says": sentence(event, senders),
         "data": dict(event.data),
     }

@@ -53,24 +53,25 @@ def title(draft: Draft) -> str:
     return info.headline or ", ".join([info.event, *(area.area_desc for area in info.areas[:1])])
 
 
-def rows(seen: Overview) -> list[tuple[str, str, str, str, str]]:
+def rows(seen: Overview, zone: ZoneInfo) -> list[tuple[str, str, str, str, str]]:
     """The live table's rows."""
-    return [_row(seen, channel) for channel in seen.channels]
+    return [_row(seen, channel, zone) for channel in seen.channels]
 
 
-def _row(seen: Overview, channel: ChannelView) -> tuple[str, str, str, str, str]:
+def _row(seen: Overview, channel: ChannelView, zone: ZoneInfo) -> tuple[str, str, str, str, str]:
     first = "-"
     if channel.first_accepted is not None and seen.dispatch is not None:
         first = telling.span(channel.first_accepted - seen.dispatch.at)
     state = channel_state(seen, channel)
     if channel.held is not None and seen.open:
-        state += f"; HELD: {channel.held}"
+        state += f"; HELD: {telling.local(channel.held, zone)}"
     people = "everybody" if channel.public else words.number(channel.total)
     return channel.name, people, state, first, words.number(channel.retries)
 
 
-def held(name: str, reason: str) -> str:
+def held(name: str, recorded: str, zone: ZoneInfo) -> str:
     """A hold in one sentence, for lists of all that is held."""
+    reason = telling.local(recorded, zone)
     if name == LEDGER:
         return f"NOTHING GOES OUT: {reason}; `kentongan resume --restored` lets it go on"
     return f"{name} is held: {reason}"
@@ -90,9 +91,9 @@ def channel_state(seen: Overview, channel: ChannelView) -> str:
     return words.states(channel.words)
 
 
-def table(seen: Overview) -> Table:
+def table(seen: Overview, zone: ZoneInfo) -> Table:
     """The live table."""
-    return output.table(HEADINGS, rows(seen), right=(1, 3, 4))
+    return output.table(HEADINGS, rows(seen, zone), right=(1, 3, 4))
 
 
 def banners(seen: Overview) -> list[str]:
@@ -167,7 +168,7 @@ def explain(office: Office, seen: Overview) -> None:
         output.say(f"  To ask it sooner than it said: kentongan retry {seen.alert.code} --channel {each.instance}")
     for channel in seen.channels:
         if channel.held is not None and seen.open:
-            output.say(f"{channel.name} is held: {channel.held}")
+            output.say(f"{channel.name} is held: {telling.local(channel.held, office.zone)}")
             output.say(f"  {remedy(seen, channel)}")
         if channel.duplicates:
             output.say(f"{channel.name}: {telling.several(channel.duplicates, 'possible duplicate')}, marked as such")

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import channels
 from kentongan import config_folder, config_place
@@ -112,6 +113,11 @@ class House:
     def policy(self) -> Policy:
         """The config's policy; the shipped defaults without a config."""
         return self.settings.policy if self.settings is not None else Policy()
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone in which officers read times: the agency's, or UTC where no config says."""
+        return ZoneInfo(self.settings.agency.timezone if self.settings is not None else "UTC")
 
     def open_channels(self, names: Collection[str] | None = None) -> dict[str, Channel]:
         """Opens the configured instances, all or those in `names`; raises BadConfig, also where there is no config."""

@@ -20,9 +20,9 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
-from kentongan import cap
+from kentongan import cap, telling
 from kentongan.alert import Draft, mode_of
 from kentongan.area.matching import Matched
 from kentongan.cap.model import ResponseType, Scope, Status
@@ -97,13 +97,14 @@ def time(
     now: datetime,
     clock_offset: float | None,
     override: str | None = None,
+    zone: tzinfo = UTC,
 ) -> list[Finding]:
     """Judges the times of an alert by our clock.
 
     `observed` are the times, by field name, that somebody or something has seen (a quake's origin, a gauge's reading);
     onset and arrival may lie ahead and do not belong here. `clock_offset` is ours from network time in seconds, None
     if unknown. `override` is an officer's reason to go on although the clock cannot be trusted; where it can, a reason
-    changes nothing.
+    changes nothing. `zone` is the one in which officers read times.
     """
     trusted = clock_offset is not None and abs(clock_offset) <= CLOCK_TRUSTED_WITHIN
     excused = not trusted and bool(override and override.strip())
@@ -112,11 +113,13 @@ def time(
     doubt = "" if trusted else "; if our clock is wrong, give --clock-override with a reason"
     for field, seen in observed.items():
         if seen - now > FURTHEST_AHEAD:
-            sentence = f"{field} {seen.isoformat()} lies in the future, yet it was observed; correct it{doubt}"
+            sentence = (
+                f"{field} {telling.minute(seen, zone)} lies in the future, yet it was observed; correct it{doubt}"
+            )
             findings.append(Finding("observed", sentence, weight))
     expires = draft.expires
     if expires is not None and expires <= now:
-        sentence = f"the alert ended at {expires.isoformat()}; draft it again with a later end{doubt}"
+        sentence = f"the alert ended at {telling.minute(expires, zone)}; draft it again with a later end{doubt}"
         findings.append(Finding("expired", sentence, weight))
     else:
         ended = [info.language for info in draft.cap.infos if info.expires is not None and info.expires <= now]
@@ -156,8 +159,8 @@ def all_clear(evidence: str, *, issuers_end: bool, began: datetime, minimum: tim
         findings.append(
             _block(
                 "all-clear-time",
-                f"an all-clear waits {told} after the first message of its hazard, so until {over:%Y-%m-%d %H:%M %Z}, "
-                "or for the issuer's own end message; import that with --cap",
+                f"an all-clear waits {told} after the first message of its hazard, so until"
+                f" {telling.minute(over, over.tzinfo)}, or for the issuer's own end message; import that with --cap",
             )
         )
     return findings
@@ -227,11 +230,12 @@ def at_submit(
     clock_offset: float | None,
     override: str | None = None,
     action_rendered: bool = False,
+    zone: tzinfo = UTC,
 ) -> list[Finding]:
     """All gates together, blocks first; call it at submit, and again at approval and send, since time goes on."""
     incomplete = completeness(draft, action_rendered=action_rendered)
     findings = [
-        *time(draft, observed=observed, now=now, clock_offset=clock_offset, override=override),
+        *time(draft, observed=observed, now=now, clock_offset=clock_offset, override=override, zone=zone),
         *incomplete,
         # Where no area has a name, that was said.
         *(() if any(_nameless(draft)) else area(draft.cap)),

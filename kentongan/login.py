@@ -11,9 +11,10 @@ import secrets
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
+from kentongan import telling
 from kentongan.errors import BadConfig, BadInput, Refused
 from kentongan.keys import KEY_LENGTH, write_private
 from kentongan.officers import Officer, SigningKey
@@ -138,7 +139,7 @@ class LoginFile:
             raise BadConfig(f"{path} is open to others; run: chmod {mode} {path}")
 
 
-def logged_in(login: Login | None, officers: Mapping[str, Officer], *, now: datetime) -> Officer:
+def logged_in(login: Login | None, officers: Mapping[str, Officer], *, now: datetime, zone: tzinfo = UTC) -> Officer:
     """Returns the officer who acts; raises Refused (rule "login") where nobody may."""
     if login is None:
         raise Refused("nobody is logged in; run `kentongan login NAME`", rule="login")
@@ -148,6 +149,6 @@ def logged_in(login: Login | None, officers: Mapping[str, Officer], *, now: date
     if officer.revoked_at is not None and now >= officer.revoked_at:
         raise Refused(f"officer {officer.name} is revoked; another officer must log in", rule="login")
     if not officer.active(now):
-        since = officer.active_from.isoformat(timespec="minutes")
+        since = telling.minute(officer.active_from, zone)
         raise Refused(f"officer {officer.name} counts only from {since}; another officer must log in", rule="login")
     return officer

@@ -9,7 +9,8 @@ import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from kentongan.clock import Milliseconds, to_datetime, to_milliseconds
+from kentongan import telling
+from kentongan.clock import Milliseconds, to_milliseconds
 from kentongan.seam import Limits, Mode, Readiness
 
 AT_MOST_HOURLY: Milliseconds = 3_600_000
@@ -96,9 +97,9 @@ def judge(instance: Instance, probe: Probe | None, *, now: Milliseconds, warn_be
         word = Word.FAILS
     ends = to_milliseconds(seen.expires_at) if seen.expires_at is not None else None
     if ends is not None and ends <= now:
-        word, why = Word.FAILS, f"Its credential ended on {to_datetime(ends):%Y-%m-%d %H:%M} UTC; put a new one there."
+        word, why = Word.FAILS, f"Its credential ended on {telling.recorded(ends)}; put a new one there."
     elif ends is not None and ends - now <= warn_before:
-        remarks.append(f"its credential ends in {_span(ends - now)} ({to_datetime(ends):%Y-%m-%d}); renew it before")
+        remarks.append(f"its credential ends in {_span(ends - now)} ({telling.recorded(ends)}); renew it before")
     if instance.people is not None and instance.people == 0:
         remarks.append("its audience is empty; import people")
     if word is Word.PASSES and seen.quota_left is not None and (instance.people or 0) > seen.quota_left:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
 from kentongan.clock import Milliseconds, to_datetime
@@ -22,10 +23,31 @@ def moment(at: Milliseconds, zone: ZoneInfo) -> str:
     return f"{local:%Y-%m-%d %H:%M:%S}.{local.microsecond // 1000:03} {local:%Z}"
 
 
-def minute(at: Milliseconds | datetime, zone: ZoneInfo) -> str:
+def minute(at: Milliseconds | datetime, zone: tzinfo | None) -> str:
     """A local time to the minute with its zone, for lists: "2026-11-21 14:05 WIB"."""
     local = (at if isinstance(at, datetime) else to_datetime(at)).astimezone(zone)
     return f"{local:%Y-%m-%d %H:%M %Z}"
+
+
+def recorded(at: Milliseconds | datetime) -> str:
+    """A local time's place in a sentence that goes on record, where it is in UTC: "2026-11-21 07:05 UTC"."""
+    moment = at if isinstance(at, datetime) else to_datetime(at)
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def local(sentence: str, zone: ZoneInfo) -> str:
+    """A sentence of the record for officers: each time in it that `recorded` wrote is said in their zone."""
+
+    def said(found: re.Match[str]) -> str:
+        try:
+            return minute(datetime.fromisoformat(found[1]).replace(tzinfo=UTC), zone)
+        except (ValueError, OverflowError):  # no day of any month, or beyond the calendar
+            return found[0]
+
+    return _RECORDED.sub(said, sentence)
+
+
+_RECORDED = re.compile(r"\b(\d{4}-\d\d-\d\d \d\d:\d\d) UTC\b", re.ASCII)
 
 
 def clock_time(at: Milliseconds, zone: ZoneInfo) -> str:

@@ -39,10 +39,11 @@ def check(asking: bool, watch: float | None) -> int:
             raise BadInput("--watch asks the channels again; add --channels")
         return _watch(watch)
     found = list(checks(current()))
-    seen = None
+    seen, zone = None, ZoneInfo("UTC")
     if asking:
         with _house() as house:
-            seen = readiness.look(house) if house is not None else None
+            if house is not None:
+                seen, zone = readiness.look(house), house.zone
     faults = sum(each.state == "fault" for each in found)
     if output.wants_json():
         told = [{"what": each.what, "state": each.state, "sentence": each.sentence} for each in found]
@@ -53,7 +54,7 @@ def check(asking: bool, watch: float | None) -> int:
         output.say("Nothing is in the way." if not faults else f"{faults} to mend.")
         if seen is not None:
             output.say()
-            readiness.show(seen, told=[each.sentence for each in found])
+            readiness.show(seen, zone, told=[each.sentence for each in found])
     if faults:
         return exits.BAD_INPUT
     return exits.FAILED if seen is not None and readiness.failed(seen) else exits.WELL
@@ -91,9 +92,8 @@ def _watch(seconds: float) -> int:
                 if output.wants_json():
                     click.echo(json.dumps(readiness.to_json(seen), ensure_ascii=False))
                 else:
-                    assert house.settings is not None
-                    output.say(words.moment(seen.at, ZoneInfo(house.settings.agency.timezone)))
-                    readiness.show(seen)
+                    output.say(words.moment(seen.at, house.zone))
+                    readiness.show(seen, house.zone)
                     output.say()
                 time.sleep(max(0.0, seconds - (time.monotonic() - began)))
         except KeyboardInterrupt:

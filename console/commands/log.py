@@ -121,7 +121,7 @@ def verify(file: str | None) -> int:
             )
             return exits.FAILED if found.differences else exits.WELL
         for each in found.differences:
-            output.say(f"DIFFERENCE {each.place}: {each.sentence}")
+            output.say(f"DIFFERENCE {each.place}: {telling.local(each.sentence, office.zone)}")
         output.say(
             f"{telling.several(found.events, 'event')} in {telling.several(found.chains, 'chain')} and "
             f"{telling.several(found.deliveries, 'delivery', 'deliveries')} were read again."

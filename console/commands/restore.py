@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -11,7 +14,7 @@ from console import output
 from console.command import command
 from console.invocation import current
 from kentongan import telling
-from kentongan.errors import BadInput
+from kentongan.errors import BadInput, KentonganError
 
 if TYPE_CHECKING:
     from console.office import Office
@@ -97,8 +100,20 @@ def _document(unknown: Unknown) -> dict[str, Any]:
     }
 
 
+def _zone() -> ZoneInfo:
+    """The zone of this machine's config; UTC without one: a ledger is restored all the same."""
+    import channels
+    from kentongan import config_folder, config_place
+
+    with contextlib.suppress(KentonganError):
+        if (folder := config_place.find_config(current().config)) is not None:
+            return ZoneInfo(config_folder.load(folder, channels.settings_models()).agency.timezone)
+    return ZoneInfo("UTC")
+
+
 def _say(state: State, found: Restored) -> None:
-    output.say(f"Restored {state.ledger}, as it was at {found.manifest.taken}. It is held: nothing goes out.")
+    taken = telling.minute(datetime.fromisoformat(found.manifest.taken), _zone())
+    output.say(f"Restored {state.ledger}, as it was at {taken}. It is held: nothing goes out.")
     if found.former is not None:
         output.say(f"The ledger before it lies in {found.former}.")
     if found.config is not None:

@@ -368,7 +368,7 @@ def _follow(
         if begin is not None:
             begin()
         return hand_over(office, alert_id, forecast)
-    shown = progress()
+    shown = progress(office.zone)
     follower = following.Follower(office.house, alert_id, channels, shown)
     for number in interrupts:
         if number != signal.SIGHUP:
@@ -401,7 +401,7 @@ def _page(office: Office, seen: Overview, *, drawn: bool, forecast: Forecast | N
         for line in (*standing.banners(seen), standing.heading(seen)):
             output.say(line)
         if not drawn:
-            output.terminal().print(standing.table(seen))
+            output.terminal().print(standing.table(seen, office.zone))
         standing.explain(office, seen)
         output.say(f"Next: kentongan status {seen.alert.code}, kentongan report {seen.alert.code}")
     except OSError:

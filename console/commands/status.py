@@ -86,7 +86,7 @@ def _list(office: Office) -> int:
         return exits.WELL
     if not seen and not damaged:
         _tell_disk(office, disk_full)
-        _tell_held(held)
+        _tell_held(office, held)
         _warn_of(office, unready)
         output.say("There is no alert yet. Next: kentongan draft --help")
         return exits.WELL
@@ -96,7 +96,7 @@ def _list(office: Office) -> int:
     for damage in damaged.values():
         output.say(f"{damage}.")
     _tell_disk(office, disk_full)
-    _tell_held(held)
+    _tell_held(office, held)
     _warn_of(office, unready)
     for each in seen:
         if each.review is not None and not each.review.is_done:
@@ -122,16 +122,16 @@ def _tell_disk(office: Office, at: int | None) -> None:
         )
 
 
-def _tell_held(held: Mapping[str, str]) -> None:
+def _tell_held(office: Office, held: Mapping[str, str]) -> None:
     from console import standing
 
     for name, reason in held.items():
-        output.say(standing.held(name, reason))
+        output.say(standing.held(name, reason, office.zone))
 
 
 def _warn_of(office: Office, unready: Mapping[str, tuple[int, str]]) -> None:
     for name, (at, why) in unready.items():
-        output.say(f"{name} would fail, asked {words.moment(at, office.zone)}: {why}")
+        output.say(f"{name} would fail, asked {words.moment(at, office.zone)}: {telling.local(why, office.zone)}")
 
 
 def _one(office: Office, code: str) -> int:
@@ -152,7 +152,7 @@ def _one(office: Office, code: str) -> int:
         )
         return exits.WELL
     output.say(f"Sent off {words.moment(seen.dispatch.at, office.zone)} by {seen.dispatch.by}")
-    output.terminal().print(standing.table(seen))
+    output.terminal().print(standing.table(seen, office.zone))
     standing.explain(office, seen)
     return exits.WELL
 
@@ -164,7 +164,7 @@ def _watch(office: Office, code: str) -> int:
     from kentongan.ledger import alerts
 
     stored = office.house.ledger.read(lambda read: alerts.by_handle(read, code))
-    shown = progress()
+    shown = progress(office.zone)
     follower = following.Follower(office.house, stored.id, {}, shown, may_send=False)
     try:
         seen, ended = following.run(follower.run())

@@ -110,12 +110,12 @@ class Play:
         with Live(console=terminal, refresh_per_second=8) if terminal.is_terminal else contextlib.nullcontext() as live:
             while not until(seen := self.seen(alert)):
                 if live is not None:
-                    live.update(standing.table(seen))
+                    live.update(standing.table(seen, ZoneInfo(self.on.desk.settings.agency.timezone)))
                 await asyncio.sleep(0.1)
             if live is not None:
-                live.update(standing.table(seen))
+                live.update(standing.table(seen, ZoneInfo(self.on.desk.settings.agency.timezone)))
             else:
-                terminal.print(standing.table(seen))
+                terminal.print(standing.table(seen, ZoneInfo(self.on.desk.settings.agency.timezone)))
 
     def seen(self, alert: StoredAlert) -> Overview:
         """How the alert stands now."""

@@ -69,7 +69,7 @@ def read(data: bytes, *, zone: tzinfo | None = None, now: datetime | None = None
         raise BadInput(f"line {first.line}, {first.path}: not valid CAP {version}: {first.sentence}{more}")
     reader = _Reader(root, version, zone or UTC)
     alert = reader.alert()
-    warnings = (*reader.warnings(), *remarks(alert, now=now))
+    warnings = (*reader.warnings(), *remarks(alert, now=now, zone=zone))
     return Reading(alert, version, warnings, hashlib.sha256(data).hexdigest())
 
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 from kentongan.cap.model import Alert, Info, MsgType, Scope
 
 _FORBIDDEN = " ,<&"
 
 
-def remarks(alert: Alert, *, now: datetime | None = None) -> tuple[str, ...]:
-    """Returns a sentence for each rule of CAP 1.2, section 3.2, that `alert` breaks; with `now`, also if it expired."""
-    return tuple(dict.fromkeys((*_of_alert(alert, now), *(told for info in alert.infos for told in _of_info(info)))))
+def remarks(alert: Alert, *, now: datetime | None = None, zone: tzinfo | None = None) -> tuple[str, ...]:
+    """Returns a sentence for each rule of CAP 1.2, section 3.2, that `alert` breaks; with `now`, also if it expired.
+
+    `zone` is the one in which officers read times; else that of the alert.
+    """
+    return tuple(
+        dict.fromkeys((*_of_alert(alert, now, zone), *(told for info in alert.infos for told in _of_info(info))))
+    )
 
 
-def _of_alert(alert: Alert, now: datetime | None) -> Iterator[str]:
+def _of_alert(alert: Alert, now: datetime | None, zone: tzinfo | None) -> Iterator[str]:
     for name, value in (("identifier", alert.identifier), ("sender", alert.sender)):
         if not value:
             yield f"{name} is empty"
@@ -31,7 +36,7 @@ def _of_alert(alert: Alert, now: datetime | None) -> Iterator[str]:
         yield "there is no info: nothing in it can be told to the public"
     expires = alert.expires
     if now is not None and expires is not None and expires <= now:
-        yield f"it expired at {expires.isoformat()}"
+        yield f"it expired at {expires.astimezone(zone or expires.tzinfo):%Y-%m-%d %H:%M %Z}"
 
 
 def _of_info(info: Info) -> Iterator[str]:

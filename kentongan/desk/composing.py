@@ -125,6 +125,7 @@ def compose(
         clock_offset=desk.clock_offset,
         override=clock_override,
         action_rendered=not stored.kind.widens,
+        zone=ZoneInfo(desk.settings.agency.timezone),
     )
     reached_people = extent.people(desk, stored, instances, within)
     if stored.kind.widens:

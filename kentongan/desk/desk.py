@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from kentongan.clock import Clock, to_datetime
 from kentongan.errors import BadInput
@@ -62,7 +63,7 @@ class Desk:
 
     def acting(self, login: Login | None) -> Login:
         """The login of an officer who may act now; raises Refused."""
-        logged_in(login, self.officers(), now=self.now)
+        logged_in(login, self.officers(), now=self.now, zone=ZoneInfo(self.settings.agency.timezone))
         assert login is not None
         return login
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import JsonValue
 from sqlalchemy.exc import OperationalError
 
-from kentongan import gates
+from kentongan import gates, telling
 from kentongan.alert import Draft, Kind
 from kentongan.approval import Approval
 from kentongan.cap.model import Status
@@ -130,7 +130,8 @@ def announce(desk: Desk, name: str, start: datetime, login: Login | None) -> Sub
     if not plan.public:
         raise BadInput(f"drill {name} is no public exercise, so nobody has to be told; leave it unannounced")
     if start <= desk.now:
-        raise BadInput(f"{start.isoformat()} has passed; announce an exercise before it begins")
+        told = telling.minute(start, ZoneInfo(desk.settings.agency.timezone))
+        raise BadInput(f"{told} has passed; announce an exercise before it begins")
     drafted = drafts.store(
         desk,
         lambda identifier: notice(desk, plan, identifier=identifier, start=start, now=desk.now),

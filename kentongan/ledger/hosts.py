@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 
 from kentongan.clock import Clock, Milliseconds, Process
 from kentongan.delivery import word
@@ -21,6 +22,15 @@ def working(read: Read, *, clock: Clock, process: Process) -> list[str]:
     rows = read.sql("SELECT id, host FROM sender WHERE role = :role AND ended = 0", {"role": WORKER}).all()
     lost = senders.gone(read, clock=clock, process=process, suspects=[row.id for row in rows])
     return sorted({row.host for row in rows if row.id not in lost})
+
+
+def named(read: Read, senders: Collection[str]) -> dict[str, str]:
+    """What processes that send are to officers, by id: "service on pusdalops"; who is not on record is left out."""
+    rows = read.sql(
+        "SELECT id, role, host FROM sender WHERE id IN (SELECT value FROM json_each(:ids))",
+        {"ids": json.dumps(sorted(senders))},
+    )
+    return {row.id: f"{row.role} on {row.host}" for row in rows}
 
 
 def shares(read: Read, alert_id: str) -> dict[str, dict[str, int]]:

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kentongan.clock import Milliseconds, to_datetime
+from kentongan import telling
+from kentongan.clock import Milliseconds
 from kentongan.delivery import Evidence, Phase, Result, Stage
 from kentongan.errors import DamagedRecord
 from kentongan.ledger import alerts, code_sheets, dispatches, drills, planning, senders, steps
@@ -99,13 +100,12 @@ def _add(found: Unknown, doubts: Mapping[str, int]) -> None:
 
 def _begin(write: Write, taken_at: Milliseconds, by: str) -> Unknown:
     """Puts the restoring on record and holds the ledger; all that would go on by itself ends."""
-    taken = to_datetime(taken_at)
     ends = write.sql("SELECT chain, max(seq) AS seq FROM link GROUP BY chain ORDER BY chain").all()
     write.event("ledger.restored", by=by, taken=taken_at, ends={row.chain: row.seq for row in ends})
     senders.hold(
         write,
         instance=senders.LEDGER,
-        reason=f"the ledger was restored from a backup of {taken:%Y-%m-%d %H:%M} UTC, and what was sent since is not"
+        reason=f"the ledger was restored from a backup of {telling.recorded(taken_at)}, and what was sent since is not"
         " on record",
     )
     # None of them lives on in a copy; what they held is free.

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from kentongan import telling
 from kentongan.clock import to_datetime, to_milliseconds
 from kentongan.keys import StateKeys, verify_head
 from kentongan.ledger import alerts, pruned
@@ -225,8 +226,8 @@ class _Restored:
         links = f"links {kept + 1} to {signed} were" if signed > kept + 1 else f"link {signed} was"
         there = "are" if signed > kept + 1 else "is"
         return (
-            f"{links} signed, and {there} not here since the ledger was restored at {_minute(self.at)} from a backup"
-            f" of {_minute(self.taken)}: what they recorded is lost"
+            f"{links} signed, and {there} not here since the ledger was restored at {telling.recorded(self.at)}"
+            f" from a backup of {telling.recorded(self.taken)}: what they recorded is lost"
         )
 
 
@@ -239,7 +240,3 @@ def _restored(read: Read, signed_at: str) -> _Restored | None:
         if signed <= row.at and (found is None or data["taken"] < found.taken):
             found = _Restored(row.at, data["taken"], data["ends"])
     return found
-
-
-def _minute(at: int) -> str:
-    return f"{to_datetime(at):%Y-%m-%d %H:%M} UTC"

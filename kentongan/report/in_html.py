@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -106,7 +107,8 @@ def _marked(part: Part) -> list[Moment]:
 def _by_day(part: Part, zone: ZoneInfo) -> list[tuple[str, list[Moment]]]:
     days: dict[str, list[Moment]] = {}
     for each in part.timeline:
-        days.setdefault(telling.moment(each.at, zone)[:10], []).append(each)
+        said = replace(each, what=telling.local(each.what, zone))
+        days.setdefault(telling.moment(each.at, zone)[:10], []).append(said)
     return list(days.items())
 
 

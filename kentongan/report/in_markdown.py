@@ -147,7 +147,7 @@ def _timeline(part: Part, zone: ZoneInfo) -> Iterator[str]:
             telling.moment(each.at, zone),
             telling.span(each.after) if each.after is not None else "",
             each.channel,
-            each.what,
+            telling.local(each.what, zone),
         )
         for each in part.timeline
     ]
