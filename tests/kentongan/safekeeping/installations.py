@@ -14,8 +14,9 @@ from kentongan.clock import Clock
 from kentongan.keys import StateKeys
 from kentongan.ledger import Ledger
 from kentongan.ledger.verification import verify
-from kentongan.safekeeping import backup
+from kentongan.safekeeping import backup, restoring
 from kentongan.safekeeping.backup import Backup
+from kentongan.safekeeping.restoring import Restored
 from kentongan.state import State
 from tests.kentongan.ledger.scenes import StandingClock, direct, later, open_at, public, put_dispatch, put_people
 
@@ -59,3 +60,10 @@ def disk(folder: Path, size: str = "1m") -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def restore(
+    state: State, source: Path, *, keys_from: Path | None = None, over: bool = False, clock: StandingClock | None = None
+) -> Restored:
+    """Restores as Siti does."""
+    return restoring.restore(state, source, keys_from=keys_from, over=over, clock=clock or StandingClock(), by="siti")
