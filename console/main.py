@@ -13,6 +13,7 @@ import click
 from console import exits
 from console.command import Lazy, LazyGroup
 from console.invocation import Invocation
+from kentongan import handles
 from kentongan.errors import KentonganError
 from kentongan.installation import check_packages
 
@@ -113,6 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line and returns its exit code; nothing but that leaves it."""
     if arguments is None:
         collect_seldom()
+        # Else pydantic looks through whatever is installed for plugins, which are none of ours, to run within checks.
+        os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # Click tells of an option that it does not know before it has read the others.
     invocation = Invocation(json="--json" in (sys.argv[1:] if arguments is None else arguments))
     _make_writable()
@@ -165,8 +168,12 @@ def _make_writable() -> None:
 
 
 def _fault(sentences: str, code: int, invocation: Invocation) -> int:
-    from console.output import document, printable
-
+    try:
+        from console.output import document, printable
+    except OSError:
+        # Not even that can be read: there are no handles left.
+        sys.stderr.write(f"kentongan: {sentences}\n")
+        return code
     # A config or a list may have many faults; each is one line.
     told = [printable(sentence) for sentence in sentences.splitlines()]
     with contextlib.suppress(OSError):
@@ -180,6 +187,8 @@ def _fault(sentences: str, code: int, invocation: Invocation) -> int:
 
 
 def _mistake(error: Exception, invocation: Invocation) -> int:
+    if handles.ran_out(error):
+        return _fault(handles.REMEDY, exits.BAD_INPUT, invocation)
     from console.trace import keep
 
     return _fault(keep(error, invocation.state), exits.FAILED, invocation)

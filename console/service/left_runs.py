@@ -5,6 +5,7 @@ Whoever is left ends them there, by the ledger's record of whose they were. What
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 import os
@@ -67,7 +68,8 @@ class LeftRuns:
 
     async def _end(self, client: httpx.AsyncClient, run: dict[str, Any]) -> bool:
         handle, id = str(run["parameters"]["alert"]), str(run["id"])
-        left = self._house.ledger.read(functools.partial(self._left, handle=handle, run=id))
+        # Apart from the loop: a ledger that is far away or locked holds up none of what else the service does.
+        left = await asyncio.to_thread(self._house.ledger.read, functools.partial(self._left, handle=handle, run=id))
         if left is None:
             return False
         alert_id, host = left

@@ -20,6 +20,7 @@ import sqlalchemy
 from sqlalchemy import Connection, Engine
 from sqlalchemy.pool import QueuePool, StaticPool
 
+from kentongan import handles
 from kentongan.clock import SystemClock
 from kentongan.database import Database, Place
 from kentongan.errors import LedgerUnavailable, OtherVersion
@@ -159,6 +160,8 @@ def unavailable(place: Place, error: Exception) -> LedgerUnavailable:
         why = "cannot grow because the disk is full; make room and try again, nothing recorded was lost"
     elif not path.exists() and _lock_of(path).exists():
         return gone(path)
+    elif handles.ran_out(error) or ("unable to open" in said and handles.are_short()):
+        why = f"could not be opened: {handles.REMEDY}"
     elif "readonly" in said or "permission" in said or "unable to open" in said:
         why = "cannot be written; give this user the right to its file and folder"
     elif "not a database" in said or "malformed" in said:
