@@ -14,9 +14,9 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from channels._secret import Secret
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Confirmed, Receipt
 
 MOST_BYTES = 1_048_576

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from channels._atom import CAP_TYPE
 from channels._feed_folder import FILES, PICTURE
 from channels._visible import stands_first_and_last, visible_text
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Media, Mode, Rendered
 
 _STATUSES = {

@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeGuard
 
 from pydantic import JsonValue
@@ -19,6 +18,7 @@ from pydantic import JsonValue
 from channels._delay import usages
 from channels._reading import Answer
 from channels._secret import Secret
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Credential, Forged, InDoubt, Outcome, Received, Rejected, Retryable, Why
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import html
 import re
-from dataclasses import dataclass
 from email.headerregistry import Address as Mailbox
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 
 from channels._feed_documents import title_of
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Job, Rendered
 
 LONGEST_LINE = 998

@@ -10,9 +10,11 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from urllib.parse import quote, urlsplit
+
+from kentongan.quick_dataclass import dataclass
 
 _PORTS = {"http": 80, "https": 443}
 

@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 
 from pydantic import JsonValue
 
 from channels._delay import asked_delay
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Credential, InDoubt, Outcome, Readiness, Rejected, Retryable, Uploaded, Why
 
 

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import enum
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Credential, InDoubt, Outcome, Rejected, Retryable, Why
 
 

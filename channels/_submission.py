@@ -15,7 +15,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 import aiosmtplib
@@ -24,6 +24,7 @@ import aiosmtplib.protocol
 from channels._names import apart
 from channels._secret import Secret
 from channels._smtp_reading import Reply, Step, read
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Credential, InDoubt, Outcome, Rejected, Retryable, Why
 
 logger = logging.getLogger(__name__)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from console import output
 from kentongan.errors import BadInput, Refused
+from kentongan.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from console.office import Office

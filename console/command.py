@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from console.invocation import Invocation, common_options
+from kentongan.quick_dataclass import dataclass
 
 REMOTE = frozenset({"approve", "return", "status", "stop", "waiting"})
 """The commands that an officer can give on their own machine."""

@@ -15,7 +15,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from kentongan.quick_dataclass import dataclass
 
 WELL = 0
 FAILED = 1

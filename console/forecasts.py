@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from console import output, words
 from kentongan import telling
+from kentongan.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from console.office import Office

@@ -19,7 +19,7 @@ import os
 import re
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, mo
 from console.service.proof import Asked, body_digest, prove
 from kentongan.errors import BadConfig, BadInput, KentonganError, LedgerUnavailable, Refused
 from kentongan.officers import Officer, SigningKey, unseal
+from kentongan.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from pydantic import SecretStr

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from console import output
@@ -14,6 +13,7 @@ from console.invocation import current
 from console.service import client
 from kentongan import config_place
 from kentongan.errors import BadInput, KentonganError, LedgerUnavailable, Refused
+from kentongan.quick_dataclass import dataclass
 from kentongan.state import SPARE_VARIABLE, State
 
 _THERE_WITHIN = 0.3

@@ -9,11 +9,12 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from flows.house import House
 from kentongan.ledger import alerts
+from kentongan.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from kentongan.dispatcher import Dispatcher

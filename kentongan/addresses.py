@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from kentongan.errors import BadInput
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Address
 
 FAMILIES = ("phone", "whatsapp", "telegram", "email")

@@ -12,8 +12,8 @@ import enum
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from kentongan.quick_dataclass import dataclass
 from kentongan.words.codes import ALPHABET, as_signs, mixed
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from typing import ClassVar
 
 from pydantic import AwareDatetime, ConfigDict, JsonValue
 
 from kentongan.officers import STORED, SigningKey, statement
+from kentongan.quick_dataclass import dataclass
 
 
 class Act(enum.StrEnum):

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Limits, Rendered
 from kentongan.words.counting import count
 

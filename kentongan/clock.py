@@ -9,10 +9,11 @@ from __future__ import annotations
 import ctypes
 import os
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
+
+from kentongan.quick_dataclass import dataclass
 
 Milliseconds = int
 """Time as the ledger keeps it: whole milliseconds, since 1970 UTC (wall) or since start of the machine (boot)."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from kentongan.errors import BadInput
 from kentongan.keys import canonical_json, verify_witness
 from kentongan.officers import CLOCK_SKEW, Officer, Refusal, Signed, read_statement, statement, verify
+from kentongan.quick_dataclass import dataclass
 
 LASTS = timedelta(days=90)
 """How long two officers' word on a schedule is good."""

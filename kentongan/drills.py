@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -17,6 +16,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from kentongan.clock import Milliseconds
 from kentongan.config_model import Model
+from kentongan.quick_dataclass import dataclass
 from kentongan.routes import Duration
 
 NOTICE = "exercise-notice"

@@ -10,12 +10,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from kentongan.clock import Milliseconds
 from kentongan.errors import KentonganError
 from kentongan.ledger import Ledger, Read, senders, tallies
 from kentongan.ledger.tallies import NOTHING, Due, Tally
+from kentongan.quick_dataclass import dataclass
 
 _log = logging.getLogger(__name__)
 

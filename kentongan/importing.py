@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Protocol, TypeVar
@@ -23,6 +22,7 @@ from kentongan.ledger import people as register
 from kentongan.ledger.editions import Withdrawal
 from kentongan.ledger.filling import Imported, Span, fill
 from kentongan.people import Row
+from kentongan.quick_dataclass import dataclass
 from kentongan.staging import Staging
 
 ROLE = "import"

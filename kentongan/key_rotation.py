@@ -16,7 +16,6 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from kentongan.errors import BadConfig, BadInput
 from kentongan.keys import StateKeys
 from kentongan.ledger import Ledger, Write, wrapped_keys
 from kentongan.ledger.wrapped_keys import Place
+from kentongan.quick_dataclass import dataclass
 
 _SIZE = 1_000
 _GAP = 0.05  # seconds between two transactions: as often as SQLite looks again, so that others get their turn

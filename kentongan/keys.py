@@ -21,7 +21,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
@@ -35,6 +35,7 @@ from kentongan.key_files import KEY_LENGTH as KEY_LENGTH
 from kentongan.key_files import key_file, read_key, sync_folder
 from kentongan.key_files import write_private as write_private
 from kentongan.people_key import CURRENT, Source, derive, find
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Address
 from kentongan.wrapping import Wrapping
 

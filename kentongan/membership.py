@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pydantic import JsonValue
 
 from kentongan.keys import verify_signature
 from kentongan.officers import CLOCK_SKEW, Officer, Refusal, Signed, read_statement, statement, verify
+from kentongan.quick_dataclass import dataclass
 
 STATEMENT_LASTS = timedelta(hours=24)
 """How long a signed statement on an officer may wait for what it still lacks."""

@@ -8,7 +8,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
@@ -20,6 +20,7 @@ from pydantic import AwareDatetime, ConfigDict, JsonValue, SecretStr
 
 from kentongan.errors import BadInput, Refused
 from kentongan.keys import KEY_LENGTH, NONCE_LENGTH, Random, canonical_json, verify_signature
+from kentongan.quick_dataclass import dataclass
 
 SHORTEST_SECRET = 12
 CLOCK_SKEW = timedelta(seconds=60)

@@ -11,7 +11,7 @@ import functools
 import hashlib
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
@@ -20,6 +20,7 @@ from pydantic import JsonValue
 from kentongan.errors import BadInput
 from kentongan.keys import verify_signature
 from kentongan.officers import Officer, Signed, read_statement, statement
+from kentongan.quick_dataclass import dataclass
 from kentongan.words.codes import ALPHABET, as_signs
 
 CODES = 20

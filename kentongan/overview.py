@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from kentongan.alert import Kind
@@ -27,6 +26,7 @@ from kentongan.ledger.dispatches import Dispatch
 from kentongan.ledger.reviews import Review
 from kentongan.ledger.throttled import Throttled
 from kentongan.plan import PUBLIC
+from kentongan.quick_dataclass import dataclass
 
 _MISSED = ("rejected", "unreachable", "expired", "cancelled")
 _UNFINISHED = ("planned", "claimed", "sending")

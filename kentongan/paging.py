@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pydantic import Field
 
 from kentongan.cap.model import Status
 from kentongan.clock import Milliseconds
 from kentongan.config_model import Model
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Mode
 
 

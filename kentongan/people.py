@@ -13,7 +13,7 @@ import re
 import sqlite3
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,6 +21,7 @@ from kentongan.addresses import FAMILIES, mask, normalise
 from kentongan.area.codes import is_code
 from kentongan.audiences import plain
 from kentongan.errors import BadInput
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Address
 
 COLUMNS = ("reference", "name", *FAMILIES, "language", "groups", "regions")

@@ -15,7 +15,7 @@ import re
 import secrets
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from kentongan.errors import BadConfig, BadInput
 from kentongan.key_files import KEY_LENGTH, key_file, read_key, replace_private, sync_folder, write_private
+from kentongan.quick_dataclass import dataclass
 
 VARIABLE = "KENTONGAN_PEOPLE_KEY"
 FILE_VARIABLE = "KENTONGAN_PEOPLE_KEY_FILE"

@@ -7,12 +7,11 @@ harmless, or where life is at stake, and then once and marked.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, replace
-
-from tenacity import wait_exponential
+from dataclasses import replace
 
 from kentongan.clock import Milliseconds
 from kentongan.delivery import Action, Evidence
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import (
     Absent,
     Accepted,
@@ -211,6 +210,9 @@ def covered(traits: Traits, first_intent_at: Milliseconds, moment: Milliseconds)
 
 def backoff(tries: int, chance: float, policy: Policy) -> float:
     """Seconds before try `tries` + 1: doubling, capped, and spread over its upper half by `chance`."""
+    # Late: it imports much that the first request of an alert would wait for.
+    from tenacity import wait_exponential
+
     strategy = wait_exponential(multiplier=policy.backoff_first, max=policy.backoff_most)
     whole = strategy(_Tries(max(1, min(tries, 40))))  # type: ignore[arg-type]  # it reads attempt_number alone
     return whole * (0.5 + 0.5 * chance)

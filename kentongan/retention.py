@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from kentongan.clock import Milliseconds, Process
@@ -12,6 +11,7 @@ from kentongan.importing import take_back
 from kentongan.ledger import Ledger, Read, erasing, retaining
 from kentongan.ledger.erasing import Erased
 from kentongan.ledger.opt_outs import Named
+from kentongan.quick_dataclass import dataclass
 from kentongan.settings import Policy
 
 _SIZE = 5_000

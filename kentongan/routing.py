@@ -6,10 +6,10 @@ All is pure. The gates of mode and scope hold whatever a rule says: rules choose
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from kentongan.alert import Draft, Kind, worst_severity
 from kentongan.cap.model import Scope, Severity
+from kentongan.quick_dataclass import dataclass
 from kentongan.routes import Escalation, Fallback, Following, Routes, Rule, When
 
 

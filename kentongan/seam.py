@@ -11,9 +11,11 @@ import dataclasses
 import enum
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import ClassVar, Protocol
+
+from kentongan.quick_dataclass import dataclass
 
 # --- What goes out -------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar
 
 from pydantic import ConfigDict
@@ -13,6 +13,7 @@ from kentongan.alert import Kind
 from kentongan.area.codes import Within
 from kentongan.keys import canonical_json
 from kentongan.officers import STORED
+from kentongan.quick_dataclass import dataclass
 from kentongan.routes import Following
 from kentongan.seam import Mode
 from kentongan.settings import Audience

@@ -7,7 +7,6 @@ because it is stored. `now` is the time of the dispatch, also where a dispatched
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
@@ -18,6 +17,7 @@ from kentongan.drill_schedules import ScheduledRun, may_run
 from kentongan.keys import verify_signature
 from kentongan.officers import CLOCK_SKEW, Officer, Refusal
 from kentongan.one_time_codes import Sheet, fits, is_theirs
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Mode
 from kentongan.settings import Policy
 from kentongan.subject import Prepared, Subject, subject_digest

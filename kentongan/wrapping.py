@@ -10,13 +10,13 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kentongan.errors import BadInput, KentonganError
 from kentongan.people_key import PeopleKey, Source, derive
+from kentongan.quick_dataclass import dataclass
 
 _NONCE = 12
 _PREFIX = b"kentongan person key 1"

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from console import forecasts, output, routes, targets, words
+from console import exits, forecasts, output, routes, targets, words
 from console.command import HANDLE, command
 from kentongan import telling
 from kentongan.errors import BadInput
+from kentongan.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from console.office import Office
@@ -61,10 +61,11 @@ class _Page:
 @click.option("--map", "map_file", metavar="FILE.svg", help="Write a sketch of the area and its regions to this file.")
 def preview(
     code: str, correction: bool, channel: tuple[str, ...], without: tuple[str, ...], map_file: str | None
-) -> None:
+) -> int:
     """Show every message of an alert with its length; contacts nobody.
 
-    A draft is rendered now; once submitted, the messages on record are shown.
+    A draft is rendered now; once submitted, the messages on record are shown. Ends with 3 where `submit` would refuse
+    what is shown: for a PROBLEM that nothing stands in for, or what is FORBIDDEN.
     """
     from console.office import Need, opened
 
@@ -74,6 +75,14 @@ def preview(
         if map_file is not None:
             targets.write_map(office, page.stored, page.within, map_file)
         (_show_json if output.wants_json() else _show)(office, page)
+        return exits.REFUSED if _refused(page) else exits.WELL
+
+
+def _refused(page: _Page) -> bool:
+    """Whether `submit` would refuse it for what is shown here."""
+    return any(not problem.fallen_back for problem in page.problems) or any(
+        finding.severity == "block" for finding in page.findings
+    )
 
 
 def _page(office: Office, code: str, correction: bool, without: Collection[str]) -> _Page:
@@ -312,6 +321,7 @@ def _show_json(office: Office, page: _Page) -> None:
             "mode": stored.mode.value,
             "state": stored.state,
             "on_record": page.fixed,
+            "would_be_refused": _refused(page),
             "places": list(area_names(stored.draft)),
             "area": targets.described(office, stored, page.within, _instances(office, page)) if page.within else None,
             "messages": [told(message) for message in page.messages],

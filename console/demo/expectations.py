@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from console.demo.samples import chat, on_the_coast, phone
 from kentongan.addresses import mask
 from kentongan.ledger.views import Delivery
 from kentongan.policy import Reason
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Address
 from sandbox.faults import Fault, Rule
 from sandbox.server import Sandbox

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import httpx
 
 from kentongan.alert import Kind
 from kentongan.errors import KentonganError
 from kentongan.ledger import Ledger, alerts
+from kentongan.quick_dataclass import dataclass
 
 _PATIENCE = 3.0
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from kentongan.dispatcher import Pulse
 from kentongan.ledger import senders
+from kentongan.quick_dataclass import dataclass
 
 ROUND = 5.0
 """Seconds in which the sweep must have gone round."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from kentongan.errors import KentonganError
+from kentongan.quick_dataclass import dataclass
 
 _log = logging.getLogger(__name__)
 

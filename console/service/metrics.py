@@ -11,7 +11,6 @@ import itertools
 import sys
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, exposition
 from prometheus_client.core import (
@@ -30,6 +29,7 @@ from kentongan.ledger import commit_times, tallies
 from kentongan.ledger.commit_times import CommitTimes
 from kentongan.ledger.opening import HEAD
 from kentongan.ledger.tallies import NOTHING
+from kentongan.quick_dataclass import dataclass
 
 _CHANNEL = ["channel"]
 _PYTHON = ".".join(map(str, sys.version_info[:3]))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import ssl
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 
 from kentongan.errors import BadConfig
+from kentongan.quick_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 
 from console.service.looking import Looking
@@ -22,6 +22,7 @@ from kentongan.errors import BadConfig, KentonganError, LedgerUnavailable
 from kentongan.ledger import Read, Write, pages
 from kentongan.ledger import officers as register
 from kentongan.paging import Cause, Concern, Page, Pager, Past, due
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Accepted, Address, Channel, Credential, InDoubt, Job, Mode, Outcome, Rejected, Retryable
 from kentongan.words import pages as words
 from kentongan.words.composing import TemplateFault

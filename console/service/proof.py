@@ -16,12 +16,12 @@ import struct
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from kentongan.errors import BadInput
 from kentongan.keys import canonical_json, verify_signature
 from kentongan.officers import Officer, SigningKey, statement
+from kentongan.quick_dataclass import dataclass
 
 SCHEME = "Kentongan"
 LASTS = 60.0

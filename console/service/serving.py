@@ -14,7 +14,6 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol, TypeVar
 
@@ -27,6 +26,7 @@ from console.service.sockets import listen_for_metrics, listen_for_officers, lis
 from console.service.supervisor import Supervisor
 from flows.house import House
 from kentongan.errors import BadConfig, BadInput, OtherVersion
+from kentongan.quick_dataclass import dataclass
 from kentongan.settings import Service as ServiceSettings
 from kentongan.state import State
 

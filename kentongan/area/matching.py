@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from kentongan import cap
 from kentongan.area import names
 from kentongan.area.codes import above, highest, read_code
 from kentongan.area.geometry import Box, Disc, Shape, near, ring, size
 from kentongan.area.regions import Regions
+from kentongan.quick_dataclass import dataclass
 
 BUFFER = 1.0
 """Kilometres round every shape that count as in it."""

@@ -6,7 +6,7 @@ import functools
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from kentongan.area.codes import covers, highest
 from kentongan.area.regions import Regions
 from kentongan.errors import BadConfig
+from kentongan.quick_dataclass import dataclass
 
 _MOST_ALIKE = 8
 """A name that so many regions of one level bear says nothing of where."""

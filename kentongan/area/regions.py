@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from kentongan.area.codes import above
 from kentongan.area.geometry import Box, Disc, Point, Ring, box_of, box_round, distance, ring
+from kentongan.quick_dataclass import dataclass
 
 Rings = Sequence[Sequence[Point]]
 """The outer rings of one region's boundary, of (latitude, longitude); its holes are left out, which errs outward."""

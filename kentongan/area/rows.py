@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from kentongan.area.geometry import Point
 from kentongan.area.regions import Rings
+from kentongan.quick_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

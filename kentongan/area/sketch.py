@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from html import escape
 
 from kentongan import cap
 from kentongan.area.geometry import Box, Disc, Point, Ring, Shape, box_of
 from kentongan.area.matching import shapes_of
+from kentongan.quick_dataclass import dataclass
 
 WIDTH, _LEAST, _MOST = 720.0, 240.0, 900.0
 _MARGIN = 24.0

@@ -7,7 +7,6 @@ that they print. `GRAMMAR[version]` is the content of <alert>.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
 from kentongan.cap import lexical
@@ -23,6 +22,7 @@ from kentongan.cap.model import (
     Urgency,
 )
 from kentongan.cap.uri import is_any_uri
+from kentongan.quick_dataclass import dataclass
 
 SIGNATURE = "http://www.w3.org/2000/09/xmldsig#"
 

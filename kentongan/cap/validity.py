@@ -6,7 +6,7 @@ The verdict is that of the official schema of the same version as libxml2 reads 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 from lxml import etree
@@ -26,6 +26,7 @@ from kentongan.cap.grammar import (
     Text,
 )
 from kentongan.cap.model import NAMESPACES
+from kentongan.quick_dataclass import dataclass
 
 Element: TypeAlias = "etree._Element"
 

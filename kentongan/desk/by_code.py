@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 
 from kentongan.approval import Approval, sign_by_code
 from kentongan.desk import approvals
@@ -15,6 +14,7 @@ from kentongan.ledger.alerts import StoredAlert
 from kentongan.login import Login
 from kentongan.officers import Refusal, sign
 from kentongan.one_time_codes import Sheet, fits, issue, new_codes, read_code
+from kentongan.quick_dataclass import dataclass
 from kentongan.subject import Subject, subject_digest
 from kentongan.verdict import Approved
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from pydantic import JsonValue
@@ -17,6 +16,7 @@ from kentongan.desk.illustrating import NONE, Illustrated, from_resources
 from kentongan.errors import BadInput, Refused
 from kentongan.ledger import Read, Write, alerts, canonical, digest, pictures, threads
 from kentongan.ledger.alerts import StoredAlert
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Mode
 from kentongan.sources import bmkg
 from kentongan.words import drafting, following

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -36,6 +35,7 @@ from kentongan.ledger import drills as register
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.ledger.drills import Part, State, StoredDrill, StoredSchedule
 from kentongan.officers import Refusal
+from kentongan.quick_dataclass import dataclass
 
 _log = logging.getLogger(__name__)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 from kentongan.alert import Kind
@@ -14,6 +13,7 @@ from kentongan.errors import BadInput
 from kentongan.ledger import Read, alerts, dispatches, renderings
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.ledger.dispatches import Dispatch
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import fill, slots
 from kentongan.words.rendering import Earlier, cap_document, public_link
 

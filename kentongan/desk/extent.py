@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
 from kentongan.alert import Draft
 from kentongan.area.codes import Within
@@ -14,6 +13,7 @@ from kentongan.ledger import Read
 from kentongan.ledger import people as register
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.ledger.threads import reached
+from kentongan.quick_dataclass import dataclass
 from kentongan.reach import Reach, reach_of
 from kentongan.settings import InstanceSettings
 

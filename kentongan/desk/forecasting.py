@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kentongan import waves
 from kentongan.area.codes import Waves, Within
@@ -18,6 +18,7 @@ from kentongan.forecast import ASSUMED_LATENCY, Forecast, Way, forecast
 from kentongan.ledger import Read, alerts, buckets, foreseen, probes, senders
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.ledger.buckets import Here
+from kentongan.quick_dataclass import dataclass
 from kentongan.reach import Reach, reach_of
 from kentongan.readiness import Standing
 from kentongan.routes import Following

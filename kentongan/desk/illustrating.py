@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from kentongan import cap, pictures
 from kentongan.alert import Draft, Kind
 from kentongan.errors import BadInput
 from kentongan.gates import Finding, Weight
 from kentongan.pictures import Picture
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Limits
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from kentongan import gates
@@ -16,6 +15,7 @@ from kentongan.ledger import Read, Write, dispatches, renderings
 from kentongan.ledger import threads as ledger_threads
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.plan import PUBLIC, Plan, PlannedInstance
+from kentongan.quick_dataclass import dataclass
 from kentongan.reach import reach_of
 from kentongan.routes import Following
 from kentongan.seam import Rendered, slots

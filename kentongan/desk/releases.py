@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 
 from kentongan import gates
 from kentongan.alert import acts_as, worst_severity
@@ -27,6 +26,7 @@ from kentongan.ledger import Read, Write, alerts, dispatches, outcomes, reviews,
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.login import Login
 from kentongan.officers import Refusal
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Mode
 from kentongan.subject import subject_digest
 from kentongan.verdict import Approved, break_glass_forbidden

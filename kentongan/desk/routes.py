@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from kentongan import routing
 from kentongan.desk.desk import Desk
 from kentongan.desk.targeting import Targeted
 from kentongan.gates import Finding, Weight
 from kentongan.ledger.alerts import StoredAlert
+from kentongan.quick_dataclass import dataclass
 from kentongan.routes import Following
 from kentongan.routing import Choice
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from kentongan.desk.desk import Desk
 from kentongan.ledger import canonical, digest
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.ledger.renderings import rendered_to_json
+from kentongan.quick_dataclass import dataclass
 
 _STANDARD = datetime(2026, 1, 1, 3, 0, tzinfo=UTC)
 """The moment for which a scenario is rendered to be signed: the same words give the same digest at any time."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from kentongan import gates
@@ -16,6 +15,7 @@ from kentongan.errors import Refused
 from kentongan.ledger import Write, alerts, renderings, submissions
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.login import Login
+from kentongan.quick_dataclass import dataclass
 from kentongan.settings import InstanceSettings
 from kentongan.stored import to_json
 from kentongan.subject import Instance, subject_digest

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from kentongan import cap, gates, nearness
 from kentongan.alert import Draft, has_life_at_stake
@@ -17,6 +16,7 @@ from kentongan.desk.desk import Desk
 from kentongan.gates import Finding
 from kentongan.ledger import Read, regions
 from kentongan.ledger import people as register
+from kentongan.quick_dataclass import dataclass
 from kentongan.settings import Audience, InstanceSettings
 
 _MOST_DRAWN = 400

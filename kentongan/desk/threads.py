@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -14,6 +13,7 @@ from kentongan.desk.desk import Desk
 from kentongan.errors import Refused
 from kentongan.ledger import Read, alerts, dispatches, threads
 from kentongan.ledger.alerts import StoredAlert
+from kentongan.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from kentongan.words.rendering import Earlier

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from kentongan.clock import Clock, Milliseconds, Process
 from kentongan.dispatcher.gate import Gate
@@ -26,6 +26,7 @@ from kentongan.dispatcher.upkeep import Upkeep
 from kentongan.errors import KentonganError, OtherVersion, Refused
 from kentongan.ledger import Ledger, Read, Write, dispatches, senders, threads, views, work
 from kentongan.ledger.work import OpenDispatch
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Address, Channel
 from kentongan.settings import Policy
 

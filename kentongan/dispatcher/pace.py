@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from kentongan.bucket import IDLE, SLICE, WANTED, Allowance, Bucket, Lease, backed_off
 from kentongan.errors import KentonganError
+from kentongan.quick_dataclass import dataclass
 
 _log = logging.getLogger(__name__)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from typing import TypeVar
 
 from kentongan.bucket import Bucket, Lease, name_of
 from kentongan.ledger import Ledger, Write, buckets
 from kentongan.ledger.buckets import Here
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Channel
 
 T = TypeVar("T")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from kentongan.clock import Clock, Milliseconds, to_datetime
 from kentongan.dispatcher.gate import Gate
@@ -13,6 +12,7 @@ from kentongan.ledger import Ledger
 from kentongan.ledger.claims import Claimed, Intent
 from kentongan.plan import PUBLIC, Plan
 from kentongan.policy import Situation
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Address, Channel, InDoubt, Job, Rendered
 from kentongan.settings import Policy
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from kentongan.dispatcher.part import Part
 from kentongan.ledger import Write, outcomes, senders
 from kentongan.ledger.claims import Intent
 from kentongan.ledger.outcomes import Settled
+from kentongan.quick_dataclass import dataclass
 
 _log = logging.getLogger(__name__)
 

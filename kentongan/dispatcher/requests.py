@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from kentongan.clock import Milliseconds
 from kentongan.delivery import Action
@@ -17,6 +16,7 @@ from kentongan.errors import LedgerUnavailable
 from kentongan.ledger.claims import Claimed, Intent
 from kentongan.ledger.outcomes import Settled
 from kentongan.policy import Decision, after_send, at_once
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import (
     Accepted,
     Address,

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 
 from kentongan import waves
 from kentongan.clock import Milliseconds, Process
@@ -16,6 +15,7 @@ from kentongan.dispatcher.part import Part, Sender
 from kentongan.dispatcher.run import Run
 from kentongan.errors import KentonganError
 from kentongan.ledger import Read, Write, renderings, senders
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Channel
 
 _log = logging.getLogger(__name__)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from kentongan.clock import Milliseconds
 from kentongan.delivery import Evidence
@@ -14,6 +13,7 @@ from kentongan.ledger import Ledger, Read, Write, dispatches, outcomes, receipts
 from kentongan.ledger.deliveries import Standing
 from kentongan.plan import PUBLIC
 from kentongan.policy import Decision, Reason, Situation, after_doubt
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Channel
 from kentongan.settings import Policy
 

@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import insert, select, update
@@ -23,6 +22,7 @@ from kentongan.errors import BadInput, DamagedRecord, Refused
 from kentongan.ledger import schema
 from kentongan.ledger.chaining import canonical, digest
 from kentongan.ledger.transaction import Read, Write
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Mode
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from sqlalchemy import Row, insert
@@ -24,6 +24,7 @@ from kentongan.ledger.editions import CURRENT, listed
 from kentongan.ledger.opt_outs import Named
 from kentongan.ledger.threads import REACHED_SQL
 from kentongan.ledger.transaction import Read, Write
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Address, Confirmed, Inbound, Receipt
 
 _TOLD = ", ".join(f"'{meaning}'" for meaning in TOLD)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import delete, insert, select
@@ -20,6 +19,7 @@ from kentongan.clock import Milliseconds
 from kentongan.database import Database, Place
 from kentongan.ledger import schema
 from kentongan.ledger.transaction import Read, Write
+from kentongan.quick_dataclass import dataclass
 
 _ENOUGH = 1_000_000
 """Bytes that are worth another try, where another process has made room."""

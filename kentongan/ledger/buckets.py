@@ -8,13 +8,14 @@ deliveries and attempts tell.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kentongan import bucket
 from kentongan.bucket import Bucket, Lease
 from kentongan.clock import Clock
 from kentongan.ledger import senders
 from kentongan.ledger.transaction import Read, Write
+from kentongan.quick_dataclass import dataclass
 
 _FIELDS = "leased_to, paused_until, rank, wanted, throttled"
 _DATABASE = "database"

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from kentongan.clock import Milliseconds
 from kentongan.errors import DamagedRecord
 from kentongan.ledger.transaction import Read
+from kentongan.quick_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from kentongan.clock import Milliseconds
 from kentongan.delivery import Action, Phase, Stage
 from kentongan.ledger.gathered import Gathering
 from kentongan.ledger.transaction import Read, Write
+from kentongan.quick_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

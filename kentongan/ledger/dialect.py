@@ -11,8 +11,9 @@ import functools
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from kentongan.quick_dataclass import dataclass
 
 _LIST = r"\(\s*SELECT value FROM json_each\(:(?P<name>\w+)\)\s*\)"
 _IN = re.compile(rf"\bIN {_LIST}")

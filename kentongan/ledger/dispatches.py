@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import insert, select, update
@@ -16,6 +15,7 @@ from kentongan.ledger.chaining import digest
 from kentongan.ledger.planning import plan_public
 from kentongan.ledger.transaction import Read, Write
 from kentongan.plan import Plan
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Mode
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kentongan.clock import Milliseconds
 from kentongan.drills import Course, Measured
 from kentongan.ledger import alerts, dispatches, steps, threads, views
 from kentongan.ledger.drills import StoredDrill
 from kentongan.ledger.transaction import Read
+from kentongan.quick_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ import dataclasses
 import enum
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +21,7 @@ from kentongan.ledger import schema
 from kentongan.ledger.chaining import canonical
 from kentongan.ledger.transaction import Read, Write
 from kentongan.officers import Signed
+from kentongan.quick_dataclass import dataclass
 from kentongan.stored import from_json, to_json
 
 

@@ -7,9 +7,8 @@ edition that never was: `withdraw` takes them back before the next is begun.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from kentongan.ledger.transaction import Read, Write
+from kentongan.quick_dataclass import dataclass
 
 FOR_GOOD = 2_147_483_647
 """The `until` of what is on the list."""

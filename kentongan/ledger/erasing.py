@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from kentongan.ledger.editions import listed
 from kentongan.ledger.ledger import Ledger
 from kentongan.ledger.opt_outs import REFERENCE, Named
 from kentongan.ledger.transaction import Read, Write
+from kentongan.quick_dataclass import dataclass
 
 _PATIENCE = 2.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from kentongan.clock import Milliseconds
@@ -14,6 +14,7 @@ from kentongan.ledger.editions import FOR_GOOD, LANGUAGE
 from kentongan.ledger.opt_outs import REFERENCE
 from kentongan.ledger.transaction import Read, Write
 from kentongan.people import Row
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Address
 
 _SHARED = 6

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 
 from kentongan.errors import BadInput
 from kentongan.keys import StateKeys
 from kentongan.ledger.transaction import Read
+from kentongan.quick_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

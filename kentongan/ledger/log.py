@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from kentongan.clock import Milliseconds
 from kentongan.ledger.editions import listed
 from kentongan.ledger.transaction import Read
 from kentongan.ledger.views import Event, told_apart
+from kentongan.quick_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import insert, select
@@ -26,6 +25,7 @@ from kentongan.ledger.replay import Difference, Part, check_deliveries
 from kentongan.ledger.spooled import MAY_HAVE_GONE, Row, Told, rows_of
 from kentongan.ledger.transaction import EVERY, Read, Write
 from kentongan.plan import Plan
+from kentongan.quick_dataclass import dataclass
 
 _CHUNK = 500
 _SENDABLE = ("draft", "submitted", "approved", "discarded")

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from kentongan.ledger.transaction import Read, Write
+from kentongan.quick_dataclass import dataclass
 
 WHOLLY = "*"
 """The family of an opt-out from all that we send."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import delete, insert, select, update
@@ -14,6 +13,7 @@ from kentongan.keys import StateKeys
 from kentongan.ledger import schema
 from kentongan.ledger.transaction import Read, Write
 from kentongan.paging import Page, Past
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Address
 
 

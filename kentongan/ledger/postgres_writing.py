@@ -13,13 +13,13 @@ import logging
 import select
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 from sqlalchemy import Connection, Engine
 
 from kentongan.errors import LedgerUnavailable
+from kentongan.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     import psycopg

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from kentongan.clock import Milliseconds
 from kentongan.ledger import views
 from kentongan.ledger.opt_outs import REFERENCE, Named
 from kentongan.ledger.transaction import Read
 from kentongan.ledger.views import Attempt, Delivery
+from kentongan.quick_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

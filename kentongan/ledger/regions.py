@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from kentongan.area.codes import Within, above, stray_codes
@@ -14,6 +13,7 @@ from kentongan.area.rows import RegionRow
 from kentongan.ledger.audience import audience_condition
 from kentongan.ledger.editions import listed
 from kentongan.ledger.transaction import Read, Write
+from kentongan.quick_dataclass import dataclass
 from kentongan.settings import Audience
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -21,6 +20,7 @@ from kentongan.ledger.renderings import rendering_digest
 from kentongan.ledger.submissions import signed_digest
 from kentongan.ledger.transaction import EVERY, Read
 from kentongan.pictures import digest_of
+from kentongan.quick_dataclass import dataclass
 
 _Key = TypeVar("_Key")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import insert, select, update
@@ -15,6 +14,7 @@ from kentongan.ledger import schema
 from kentongan.ledger.chaining import canonical
 from kentongan.ledger.transaction import Read, Write
 from kentongan.officers import Signed, read_statement
+from kentongan.quick_dataclass import dataclass
 from kentongan.stored import from_json, to_json
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from kentongan.delivery import Evidence
 from kentongan.ledger.transaction import Read
 from kentongan.plan import PUBLIC
+from kentongan.quick_dataclass import dataclass
 
 MAY_HAVE_GONE = frozenset(Evidence) - {Evidence.ABSENT, Evidence.REJECTED}
 """Evidence of an attempt whose words are out, or may be."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import insert, select
@@ -13,6 +12,7 @@ from kentongan.clock import Milliseconds
 from kentongan.ledger import alerts, schema
 from kentongan.ledger.chaining import canonical, digest
 from kentongan.ledger.transaction import Read, Write
+from kentongan.quick_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

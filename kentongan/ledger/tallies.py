@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row
@@ -16,6 +15,7 @@ from sqlalchemy import Row
 from kentongan.clock import Milliseconds
 from kentongan.delivery import Closed, Result
 from kentongan.ledger.transaction import Read
+from kentongan.quick_dataclass import dataclass
 
 LATENCIES = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 """Upper bounds in seconds from dispatch to acceptance; one more count is for what took longer."""

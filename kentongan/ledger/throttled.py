@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
 from kentongan.clock import Milliseconds
 from kentongan.ledger.transaction import Read, Write
+from kentongan.quick_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from kentongan.area.codes import Waves, Within, turns
 from kentongan.ledger.editions import listed
 from kentongan.ledger.transaction import Read
+from kentongan.quick_dataclass import dataclass
 
 _MOST_CODES = 500
 """Regions that are looked at in one transaction: many may have few people."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -14,6 +13,7 @@ from kentongan.clock import Milliseconds
 from kentongan.delivery import Result, word
 from kentongan.ledger import checkpoints, counting, gathered, threads
 from kentongan.ledger.transaction import EVERY, Read
+from kentongan.quick_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from kentongan.clock import Milliseconds
 from kentongan.ledger import threads
 from kentongan.ledger.transaction import Read
 from kentongan.plan import Plan
+from kentongan.quick_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

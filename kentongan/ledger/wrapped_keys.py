@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from kentongan.ledger.transaction import Write
+from kentongan.quick_dataclass import dataclass
 
 _TABLES = ("person", "answer", "pager")
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from kentongan.quick_dataclass import dataclass
 
 
 class NoPicture(ValueError):

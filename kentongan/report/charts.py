@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from html import escape as escaped
 from zoneinfo import ZoneInfo
 
 from kentongan import telling
 from kentongan.clock import Milliseconds
+from kentongan.quick_dataclass import dataclass
 from kentongan.report.shapes import Span
 
 _BAR = 26

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from kentongan.answers import Meaning
 from kentongan.banners import BANNERS, SANDBOX
 from kentongan.clock import Milliseconds
 from kentongan.overview import Cause, Overview
+from kentongan.quick_dataclass import dataclass
 from kentongan.report.remedies import Remedy
 from kentongan.seam import Mode
 

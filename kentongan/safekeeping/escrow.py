@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from kentongan import people_key
@@ -17,6 +16,7 @@ from kentongan.clock import Milliseconds
 from kentongan.errors import BadInput
 from kentongan.key_files import replace_private, write_private
 from kentongan.keys import StateKeys
+from kentongan.quick_dataclass import dataclass
 from kentongan.safekeeping import files
 from kentongan.state import State
 

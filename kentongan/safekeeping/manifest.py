@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from kentongan.clock import Milliseconds
 from kentongan.errors import BadInput
 from kentongan.keys import StateKeys, canonical_json, verify_witness
+from kentongan.quick_dataclass import dataclass
 
 NAME = "manifest.json"
 _PREFIX = b"backup 1\n"

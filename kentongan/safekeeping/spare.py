@@ -15,7 +15,7 @@ import secrets
 import time
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from kentongan.alert import Kind
@@ -26,6 +26,7 @@ from kentongan.keys import StateKeys
 from kentongan.ledger import Ledger, alerts, dispatches
 from kentongan.ledger.merging import Merged, merge
 from kentongan.ledger.upgrading import Upgrade
+from kentongan.quick_dataclass import dataclass
 from kentongan.safekeeping import files
 from kentongan.safekeeping.backup import copy_ledger
 from kentongan.state import SPARE_VARIABLE as VARIABLE

@@ -10,7 +10,6 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Literal
 
@@ -18,6 +17,7 @@ from pydantic import JsonValue
 
 from kentongan.cap.model import Certainty, Severity, Urgency
 from kentongan.errors import BadInput
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import SLOT_CLOSE, SLOT_OPEN
 from kentongan.sources.bmkg_places import plain_name, plain_place
 from kentongan.sources.bmkg_proposals import felt_radius, greatest_intensity, propose_severity, propose_urgency

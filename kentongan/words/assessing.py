@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from kentongan.alert import Draft, Kind
 from kentongan.cap.model import Status
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import fill, slots
 from kentongan.settings import Agency
 from kentongan.words.composing import composer

@@ -7,7 +7,6 @@ import re
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +23,7 @@ from jinja2 import (
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from kentongan.cap.model import MsgType
+from kentongan.quick_dataclass import dataclass
 from kentongan.words.cleaning import PARAGRAPH, clean
 from kentongan.words.hazards import Words
 from kentongan.words.languages import BRIEF, FORMS, SPOKEN

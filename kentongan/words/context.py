@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from kentongan import cap
 from kentongan.alert import Draft
 from kentongan.cap.model import Severity
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import slot
 from kentongan.settings import Agency
 from kentongan.words.cleaning import (

@@ -14,7 +14,8 @@ import enum
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+
+from kentongan.quick_dataclass import dataclass
 
 # 3GPP TS 23.038 section 6.2.1: the default alphabet and its extension table (each of those costs two septets).
 _GSM_BASIC = frozenset(

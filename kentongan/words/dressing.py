@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from kentongan import cap
@@ -13,6 +12,7 @@ from kentongan.alert import Draft, Kind
 from kentongan.approved import ApprovedTemplate
 from kentongan.cap.model import Status
 from kentongan.pictures import unfit
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Document, Limits, Media, Mode, Rendered, Template
 from kentongan.settings import Agency
 from kentongan.words.codes import codes_in, with_language

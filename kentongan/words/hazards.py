@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -22,6 +21,7 @@ from pydantic import Field as _Field
 from kentongan.alert import Kind
 from kentongan.cap.model import Category, Certainty, ResponseType, Severity, Urgency
 from kentongan.errors import BadConfig, BadInput
+from kentongan.quick_dataclass import dataclass
 from kentongan.words.cleaning import clean
 from kentongan.words.fields import COMMON, Field, duration, read_value
 from kentongan.words.languages import Language, read_yaml, yaml_fault

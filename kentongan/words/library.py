@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from kentongan.words.marks import Marks
     from kentongan.words.scales import Scale
 
+_AHEAD = frozenset({"onset", "expires"})
+"""The times that every hazard has; no hazard can name a field of its own so, and both may lie ahead."""
+
 GENERAL = "general"
 """The hazard that can say any CAP alert, and whose short form stands in for what does not render."""
 
@@ -109,8 +112,9 @@ class HazardLibrary:
         raise BadInput(f"{clean(name)[:40]!r} is no hazard; {hint}known are {', '.join(self._folders)}")
 
     def observed(self, name: str, facts: Mapping[str, JsonValue]) -> dict[str, datetime]:
-        """The times among the facts of a hazard that must lie in the past; reads nothing where no fact is a time."""
-        return self.get(name).observed(facts) if any(map(_is_time, facts.values())) else {}
+        """The times among the facts of a hazard that must lie in the past; reads nothing where no fact can be one."""
+        own = (value for field, value in facts.items() if field not in _AHEAD)
+        return self.get(name).observed(facts) if any(map(_is_time, own)) else {}
 
     @property
     def reasons(self) -> tuple[str, ...]:

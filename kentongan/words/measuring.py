@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from kentongan.alert import Kind
 from kentongan.cap.model import Status
 from kentongan.cap.writing import write
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Limits, Mode
 from kentongan.settings import Agency
 from kentongan.words.assessing import Plainness, faults, plainness, say

@@ -7,10 +7,10 @@ without a message, which only an officer may leave out.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from kentongan import cap
 from kentongan.alert import Draft, Kind
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Rendered
 from kentongan.settings import Agency
 from kentongan.words.composing import Layout, TemplateFault

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, JsonValue, RootModel, ValidationError, model_validator
@@ -17,6 +17,7 @@ from pydantic import Field as _Field
 
 from kentongan.cap.model import ResponseType, Severity, Urgency
 from kentongan.errors import BadConfig
+from kentongan.quick_dataclass import dataclass
 from kentongan.words.cleaning import clean
 from kentongan.words.languages import Language, read_yaml, yaml_fault
 

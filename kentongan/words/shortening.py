@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
+from kentongan.quick_dataclass import dataclass
 from kentongan.words.languages import Language
 
 

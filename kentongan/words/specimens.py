@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pydantic import JsonValue
 
 from kentongan.alert import Draft, Kind
 from kentongan.cap.model import Status
+from kentongan.quick_dataclass import dataclass
 from kentongan.settings import Agency
 from kentongan.words import following
 from kentongan.words.drafting import from_facts

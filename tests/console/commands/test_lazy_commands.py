@@ -27,6 +27,7 @@ HEAVY = (
     "yaml",
     "cryptography",
     "alembic",
+    "tenacity",
 )
 
 
@@ -55,7 +56,7 @@ def test_what_sends_imports_nothing_that_renders_draws_or_migrates() -> None:
         "console.commands.send, console.following, console.forecasts, kentongan.desk.releases,"
         " kentongan.desk.forecasting, kentongan.dispatcher, channels.kannel, channels._http, channels._bulk"
     )
-    assert _loaded(f"import {needed}") & {"rich", "prefect", "lxml", "jinja2", "alembic"} == set()
+    assert _loaded(f"import {needed}") & {"rich", "prefect", "lxml", "jinja2", "alembic", "tenacity"} == set()
 
 
 def _all(group: LazyGroup, context: click.Context) -> list[tuple[str, click.Command]]:

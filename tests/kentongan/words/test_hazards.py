@@ -18,6 +18,7 @@ from kentongan.errors import BadConfig, BadInput
 from kentongan.settings import Agency
 from kentongan.words.context import Telling, context
 from kentongan.words.drafting import from_facts
+from kentongan.words.fields import COMMON
 from kentongan.words.hazards import RESERVED
 from kentongan.words.languages import BLOCKS
 from kentongan.words.library import HazardLibrary
@@ -142,7 +143,9 @@ def test_observed_times_are_those_that_must_lie_in_the_past(library: HazardLibra
 
 def test_facts_without_a_time_are_judged_where_all_words_are_broken(tmp_path: Path) -> None:
     broken = HazardLibrary(tmp_path)
-    assert broken.observed("flood", {"headline": "Luapan sungai", "depth": 2, "places": ["Manna"]}) == {}
+    ahead = {name: "2026-11-21T14:05:00+07:00" for name, field in COMMON.items() if field.type in ("time", "end")}
+    assert not any(field.observed for field in COMMON.values())
+    assert broken.observed("flood", {"headline": "Luapan sungai", "depth": 2, "places": ["Manna"], **ahead}) == {}
     with pytest.raises(BadConfig):
         broken.observed("flood", {"headline": "2026-11-21T14:05:00+07:00"})
 
