@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 from cryptography import x509
@@ -90,24 +90,20 @@ class Trickle(Fault):
 Step = Reply | Fault | Callable[[Request], "Reply | Fault"]
 
 
-class ScriptedServer:
-    """Listens on loopback. `script` holds the steps to come; when it is empty, `usual` answers."""
+class LoopbackServer:
+    """Listens on loopback and has `serve` speak on each connection, until the test is over."""
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
-        self.script: deque[Step] = deque()
-        self.usual: Step = Reply()
-        self.requests: list[Request] = []
         self.connections = 0
-        self.arrived = asyncio.Event()
         self._context = context
         self._stopping = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    @property
-    def base_url(self) -> str:
-        return f"{'https' if self._context else 'http'}://127.0.0.1:{self.port}"
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Speaks on one connection; may be broken off anywhere."""
+        raise NotImplementedError
 
-    async def __aenter__(self) -> ScriptedServer:
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0, ssl=self._context)
         self.port: int = self._server.sockets[0].getsockname()[1]
         return self
@@ -126,17 +122,35 @@ class ScriptedServer:
         self._tasks.add(task)
         self.connections += 1
         try:
-            while (request := await _read(reader)) is not None:
-                self.requests.append(request)
-                self.arrived.set()
-                step = self.script.popleft() if self.script else self.usual
-                if not await self._act(step(request) if callable(step) else step, writer):
-                    break
-        except (ConnectionError, asyncio.CancelledError):
+            await self.serve(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # the client went away, or the test is over
         finally:
             self._tasks.discard(task)
             writer.close()
+
+
+class ScriptedServer(LoopbackServer):
+    """Speaks HTTP. `script` holds the steps to come; when it is empty, `usual` answers."""
+
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+        super().__init__(context)
+        self.script: deque[Step] = deque()
+        self.usual: Step = Reply()
+        self.requests: list[Request] = []
+        self.arrived = asyncio.Event()
+
+    @property
+    def base_url(self) -> str:
+        return f"{'https' if self._context else 'http'}://127.0.0.1:{self.port}"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while (request := await _read(reader)) is not None:
+            self.requests.append(request)
+            self.arrived.set()
+            step = self.script.popleft() if self.script else self.usual
+            if not await self._act(step(request) if callable(step) else step, writer):
+                break
 
     async def _act(self, step: Reply | Fault, writer: asyncio.StreamWriter) -> bool:
         """Does one step; returns whether the connection stays."""
@@ -149,9 +163,7 @@ class ScriptedServer:
                 writer.write(step.data)
                 await writer.drain()
             case Reset():
-                raw = writer.get_extra_info("socket")
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
-                writer.transport.abort()
+                reset(writer.transport)
             case Hang():
                 await self._stopping.wait()
             case Trickle():
@@ -161,6 +173,13 @@ class ScriptedServer:
                     await writer.drain()
                     await asyncio.sleep(0.02)
         return False
+
+
+def reset(transport: Any) -> None:
+    """Ends a connection with RST."""
+    raw = transport.get_extra_info("socket")
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+    transport.abort()
 
 
 async def _read(reader: asyncio.StreamReader) -> Request | None:

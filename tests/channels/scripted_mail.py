@@ -7,7 +7,6 @@ import datetime
 import email
 import email.policy
 import ipaddress
-import socket
 import ssl
 import warnings
 from email.message import EmailMessage
@@ -20,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.channels.scripted import Fault, Hang, HangUp, Raw, Reset
+from tests.channels.scripted import Fault, Hang, HangUp, LoopbackServer, Raw, Reset, reset
 
 Step = str | Fault
 """A reply, or what happens in its stead."""
@@ -158,7 +157,7 @@ class MailServer:
         return "421 4.3.2 the script is over"
 
 
-class LineServer:
+class LineServer(LoopbackServer):
     """Speaks just enough SMTP; `script` names what it says, or does, at a step in place of the usual.
 
     Steps: greeting, EHLO, AUTH, MAIL, RCPT, DATA, content, RSET, QUIT. A reply may hold several lines. `seen` are the
@@ -174,50 +173,25 @@ class LineServer:
     }
 
     def __init__(self, **script: Step) -> None:
+        super().__init__()
         self.script: dict[str, Step] = script
         self.seen: list[str] = []
         self.lines: list[str] = []
         self.contents: list[bytes] = []
-        self.connections = 0
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._stopping = asyncio.Event()
 
     @property
     def base_url(self) -> str:
         return f"smtp://127.0.0.1:{self.port}"
 
-    async def __aenter__(self) -> LineServer:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        self.port: int = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._stopping.set()
-        self._server.close()
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
-
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        self.connections += 1
-        try:
-            going = await self._say("greeting", writer)
-            while going and (line := await reader.readline()):
-                self.lines.append(line.decode().rstrip("\r\n"))
-                verb = line.split()[0].decode().upper()
-                going = await self._say(verb, writer)
-                if verb == "DATA" and going and str(self.script.get("DATA", "354")).startswith("354"):
-                    self.contents.append(await reader.readuntil(b"\r\n.\r\n"))
-                    going = await self._say("content", writer)
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # the client went away, or the test is over
-        finally:
-            self._tasks.discard(task)
-            writer.close()
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        going = await self._say("greeting", writer)
+        while going and (line := await reader.readline()):
+            self.lines.append(line.decode().rstrip("\r\n"))
+            verb = line.split()[0].decode().upper()
+            going = await self._say(verb, writer)
+            if verb == "DATA" and going and str(self.script.get("DATA", "354")).startswith("354"):
+                self.contents.append(await reader.readuntil(b"\r\n.\r\n"))
+                going = await self._say("content", writer)
 
     async def _say(self, step: str, writer: asyncio.StreamWriter) -> bool:
         self.seen.append(step)
@@ -235,13 +209,6 @@ class LineServer:
             case Hang():
                 await self._stopping.wait()
         return False
-
-
-def reset(transport: Any) -> None:
-    """Ends a connection with RST."""
-    raw = transport.get_extra_info("socket")
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
-    transport.abort()
 
 
 def trusted(folder: Path) -> tuple[ssl.SSLContext, Path]:

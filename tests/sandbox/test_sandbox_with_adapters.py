@@ -17,7 +17,6 @@ from kentongan.seam import (
     Accepted,
     Address,
     Channel,
-    Credential,
     InDoubt,
     Job,
     Media,
@@ -35,6 +34,7 @@ from kentongan.settings import SecretSource
 from sandbox import kannel, mastodon, telegram
 from sandbox.faults import Fault, Rule
 from sandbox.server import Sandbox
+from tests.sandbox.fault_outcomes import FAULT_OUTCOMES
 
 ADDRESSES = {"kannel": Address("phone", "+6281100001"), "telegram": Address("telegram", "6281100001"), "mastodon": None}
 
@@ -103,25 +103,7 @@ async def send(channel: Channel, kind: str, key: str = "k1") -> Outcome:
     return outcome
 
 
-@pytest.mark.parametrize(
-    ("fault", "outcome", "taken"),
-    [
-        (Fault.ACCEPT_THEN_500, InDoubt, 1),
-        (Fault.ACCEPT_THEN_HANG, InDoubt, 1),
-        (Fault.ACCEPT_THEN_RESET, InDoubt, 1),
-        (Fault.ACCEPT_THEN_HANG_UP, InDoubt, 1),
-        (Fault.GARBLE, InDoubt, 1),
-        (Fault.GARBLE_BODY, InDoubt, 1),
-        (Fault.DROP, InDoubt, 0),
-        (Fault.HANG, InDoubt, 0),
-        (Fault.THROTTLE, Retryable, 0),
-        (Fault.REFUSE, Credential, 0),
-        (Fault.IDLE_CLOSE, Accepted, 1),
-        (Fault.IDLE_RESET, Accepted, 1),
-        (Fault.SLOW, Accepted, 1),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize(("fault", "outcome", "taken"), FAULT_OUTCOMES, ids=str)
 async def test_a_fault_is_read_as_what_it_was(
     sandbox: Sandbox, opened: Callable[..., Channel], kind: str, fault: Fault, outcome: type[Outcome], taken: int
 ) -> None:
