@@ -233,6 +233,20 @@ def test_preview_without_a_config_shows_every_kind(run) -> None:
     assert "SMS parts" in only.out
     assert "mastodon" not in only.out
     assert run("preview", code, "--channel", "pigeon").code == 2
+    # What submit would refuse ends with 3 here already, and no longer once it is left out.
+    whole = run("preview", code, "--json")
+    assert (whole.code, whole.json["would_be_refused"]) == (3, True)
+    assert only.code == 0
+    without = run("preview", code, "--without", "whatsapp-live", "--json")
+    assert (without.code, without.json["would_be_refused"]) == (0, False)
+
+
+def test_preview_ends_with_3_for_what_is_forbidden(run) -> None:
+    ended = CANCEL.replace("Cancel", "Alert").replace("2026-11-22T22:30", "2026-11-21T22:31")
+    code = run("draft", "--cap", "-", "--json", stdin=ended).json["code"]
+    shown = run("preview", code)
+    assert shown.code == 3
+    assert "FORBIDDEN (expired): the alert ended at 2026-11-21 15:31 UTC" in shown.out
 
 
 def test_an_officer_is_added_vouched_for_and_revoked(run, as_officer, surroundings: Path) -> None:
