@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from console.invocation import Invocation
 from kentongan.errors import KentonganError
+from kentongan.quick_dataclass import dataclass
 from kentongan.state import SPARE_VARIABLE
 
 if TYPE_CHECKING:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import http.client
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from console import output, words
 from kentongan import telling
+from kentongan.quick_dataclass import dataclass
 from kentongan.readiness import Verdict, Word, sentence, tally
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ import os
 import random
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -19,6 +18,7 @@ from kentongan import config_folder, config_place
 from kentongan.clock import Clock, SystemClock, network_offset
 from kentongan.errors import BadConfig
 from kentongan.keys import StateKeys
+from kentongan.quick_dataclass import dataclass
 from kentongan.settings import Policy
 from kentongan.state import SPARE_VARIABLE, State
 

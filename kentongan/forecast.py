@@ -9,13 +9,13 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from kentongan import telling
 from kentongan.clock import Milliseconds, to_datetime
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Limits
 
 if TYPE_CHECKING:

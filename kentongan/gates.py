@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from kentongan import cap, telling
@@ -27,6 +26,7 @@ from kentongan.alert import Draft, mode_of
 from kentongan.area.matching import Matched
 from kentongan.cap.model import ResponseType, Scope, Status
 from kentongan.errors import Refused
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Mode
 from kentongan.settings import InstanceSettings
 

@@ -10,7 +10,6 @@ import os
 import secrets
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from kentongan import telling
 from kentongan.errors import BadConfig, BadInput, Refused
 from kentongan.keys import KEY_LENGTH, write_private
 from kentongan.officers import Officer, SigningKey
+from kentongan.quick_dataclass import dataclass
 
 LOGIN_LASTS = timedelta(hours=12)
 _CLOCK_STEP = timedelta(minutes=5)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from kentongan import telling
 from kentongan.clock import Milliseconds, to_milliseconds
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Limits, Mode, Readiness
 
 AT_MOST_HOURLY: Milliseconds = 3_600_000

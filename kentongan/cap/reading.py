@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import TypeVar
 
@@ -38,6 +37,7 @@ from kentongan.cap.model import (
 from kentongan.cap.remarks import remarks
 from kentongan.cap.validity import MOST_FAULTS, content, faults
 from kentongan.errors import BadInput
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import SLOT_CLOSE, SLOT_OPEN
 
 _T = TypeVar("_T")

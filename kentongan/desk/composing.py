@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from xml.sax.saxutils import escape
 from zoneinfo import ZoneInfo
@@ -20,6 +19,7 @@ from kentongan.desk.threads import Thread
 from kentongan.errors import Refused
 from kentongan.gates import Finding
 from kentongan.ledger.alerts import StoredAlert
+from kentongan.quick_dataclass import dataclass
 from kentongan.reach import reach_of
 from kentongan.routes import Following
 from kentongan.routing import Choice

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ from kentongan.ledger import Ledger, Write, alerts
 from kentongan.ledger import officers as register
 from kentongan.login import Login, logged_in
 from kentongan.officers import Officer
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Limits, Traits
 from kentongan.settings import InstanceSettings, Settings
 from kentongan.words.codes import new_code

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -27,6 +26,7 @@ from kentongan.ledger.alerts import StoredAlert
 from kentongan.ledger.drill_courses import course, measure
 from kentongan.ledger.drills import Part, State, StoredDrill
 from kentongan.login import Login
+from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Mode
 from kentongan.stored import from_json, to_json
 from kentongan.words import drafting

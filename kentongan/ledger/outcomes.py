@@ -6,7 +6,6 @@ import json
 from array import array
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from kentongan.clock import Milliseconds
@@ -18,6 +17,7 @@ from kentongan.ledger.following import follow_late
 from kentongan.ledger.gathered import Gathering
 from kentongan.ledger.transaction import Read, Write
 from kentongan.policy import Decision, Reason
+from kentongan.quick_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

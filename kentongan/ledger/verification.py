@@ -11,7 +11,7 @@ import contextlib
 import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from kentongan.ledger import alerts, pruned
 from kentongan.ledger.chaining import canonical, event_digest, link_digest
 from kentongan.ledger.replay import Difference, Part, check_deliveries, check_rows, plain
 from kentongan.ledger.transaction import Read
+from kentongan.quick_dataclass import dataclass
 
 
 @dataclass(slots=True)
