@@ -60,7 +60,7 @@ def send(
         ) from None
     from kentongan.keys import StateKeys
 
-    keys, now = StateKeys.open(spare.state.root, create=False), SystemClock().wall()
+    keys, now = StateKeys.open(spare.state.root, create=False, people_may_be_away=True), SystemClock().wall()
     with spare.sending(code, keys=keys, now=now) as found:
         output.warn(f"{fault}. It is sent from the spare instead: {found.folder}")
         ended_as = resume(found.ledger) if found.is_dispatched() else spool(found.ledger)
@@ -77,7 +77,7 @@ def bring(*spools: Spool) -> Iterator[tuple[Spool, Merged | None]]:
     assert spare is not None
     for each in spools:
         try:
-            keys = StateKeys.open(spare.state.root, create=False)
+            keys = StateKeys.open(spare.state.root, create=False, people_may_be_away=True)
             yield each, spare.bring(each, keys=keys, clock=SystemClock())
         except KentonganError as error:
             output.warn(f"the spool of {each.about.code} is not merged: {error}")
@@ -135,7 +135,7 @@ def merge_all() -> list[tuple[Spool, Merged | None]]:
         raise BadConfig("no spare is named; set KENTONGAN_SPARE_DIR to the folder from which was sent")
     from kentongan.keys import StateKeys
 
-    keys = StateKeys.open(spare.state.root, create=False)
+    keys = StateKeys.open(spare.state.root, create=False, people_may_be_away=True)
     done: list[tuple[Spool, Merged | None]] = []
     fault: KentonganError | None = None
     for each in spare.spools():

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from console import exits, output, words
 from kentongan import telling
+from kentongan.errors import PeopleKeyAway
 from kentongan.ledger.senders import LEDGER
 
 if TYPE_CHECKING:
@@ -123,11 +124,18 @@ def doubts(house: House, seen: Overview) -> list[tuple[Delivery, str]]:
     found = house.ledger.read(
         lambda read: views.deliveries(read, seen.alert.id, words=("in_doubt",), most=_MOST_DOUBTS)
     )
-    addresses = house.open_addresses([each.address_id for each in found if each.address_id is not None])
+    try:
+        addresses, nobody = (
+            house.open_addresses([each.address_id for each in found if each.address_id is not None]),
+            "erased",
+        )
+    except PeopleKeyAway:
+        # What becomes of an alert is told all the same.
+        addresses, nobody = {}, "cannot be opened"
     shown = []
     for each in found:
         address = addresses.get(each.address_id) if each.address_id is not None else None
-        shown.append((each, mask(address) if address is not None else "everybody" if not each.person_id else "erased"))
+        shown.append((each, mask(address) if address is not None else "everybody" if not each.person_id else nobody))
     return shown
 
 

@@ -57,7 +57,8 @@ class House:
         """Opens what `config` and `state` name, else what the environment does; `spool` stands in for the ledger.
 
         `role` tells officers what this process is ("service", "send", "flow"); all but CONSOLE may send, and keep a
-        chain of their own in the record. Raises BadConfig, BadInput, LedgerUnavailable.
+        chain of their own in the record. Without the key of people's data, or with another's, all goes on that needs
+        no address, and the rest raises PeopleKeyAway. Raises BadConfig, BadInput, LedgerUnavailable.
         """
         # Late: the help of a command must not pay for it.
         from kentongan.ledger import Ledger
@@ -66,7 +67,7 @@ class House:
         folder = config_place.find_config(config)
         settings = config_folder.load(folder, channels.settings_models()) if folder is not None else None
         place = dataclasses.replace(State.find(state), spool=spool)
-        keys = open_keys(place)
+        keys = open_keys(place, people_may_be_away=True)
         clock = SystemClock()
         sender = "" if role == CONSOLE else secrets.token_hex(8)
         house = cls(
@@ -79,25 +80,29 @@ class House:
             sender=sender,
             folder=folder,
         )
+        house._have_keys_tried()
         if sender:
-            try:
-                house.refuse_other_keys()
-            except BaseException:
-                house.close()
-                raise
+            house.keys.people_key_away()
         return house
 
+    def _have_keys_tried(self) -> None:
+        """Lets no key of people's data be used that is not the one that the ledger was written with."""
+
+        def trial(keys: StateKeys) -> str | None:
+            # Late: a command that needs nobody's data pays nothing.
+            from kentongan.ledger import key_match
+
+            return self.ledger.read(lambda read: key_match.fault(read, keys))
+
+        self.keys.try_people_key(trial)
+
     def refuse_other_keys(self) -> None:
-        """Raises BadInput where the key of people's data is not the one that the ledger was written with.
+        """Raises PeopleKeyAway where the key of people's data is away, or not the one that the ledger was written with.
 
         With another nobody would be found, and what is written would be lost. A ledger that cannot be read now tells
         by itself.
         """
-        from kentongan.errors import LedgerUnavailable
-        from kentongan.ledger import key_match
-
-        with contextlib.suppress(LedgerUnavailable):
-            self.ledger.read(lambda read: key_match.refuse_others(read, self.keys))
+        self.keys.need_people_key()
 
     def close(self) -> None:
         """Lets the last writes finish."""
@@ -184,6 +189,7 @@ class House:
             witness=self.keys.witness,
             head_key=self.keys.head_public_key,
             fence=self._fence,
+            people_away=self.keys.people_key_away,
         )
 
     def _fence(self, alert_id: str, code: str) -> contextlib.AbstractContextManager[None]:
@@ -221,6 +227,7 @@ class House:
             channels=opened,
             policy=self.policy,
             open_addresses=self.open_addresses,
+            people_away=self.keys.people_key_away,
             vouch=vouch or functools.partial(approved, policy=self.policy, head_key=self.keys.head_public_key),
             chance=random.random,
             role=self.role,

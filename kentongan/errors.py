@@ -2,7 +2,8 @@
 
 KentonganError                   one sentence, with the place and the remedy; carries an exit code
 ├── BadInput            exit 2   what was typed or supplied cannot be used
-│   └── BadConfig       exit 2   a config file is wrong; names file and field
+│   ├── BadConfig       exit 2   a config file is wrong; names file and field
+│   └── PeopleKeyAway   exit 2   the key of people's data is missing, or another; whoever needs no address goes on
 ├── Refused             exit 3   a rule forbids it (gate, approval, mode, scope)
 └── LedgerUnavailable   exit 2   the ledger is locked, full or unreadable; nothing was lost
     ├── DamagedRecord   exit 2   one row of it cannot be read; the others stand
@@ -26,6 +27,10 @@ class BadInput(KentonganError):
 
 class BadConfig(BadInput):
     """A config file is wrong; the message names the file, the field and the remedy."""
+
+
+class PeopleKeyAway(BadInput):
+    """The key of people's data cannot be read, or is another's: nobody can be found, and no address opened."""
 
 
 class Refused(KentonganError):

@@ -128,7 +128,8 @@ def warning(seen: Forecast, *, now: Milliseconds, zone: ZoneInfo, also: Mapping[
     if not seen.too_late:
         return None
     if seen.held is not None:
-        return f"{seen.instance} is held ({telling.local(seen.held, zone)}) and reaches nobody until it is released"
+        told = f"{seen.instance} is held ({telling.local(seen.held, zone)}) and reaches nobody until it is released"
+        return f"{told}; {_others(seen.too_late, also)}" if any((also or {}).values()) else told
     name, late = seen.instance, seen.too_late
     if seen.people is None:
         assert seen.everyone_at is not None

@@ -53,6 +53,7 @@ def rotate(
     cannot be read: nothing is lost then, both keys stay. Raises BadConfig where a key cannot be written,
     LedgerUnavailable.
     """
+    keys.need_people_key()
     source = keys.people
     with alone(source.folder):
         try:

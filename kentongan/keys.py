@@ -21,16 +21,14 @@ import secrets
 import shutil
 import stat
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.hmac import HMAC
 
-from kentongan.errors import BadConfig, BadInput
+from kentongan.errors import BadConfig, BadInput, PeopleKeyAway
 from kentongan.key_files import KEY_LENGTH as KEY_LENGTH
 from kentongan.key_files import key_file, read_key, sync_folder
 from kentongan.key_files import write_private as write_private
@@ -94,7 +92,6 @@ class StateKeys:
 
     _head_key: Ed25519PrivateKey = field(repr=False)
     _wrapping: Wrapping = field(repr=False)
-    _lookup: HMAC = field(repr=False)  # over nothing yet, so that a copy is all that an address costs
     _page_key: bytes = field(repr=False)
 
     @classmethod
@@ -103,6 +100,7 @@ class StateKeys:
         state: Path,
         *,
         create: bool = True,
+        people_may_be_away: bool = False,
         random: Random = os.urandom,
         environment: Mapping[str, str] = os.environ,
     ) -> StateKeys:
@@ -110,7 +108,8 @@ class StateKeys:
 
         The key of people's data is where the `environment` says, else there too.
         Pass `create=False` where a ledger exists: new keys would make its people unreadable. Raises BadConfig where
-        others could read a key or the folder cannot be used, BadInput where a key is missing or damaged.
+        others could read a key or the folder cannot be used, BadInput where a key is missing or damaged. With
+        `people_may_be_away` that of people's data may be so: then what needs it raises PeopleKeyAway.
         """
         folder = state / _FOLDER
         source = find(folder, environment)
@@ -128,7 +127,7 @@ class StateKeys:
             if stat.S_IMODE(folder.stat().st_mode) & 0o077:
                 raise BadConfig(f"{folder} is open to others; run: chmod 700 {folder}")
             ledger, pages = (read_key(folder / name)[0] for name in ("ledger.key", "pages.key"))
-            wrapping = Wrapping(source)
+            wrapping = Wrapping(source, may_be_away=people_may_be_away)
         except OSError as error:
             raise BadConfig(
                 f"keys in {folder} cannot be used: {error.strerror}; give this user that folder or name another"
@@ -136,7 +135,6 @@ class StateKeys:
         return cls(
             Ed25519PrivateKey.from_private_bytes(ledger),
             wrapping,
-            HMAC(wrapping.lookup, SHA256()),
             derive(pages, b"kentongan page check 1"),
         )
 
@@ -149,6 +147,26 @@ class StateKeys:
     def people_fingerprints(self) -> tuple[str, ...]:
         """By which officers tell that key from others, the newest first: two while it is rotated."""
         return self._wrapping.fingerprints
+
+    def try_people_key(self, trial: Callable[[StateKeys], str | None]) -> None:
+        """Has the key of people's data tried before it is used: `trial` says why it is another's, None where it is not.
+
+        It may raise LedgerUnavailable. It is asked by `people_key_away`, once for each key that comes.
+        """
+        self._wrapping.tried_by(lambda candidate: trial(replace(self, _wrapping=candidate)))
+
+    def people_key_away(self) -> str | None:
+        """Why nobody can be looked up and no address opened, in a sentence; None where they can.
+
+        While that is so it reads the disk each time, and the ledger where another key has come; else it reads nothing.
+        """
+        return self._wrapping.away()
+
+    def need_people_key(self) -> None:
+        """Raises PeopleKeyAway where `people_key_away` says why."""
+        why = self.people_key_away()
+        if why is not None:
+            raise PeopleKeyAway(why)
 
     def people_fault(self) -> str | None:
         """Why a process that starts now could not work with that key as this one does, in a sentence; None if it can.
@@ -251,7 +269,7 @@ class StateKeys:
 
         It depends on the channel family alone, so that two audiences and two providers count one person once.
         """
-        hashing = self._lookup.copy()
+        hashing = self._wrapping.hashing.copy()
         hashing.update(f"[{_quoted(family)},{_quoted(value)}]".encode("ascii"))
         return hashing.finalize().hex()
 

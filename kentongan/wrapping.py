@@ -3,6 +3,9 @@
 Every process goes by where the key lies (`kentongan.people_key`): what it wraps is wrapped with the newest key that is
 there at that moment, and what it cannot read makes it look for another key. So a service works on while the key is
 rotated beside it.
+
+Where the key may be away, a process without it goes on with all that needs none, and takes the key as soon as it lies
+where it belongs and the ledger has shown that it is the right one.
 """
 
 from __future__ import annotations
@@ -13,10 +16,14 @@ from collections.abc import Callable
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 
-from kentongan.errors import BadInput, KentonganError
+from kentongan.errors import BadInput, KentonganError, LedgerUnavailable, PeopleKeyAway
 from kentongan.people_key import PeopleKey, Source, derive
 from kentongan.quick_dataclass import dataclass
+
+Trial = Callable[["Wrapping"], "str | None"]
 
 _NONCE = 12
 _PREFIX = b"kentongan person key 1"
@@ -27,22 +34,57 @@ class _Loaded:
     stamp: object
     keys: tuple[PeopleKey, ...]  # the newest first
     ciphers: tuple[AESGCM, ...]
+    hashing: HMAC  # over nothing yet, so that a copy is all that an address costs
 
 
 class Wrapping:
     """The keys that wrap people's own, as `source` has them; thread-safe.
 
-    Raises BadInput and BadConfig where they cannot be read.
+    Raises BadInput, BadConfig and OSError where they cannot be read, unless they `may_be_away`: then whatever needs
+    them raises PeopleKeyAway until they are there.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, *, may_be_away: bool = False) -> None:
         self.source = source
-        self._loaded = self._load()
+        self._trial: Trial | None = None
+        self._tried = False
+        self._strange: tuple[PeopleKey, ...] | None = None
+        self._why = ""
+        self._held: _Loaded | None = None
+        try:
+            self._held = self._load()
+        except (BadInput, OSError) as error:
+            if not may_be_away:
+                raise
+            self._why = self._told(error)
+
+    def tried_by(self, trial: Trial) -> None:
+        """Has keys tried before they are taken: `trial` says why they are another ledger's, None where they are not.
+
+        It may raise LedgerUnavailable: then keys at hand stay, and keys that come back are not taken yet.
+        """
+        self._trial, self._tried = trial, False
+
+    def away(self) -> str | None:
+        """Why the keys cannot be used now, in a sentence; None where they can. May read where they lie, and try them.
+
+        What was once at hand and tried stays, whatever becomes of its place.
+        """
+        held = self._held
+        if held is None:
+            self._take_back()
+        elif self._trial is not None and not self._tried:
+            with contextlib.suppress(LedgerUnavailable):
+                fault = self._try(held)
+                self._tried = True
+                if fault is not None:
+                    self._why, self._strange, self._held = fault, held.keys, None
+        return self._why if self._held is None else None
 
     @property
-    def lookup(self) -> bytes:
-        """The key of the hashes by which people are looked up; no rotation changes it."""
-        return self._loaded.keys[0].lookup
+    def hashing(self) -> HMAC:
+        """What makes the hashes by which people are looked up, over nothing yet; no rotation changes it."""
+        return self._loaded.hashing
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
@@ -51,15 +93,16 @@ class Wrapping:
         return tuple(key.fingerprint for key in self._loaded.keys)
 
     def fault(self) -> str | None:
-        """Why a process that starts now could not work with the keys as this one does, in a sentence."""
+        """Why a process that starts now could not work with the keys as this one should, in a sentence."""
+        away = self.away()
+        if away is not None:
+            return away
         self._look_again()
         try:
             found = self.source.read()
-        except KentonganError as error:
-            return str(error)
-        except OSError as error:
-            return f"{self.source.name} cannot be read: {error.strerror}"
-        if found[0].lookup != self.lookup:
+        except (KentonganError, OSError) as error:
+            return self._told(error)
+        if found[0].lookup != self._loaded.keys[0].lookup:
             return f"{self.source.name} holds another key now; put back the one with fingerprint {self.fingerprints[0]}"
         return None
 
@@ -109,19 +152,60 @@ class Wrapping:
 
     def _look_again(self) -> bool:
         """Reads the keys anew where they have changed; what cannot be read, or is another's, changes nothing."""
-        if self.source.stamp() == self._loaded.stamp:
+        loaded = self._loaded
+        if self.source.stamp() == loaded.stamp:
             return False
         with contextlib.suppress(KentonganError, OSError):
             found = self._load()
             # Another installation's key must not wrap a part of this one's people.
-            if found.keys[0].lookup == self.lookup:
-                self._loaded = found
+            if found.keys[0].lookup == loaded.keys[0].lookup:
+                self._held = found
                 return True
         return False
+
+    @property
+    def _loaded(self) -> _Loaded:
+        if self._held is None:
+            why = self.away()
+            if self._held is None:
+                raise PeopleKeyAway(why or self._why)
+        return self._held
+
+    def _take_back(self) -> None:
+        """Takes keys that have come to where they belong, once they were tried."""
+        try:
+            found = self._load()
+        except (BadInput, OSError) as error:
+            self._why, self._strange = self._told(error), None
+            return
+        if found.keys == self._strange:
+            return
+        try:
+            fault = self._try(found)
+        except LedgerUnavailable as error:
+            self._why = f"{self.source.name} cannot be tried: {error}"
+            return
+        if fault is not None:
+            self._why, self._strange = fault, found.keys
+        else:
+            self._held, self._tried = found, True
+
+    def _try(self, found: _Loaded) -> str | None:
+        if self._trial is None:
+            return None
+        candidate = Wrapping(self.source, may_be_away=True)
+        candidate._held = found
+        return self._trial(candidate)
+
+    def _told(self, error: Exception) -> str:
+        if isinstance(error, OSError):
+            return f"{self.source.name} cannot be read: {error.strerror}"
+        return str(error)
 
     def _load(self) -> _Loaded:
         while True:
             stamp = self.source.stamp()
             keys = self.source.read()
             if self.source.stamp() == stamp:
-                return _Loaded(stamp, keys, tuple(AESGCM(derive(key.own, b"kentongan wrapping key 1")) for key in keys))
+                ciphers = tuple(AESGCM(derive(key.own, b"kentongan wrapping key 1")) for key in keys)
+                return _Loaded(stamp, keys, ciphers, HMAC(keys[0].lookup, SHA256()))

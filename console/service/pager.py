@@ -82,6 +82,7 @@ class Paging:
         self._sending: set[asyncio.Task[None]] = set()
         self._gate = asyncio.Semaphore(_AT_ONCE)
         self._fresh = True
+        self._told_away = False
         self._looking = Looking("pager", self._look, every=_LOOK)
 
     async def start(self) -> None:
@@ -182,6 +183,14 @@ class Paging:
     def _due(self, read: Read) -> list[Page]:
         settings = self._house.settings
         assert settings is not None
+        away = self._house.keys.people_key_away()
+        if away is not None:
+            # A try for each page would use up how often one is tried.
+            if not self._told_away:
+                _log.error("officers cannot be paged", extra={"why": away})
+            self._told_away = True
+            return []
+        self._told_away = False
         sealed = pages.pagers(read)
         now = datetime.fromtimestamp(read.now / 1000, UTC)
         reached: dict[str, set[str]] = {

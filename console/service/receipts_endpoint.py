@@ -16,10 +16,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from kentongan.errors import LedgerUnavailable
+from kentongan.errors import LedgerUnavailable, PeopleKeyAway
 from kentongan.ledger import Ledger, receipts
 from kentongan.ledger.transaction import Write
-from kentongan.seam import Channel, Forged, Inbound, Received
+from kentongan.seam import Channel, Forged, Inbound, Receipt, Received
 
 _log = logging.getLogger(__name__)
 
@@ -92,6 +92,12 @@ def application(
         if found or (written and answers is not None):
             try:
                 await ledger.write_soon(keep, beside=not written)
+            except PeopleKeyAway:
+                # Whoever wrote cannot be looked up: their provider brings it again, and what is no answer is kept now.
+                _log.error("answers wait for the key", extra={"instance": channel.name, "count": len(written)})
+                if found and not await kept(channel.name, found):
+                    _log.warning("receipts wait for the ledger", extra={"instance": channel.name})
+                return PlainTextResponse("try again\n", 503, {"Retry-After": _TRY_AGAIN})
             except LedgerUnavailable:
                 return PlainTextResponse("try again\n", 503, {"Retry-After": _TRY_AGAIN})
             except Exception as error:
@@ -104,6 +110,17 @@ def application(
             wake()
         # A gateway may send what it is told to whoever wrote: to people nothing is answered here.
         return PlainTextResponse("" if written else "ok\n")
+
+    async def kept(instance: str, found: Sequence[Receipt]) -> bool:
+        """Keeps receipts alone; a repeated one changes nothing. False where the ledger takes nothing."""
+        try:
+            await ledger.write_soon(
+                lambda write: receipts.record(write, instance=instance, receipts=found), beside=True
+            )
+        except LedgerUnavailable:
+            return False
+        wake()
+        return True
 
     async def health(request: Request) -> Response:
         return PlainTextResponse("ok\n")

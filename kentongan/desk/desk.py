@@ -37,7 +37,8 @@ class Desk:
     `identify(family, value)` gives the keyed hash by which an address is looked up; without it a Private alert, which
     goes to named addresses alone, finds nobody. `witness` signs for this installation what it has done by itself, and
     `head_key` is the public half; without them no drill runs by its schedule. `fence(id, code)` surrounds the dispatch
-    of an alert, and refuses one that is sent from elsewhere.
+    of an alert, and refuses one that is sent from elsewhere. `people_away` says why no person's address can be opened
+    in this process, None where it can.
     """
 
     ledger: Ledger
@@ -52,6 +53,7 @@ class Desk:
     fence: Callable[[str, str], AbstractContextManager[None]] = field(
         default=lambda id, code: nullcontext(), repr=False
     )
+    people_away: Callable[[], str | None] = field(default=lambda: None, repr=False)
 
     @property
     def now(self) -> datetime:

@@ -10,12 +10,12 @@ from kentongan import waves
 from kentongan.area.codes import Waves, Within
 from kentongan.bucket import cost_of, name_of
 from kentongan.clock import Process
-from kentongan.desk import targeting
+from kentongan.desk import targeting, unreached
 from kentongan.desk.desk import Desk
 from kentongan.desk.extent import People
 from kentongan.errors import DamagedRecord
 from kentongan.forecast import ASSUMED_LATENCY, Forecast, Way, forecast
-from kentongan.ledger import Read, alerts, buckets, foreseen, probes, senders
+from kentongan.ledger import Read, alerts, buckets, foreseen, probes
 from kentongan.ledger.alerts import StoredAlert
 from kentongan.ledger.buckets import Here
 from kentongan.quick_dataclass import dataclass
@@ -92,7 +92,7 @@ def _ways(
     people: People,
     messages: Collection[Rendered],
 ) -> list[Way]:
-    held, asked = senders.holds(read), probes.standings(read)
+    held, asked = unreached.holds(desk, read, instances), probes.standings(read)
     paused = buckets.paused(read, Here(desk.clock, Process.current().boot_id))
     named = {name: name_of(name, desk.kinds.limits(each)) for name, each in desk.settings.channels.items()}
     before, beside = _others(read, stored, named)
@@ -118,7 +118,7 @@ def _ways(
                 paused=paused.get(named[name], 0.0),
                 latency=_latency(standing),
                 takes=max(0, min(allowed) - foreseen.taken_lately(read, name)) if allowed else None,
-                held=held.get(name) or held.get("*"),
+                held=held.get(name),
             )
         )
     return ways

@@ -16,6 +16,7 @@ from kentongan.desk import (
     plans,
     subjects,
     targeting,
+    unreached,
     verdicts,
     withdrawing,
 )
@@ -115,6 +116,8 @@ def dispatch(
     ahead = prospect(desk, handle)
     gates.refuse(approvals.time_findings(desk, stored))
     _refuse_live_without_live(desk, stored, ahead)
+    wanted = {name: desk.settings.channels[name] for name in ahead.instances if name not in without}
+    desk.ledger.read(lambda read: unreached.refuse_if_nothing_would_go(desk, read, wanted))
 
     def commit(write: Write) -> Released:
         current = alerts.get(write, stored.id)

@@ -23,6 +23,7 @@ from kentongan.dispatcher.probes import Probes
 from kentongan.dispatcher.starting import Starter
 from kentongan.dispatcher.taken import NOTHING, Taken
 from kentongan.dispatcher.upkeep import Upkeep
+from kentongan.dispatcher.usable import Usable
 from kentongan.errors import KentonganError, OtherVersion, Refused
 from kentongan.ledger import Ledger, Read, Write, dispatches, senders, threads, views, work
 from kentongan.ledger.work import OpenDispatch
@@ -33,6 +34,9 @@ from kentongan.settings import Policy
 _log = logging.getLogger(__name__)
 
 _SWEEP = 0.25
+
+_KEY_EVERY = 1.0
+"""Seconds between two looks whether a key of people's data that was away is back."""
 
 _ORPHAN: Milliseconds = 500
 """How long a dispatch may be without an owner before any sender takes it."""
@@ -56,7 +60,8 @@ class Dispatcher:
 
     `role` names the process in the record. `only`: the alerts it takes; None takes all. `takes_part`: it also sends of
     alerts that another sender owns, by the channels that it has. `vouch` answers why an alert must not be sent, None
-    when it may. `orchestrate` shows the dispatch in Prefect (`Starter`). `done` is told of an alert of which nothing
+    when it may. `people_away` answers why no address can be opened now, None where it can: meanwhile nothing is sent to
+    people. `orchestrate` shows the dispatch in Prefect (`Starter`). `done` is told of an alert of which nothing
     is left to do. `chance` gives numbers from 0 to 1. `gave_way` is set, and `outdated` says why, once the ledger is of
     another version: then only close it.
     """
@@ -69,6 +74,7 @@ class Dispatcher:
     vouch: Callable[[Read, str], str | None]
     chance: Callable[[], float]
     role: str
+    people_away: Callable[[], str | None] = lambda: None
     only: frozenset[str] | None = None
     takes_part: bool = False
     orchestrate: Callable[[str], Awaitable[None]] | None = None
@@ -78,6 +84,7 @@ class Dispatcher:
     outdated: OtherVersion | None = None
     gave_way: asyncio.Event = field(default_factory=asyncio.Event)
     _sender: Sender = field(init=False)
+    _usable: Usable = field(init=False)
     _paces: Paces = field(init=False)
     _taken: Taken = field(init=False)
     _loops: tuple[asyncio.Task[None], ...] = ()
@@ -98,11 +105,12 @@ class Dispatcher:
             open_addresses=self.open_addresses,
             chance=self.chance,
         )
+        self._usable = Usable(self.channels, self.people_away)
         self._paces = Paces(self._sender, self.channels, self.process.boot_id)
         starter = Starter(
             sender=self._sender,
             process=self.process,
-            channels=self.channels,
+            channels=self._usable,
             paces=self._paces,
             shared=self.takes_part,
             orchestrate=self.orchestrate,
@@ -110,12 +118,13 @@ class Dispatcher:
         )
         self._taken = Taken(self._sender, self.process, self.vouch, starter, self._closing)
         self._upkeep = Upkeep(self.ledger, self.channels, self.policy, self.chance, self.wake)
-        self._probes = Probes(self.ledger, self.clock, self.channels, self.policy, self.wake)
+        self._probes = Probes(self.ledger, self.clock, self._usable, self.policy, self.wake)
 
     async def start(self) -> None:
         """Registers this sender and begins to sweep; raises LedgerUnavailable."""
         # Nothing was held before, so that what was slept until now does not count.
         self._sender.gate.beat_at = self.clock.boot()
+        self._usable.look()
         there = self._channels_for_all()
 
         def register(write: Write) -> None:
@@ -125,10 +134,12 @@ class Dispatcher:
 
         await self.ledger.write_soon(register)
         self._serves = there
+        await self._tell_key()
         # Beats have a task of their own: a round of the sweep may take longer than a lease.
         self._loops = (
             asyncio.create_task(self._beat_for_ever(), name="beat"),
             asyncio.create_task(self._sweep_for_ever(), name="sweep"),
+            asyncio.create_task(self._watch_key_for_ever(), name="key"),
         )
 
     async def close(self) -> None:
@@ -171,7 +182,7 @@ class Dispatcher:
                 self._taken.starter.begin(owned, instance, through)
                 if instance in owned.runs:
                     await asyncio.shield(owned.runs[instance])
-                if instance in self.channels:
+                if instance in self._usable:
                     break
                 # Others send on it, or it is held until somebody can.
                 if owned.expanded and not self.ledger.read(lambda read: views.is_open(read, alert_id, instance)):
@@ -244,7 +255,31 @@ class Dispatcher:
 
     def _channels_for_all(self) -> list[str] | None:
         """On what it sends whoever owns the dispatch; None where it sends for itself alone."""
-        return sorted(self.channels) if self.takes_part and self.only is None else None
+        return sorted(self._usable) if self.takes_part and self.only is None else None
+
+    async def _tell_key(self) -> None:
+        """Has on record whether people can be written to from here; one that sends one alert holds only what it owns.
+
+        The holds of both end as soon as there is a key.
+        """
+        if self.only is None or self._usable.away is None:
+            await self._usable.tell(self.ledger, sender=self.sender, clock=self.clock, process=self.process)
+
+    async def _watch_key_for_ever(self) -> None:
+        """Sends to people as soon as there is the key of their data; one that was once at hand and tried stays."""
+        told = True
+        while True:
+            await asyncio.sleep(_KEY_EVERY)
+            try:
+                # What the key lies on may hang.
+                told = not await asyncio.to_thread(self._usable.look) and told
+                if not told:
+                    await self._tell_key()
+                    await self._tell_channels()
+                    told = True
+                    self.wake()
+            except KentonganError:
+                _log.warning("key of people's data waits for the ledger")
 
     async def _tell_channels(self) -> None:
         """Has on record on what it sends for others, also after a channel was added or mended."""
@@ -337,7 +372,7 @@ class Dispatcher:
         for instance in dispatch.plan.instances:
             running = owned.runs.get(instance.name)
             # What an owner lacks is its to leave to others; what another lacks, it may have been given since.
-            wanted = running is not None or (not owned.ours and instance.name in self.channels)
+            wanted = running is not None or (not owned.ours and instance.name in self._usable)
             if wanted and (running is None or running.done()) and self._is_due(alert_id, instance.name):
                 self._taken.starter.begin(owned, instance.name, "sweep")
 

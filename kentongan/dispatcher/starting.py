@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 from kentongan import waves
 from kentongan.clock import Milliseconds, Process
@@ -13,10 +13,10 @@ from kentongan.dispatcher.owned import OwnedDispatch
 from kentongan.dispatcher.paces import Paces
 from kentongan.dispatcher.part import Part, Sender
 from kentongan.dispatcher.run import Run
+from kentongan.dispatcher.usable import Usable
 from kentongan.errors import KentonganError
 from kentongan.ledger import Read, Write, renderings, senders
 from kentongan.quick_dataclass import dataclass
-from kentongan.seam import Channel
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Starter:
 
     sender: Sender
     process: Process
-    channels: Mapping[str, Channel]
+    channels: Usable
     paces: Paces
     shared: bool
     orchestrate: Callable[[str], Awaitable[None]] | None
@@ -121,8 +121,8 @@ class Starter:
             owned.live.pop(instance, None)
 
     async def _leave_to_others(self, instance: str) -> None:
-        """Leaves a channel that this process lacks to those that have it, and holds it where nobody has."""
-        sender = self.sender
+        """Leaves a channel that this process lacks, or cannot use, to those that can, and holds it where nobody can."""
+        sender, why = self.sender, self.channels.lacks(instance) or _NOWHERE
 
         def can_wait(read: Read) -> bool:
             served = senders.is_served(read, instance, but=sender.name, clock=sender.clock, process=self.process)
@@ -130,7 +130,7 @@ class Starter:
 
         if not sender.ledger.read(can_wait):
             await sender.ledger.write_soon(
-                lambda write: can_wait(write) or senders.hold(write, instance=instance, reason=_NOWHERE)
+                lambda write: can_wait(write) or senders.hold(write, instance=instance, reason=why)
             )
         # The sweep begins it again while anything is due: whoever has it may end.
         with contextlib.suppress(TimeoutError):

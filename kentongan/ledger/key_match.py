@@ -63,13 +63,6 @@ def fault(read: Read, keys: StateKeys) -> str | None:
     )
 
 
-def refuse_others(read: Read, keys: StateKeys) -> None:
-    """Raises BadInput where these are not the keys of this ledger's people: with others nobody would be found."""
-    told = fault(read, keys)
-    if told is not None:
-        raise BadInput(told)
-
-
 def _people(read: Read, keys: StateKeys) -> list[Callable[[], object]]:
     return [partial(sample.open, keys) for sample in some_addresses(read)]
 

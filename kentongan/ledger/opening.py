@@ -67,13 +67,14 @@ def exists(place: Place) -> bool:
     return postgres.exists(place) if isinstance(place, Database) else place.exists()
 
 
-def open_keys(state: State) -> StateKeys:
+def open_keys(state: State, *, people_may_be_away: bool = False) -> StateKeys:
     """The keys of an installation; made where there is no ledger yet, whose people new ones could not read.
 
-    Raises BadConfig, BadInput, LedgerUnavailable.
+    `people_may_be_away`: see `StateKeys.open`. Raises BadConfig, BadInput, LedgerUnavailable.
     """
     # A database is asked only where it matters.
-    return StateKeys.open(state.root, create=not state.keys.is_dir() and not exists(state.place))
+    create = not state.keys.is_dir() and not exists(state.place)
+    return StateKeys.open(state.root, create=create, people_may_be_away=people_may_be_away)
 
 
 def open_engines(place: Place, upgrade: Upgrade = Upgrade.IDLE) -> tuple[Engine, Engine, str]:

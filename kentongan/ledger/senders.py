@@ -123,6 +123,9 @@ def alive(read: Read, *, clock: Clock, process: Process) -> list[str]:
 LEDGER = "*"
 """The name by which all instances are held at once."""
 
+NO_ADDRESSES = "people's data cannot be opened: "
+"""How the reason begins of a hold that ends as soon as a sender has the key of people's data."""
+
 
 def hold(write: Write, *, instance: str, reason: str) -> bool:
     """Holds an instance ("*": the ledger): its rows wait. True where it was not held before."""

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
+
+from sandbox.server import Sandbox
+from tests.installation import sms
 
 
 def test_people_are_known_after_their_key_was_rotated(run, surroundings: Path) -> None:
@@ -21,7 +27,7 @@ def test_people_are_known_after_their_key_was_rotated(run, surroundings: Path) -
     assert "people.key rotated: 2 keys wrapped anew" in run("log").out
 
 
-def test_the_key_lies_on_another_volume_and_nothing_goes_on_without_it(
+def test_the_key_lies_on_another_volume_and_nobody_is_looked_up_without_it(
     run, approved, surroundings: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     code = approved("--drill")
@@ -53,10 +59,12 @@ def test_the_key_lies_on_another_volume_and_nothing_goes_on_without_it(
     assert run("keys", "make", other).code == 2
     monkeypatch.setenv("KENTONGAN_PEOPLE_KEY", other.read_text())
     assert "FAULT keys: the key of people's data in KENTONGAN_PEOPLE_KEY" in run("check").out
-    for line in (["people", "import", file], ["people", "erase", file, "--yes"], ["send", code]):
+    for line in (["people", "import", file], ["people", "erase", file, "--yes"], ["people", "rotate-key"]):
         ran = run(*line)
         assert ran.code == 2, line
         assert "is not the one that this ledger was written with" in ran.err
+    # What is published to everybody needs nobody's address.
+    assert run("send", code).code == 0
     told = [caplog.text, *(path.read_text() for path in (surroundings / "state" / "log").glob("*"))]
     for secret in (key.read_text().split()[0], other.read_text().split()[0]):
         assert not any(secret in text for text in told)
@@ -81,3 +89,47 @@ def test_a_rotation_by_the_environment_says_what_is_left_to_do(
     monkeypatch.setenv("KENTONGAN_PEOPLE_KEY", following.read_text())
     assert run("people", "import", file, "--json").json["updated"] == 2
     assert "OK    keys: people's data is opened by the key in KENTONGAN_PEOPLE_KEY" in run("check").out
+
+
+@pytest.mark.slow
+def test_an_officer_without_the_key_is_told_before_they_confirm_and_the_public_is_warned(
+    run,
+    approved: Callable[..., str],
+    config: Path,
+    surroundings: Path,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    start: Callable[..., subprocess.Popen[str]],
+) -> None:
+    monkeypatch.setenv("TEST_PASSWORD", "sandbox-kannel-password")
+    channels = yaml.safe_load((config / "channels.yaml").read_text())
+    channels["channels"]["sms"] = sms(sandbox)
+    (config / "channels.yaml").write_text(yaml.safe_dump(channels))
+    (config / "audiences.yaml").write_text("audiences: {subscribers: {groups: [subscriber]}}\n")
+    file, key = surroundings / "people.csv", surroundings / "state" / "keys" / "people.key"
+    file.write_text("reference,phone,groups\na,+628123456701,subscriber\nb,+628123456702,subscriber\n")
+    code = approved("--drill")
+    assert run("people", "import", file).code == 0
+    held = key.rename(surroundings / "held")
+    for line in (["people", "import", file], ["people", "erase", file, "--yes"], ["people", "rotate-key"]):
+        assert run(*line).code == 2, line
+    assert f"{key} is missing" in run("people", "rotate-key").err
+    assert "FAULT keys" in run("check").out
+    shown = run("preview", code)
+    assert shown.code == 0
+    told = " ".join((shown.out + shown.err).split())
+    assert "sms is held (people's data cannot be opened" in told
+    # Of this nothing would leave at all.
+    alone = run("send", code, "--without", "feed-drill")
+    assert (alone.code, alone.sentences[-1].count("is missing: put its copy there")) == (2, 1)
+    sending = start("send", code)
+    assert sending.stderr is not None
+    lines = []
+    while not any("feed-drill 1 accepted" in line for line in lines):
+        lines.append(sending.stderr.readline())
+        assert lines[-1]
+    assert any("sms is held" in line for line in lines)
+    assert sandbox.stand_in("kannel").messages == []
+    held.rename(key)
+    assert sending.wait(30) == 0
+    assert sorted(each.recipient for each in sandbox.stand_in("kannel").messages) == ["+628123456701", "+628123456702"]
