@@ -79,19 +79,19 @@ class Shortener:
 _NAME = r"[^\W\d_a-z][\w'’-]*(?: [^\W\d_a-z][\w'’-]*){0,3}"
 _NAMES = re.compile(rf"(?<!\w){_NAME}(?:, {_NAME}){{4,}}(?!\w)")
 
-# A stop after a short word is more often an abbreviation than the end of a sentence.
-_SENTENCE_END = re.compile(r"(?:(?<=\w{4})[.!?]+(?=\s)|[。！？])")
+# A stop after a short word is more often an abbreviation than the end of a sentence; after a time of day it is one.
+_SENTENCE_END = re.compile(r"(?:(?:(?<=\w{4})|(?<=\d[.:]\d\d)|(?<=[)%”]))[.!?]+(?=\s)|[。！？])")
 
 
 def clipped(text: str, most: int) -> str:
-    """Returns at most `most` characters of `text`: up to a sentence's end past the half, else a word's end and "...".
+    """Returns at most `most` characters of `text`: up to a sentence's end past a third, else a word's end and "...".
 
     A script without spaces is cut between two characters; a single word that is too long is left out whole.
     """
     if len(text) <= most:
         return text
     ends = [match.end() for match in _SENTENCE_END.finditer(text[: most + 1]) if match.end() <= most]
-    if ends and ends[-1] >= most // 2:
+    if ends and ends[-1] >= most // 3:
         return text[: ends[-1]]
     room = max(most - 3, 0)
     cut = room

@@ -27,7 +27,23 @@ def test_a_text_is_cut_only_between_words(given_words: list[str], most: int) -> 
         assert kept[-1].rstrip(",;:-.") == originals[len(kept) - 1].rstrip(",;:-.")
 
 
-def test_a_text_ends_with_its_sentence_where_one_ends_past_the_half() -> None:
+@given(
+    sentences=st.lists(st.lists(st.sampled_from(["jauhi", "pantai", "pada", "pukul"]), min_size=1), min_size=1),
+    end=st.sampled_from(["pantai", "14.00", "(BMKG)", "80%"]),
+    most=st.integers(0, 300),
+)
+def test_no_sentence_is_cut_where_one_ends_past_a_third(sentences: list[list[str]], end: str, most: int) -> None:
+    whole = [" ".join([*words, end]) + "." for words in sentences]
+    short = clipped(" ".join(whole), most)
+    kept = [" ".join(whole[:count]) for count in range(1, len(whole) + 1)]
+    fitting = [text for text in kept if most // 3 <= len(text) <= most]
+    if fitting:
+        assert short == fitting[-1]
+    else:
+        assert short in ("", kept[-1]) or short.endswith("...")
+
+
+def test_a_text_ends_with_its_sentence_where_one_ends_past_a_third() -> None:
     text = "Hujan lebat akan turun di Kab. Kaur sampai malam. Jauhi tepi sungai dan lereng."
     assert clipped(text, 60) == "Hujan lebat akan turun di Kab. Kaur sampai malam."
     assert clipped(text, 34) == "Hujan lebat akan turun di Kab...."
