@@ -124,8 +124,8 @@ def act_here(installation: Installation, name: str) -> None:
         assert house.settings is not None
         now = house.clock.wall()
         if name == "prune":
-            archive = pruning.Archive(house.state.reports, house.settings.agency)
-            done = pruning.prune(house.ledger, house.keys, archive, before=now + DAY, by="bench")
+            agency = house.settings.agency
+            done = pruning.prune(house.ledger, house.keys, agency, before=now + DAY, by="bench")
             tell(f"pruned {done.deliveries:,}; stayed: {'; '.join(each.why for each in done.stays)}")
         else:
             policy = house.settings.policy.model_copy(update={"people_kept_days": -1, "answers_kept_days": -1})

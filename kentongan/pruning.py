@@ -1,25 +1,21 @@
 """Pruning by policy: of threads that ended long ago the deliveries go, and what was counted of them stays, signed.
 
-Before anything goes, the record of the thread is checked and its report written once more, in full, to a file.
+Before anything goes, the record of the thread is checked and its report written once more, in full, into the ledger.
 """
 
 from __future__ import annotations
 
 import contextlib
-import gzip
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from kentongan import overview, report
 from kentongan.clock import Milliseconds
-from kentongan.errors import DamagedRecord, LedgerUnavailable
-from kentongan.key_files import replace_private
+from kentongan.errors import DamagedRecord
 from kentongan.keys import StateKeys
 from kentongan.ledger import (
     Ledger,
@@ -29,6 +25,7 @@ from kentongan.ledger import (
     checkpoints,
     editions,
     erasing,
+    kept_reports,
     pruning,
     tallies,
     threads,
@@ -95,27 +92,6 @@ class Pruned:
     longest: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Archive:
-    """Where the reports of what is pruned are written, each as one packed page that loads nothing; for its owner."""
-
-    folder: Path
-    agency: Agency
-
-    def keep(self, found: report.Report) -> dict[str, str]:
-        """Writes a report to the disk; returns its file's name and SHA-256. Raises LedgerUnavailable."""
-        written = report.html(found, timezone=self.agency.timezone, agency=self.agency.name)
-        # A quarter of the room, for there will be thousands; the same report is the same file.
-        page, name = gzip.compress(written.encode(), mtime=0), f"{found.asked}.html.gz"
-        try:
-            replace_private(self.folder / name, page)
-        except OSError as error:
-            raise LedgerUnavailable(
-                f"report {self.folder / name} cannot be written: {error.strerror}; nothing is pruned before it is"
-            ) from None
-        return {"file": name, "sha256": hashlib.sha256(page).hexdigest()}
-
-
 def outlook(read: Read, before: Milliseconds) -> Outlook:
     """What would go of threads that have been quiet since `before`, and what of them stays."""
     unfinished = pruning.begun(read)
@@ -144,7 +120,7 @@ def _goes(read: Read, ids: Sequence[str], *, begun: bool = False) -> Goes:
 def prune(
     ledger: Ledger,
     keys: StateKeys,
-    archive: Archive,
+    agency: Agency,
     *,
     before: Milliseconds,
     by: str,
@@ -173,7 +149,7 @@ def prune(
         why = ledger.read(lambda read, ids=ids: pruning.obstacle(read, ids, before))  # type: ignore[misc]
         if why is None:
             told(ledger.read(lambda read, ids=ids: _goes(read, ids)))  # type: ignore[misc]
-            why = _begin(ledger, keys, archive, ids, before, by, is_clear)
+            why = _begin(ledger, keys, agency, ids, before, by, is_clear)
             if done.waits:
                 return done
         if why is not None:
@@ -192,7 +168,7 @@ def prune(
 def _begin(
     ledger: Ledger,
     keys: StateKeys,
-    archive: Archive,
+    agency: Agency,
     ids: Sequence[str],
     before: Milliseconds,
     by: str,
@@ -210,12 +186,14 @@ def _begin(
         found = ledger.read(lambda read: report.read(read, ids[0]))
         if found.damaged:
             return found.damaged[0].sentence
-        kept = archive.keep(found)
+        page = report.html(found, timezone=agency.timezone, agency=agency.name)
+        packed = ledger.read(lambda read: kept_reports.pack(read, page))
+        kept = {"of": ids[0], "sha256": packed.sha256}
         contents = ledger.read(lambda read: [canonical(take(read, id, kept)) for id in ids])
     except DamagedRecord as damage:
         return str(damage)
-    begin = partial(pruning.begin, messages=ids, contents=contents, keys=keys, before=before, seen=seen, by=by)
-    return None if ledger.write(begin) else "something was recorded of it just now"
+    begin = partial(pruning.begin, messages=ids, contents=contents, report=packed, before=before, seen=seen)
+    return None if ledger.write(partial(begin, keys=keys, by=by)) else "something was recorded of it just now"
 
 
 def _differs(ledger: Ledger, alert_id: str, is_clear: Callable[[], bool]) -> bool:
@@ -250,7 +228,7 @@ def _spans(read: Read, alert_id: str) -> list[Part]:
 def take(read: Read, alert_id: str, kept: Mapping[str, str]) -> dict[str, Any]:
     """What is counted of an alert's deliveries before they go: all that status and report say of them.
 
-    `kept` names the report that was written. Whoever counts finds their part under their name: `checkpoints.counted`.
+    `kept` names the report that is kept. Whoever counts finds their part under their name: `checkpoints.counted`.
     """
     persons, by_channel = threads.reached(read, alert_id)
     summaries = views.summaries(read, alert_id)

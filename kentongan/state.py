@@ -28,7 +28,7 @@ class State:
     keys/         what signs heads and keeps addresses unreadable (`kentongan.keys`)
     heads/        the ledger's signed heads, the latest and one a change
     log/          what processes say of themselves
-    reports/      the reports of alerts whose deliveries were pruned
+    reports/      the reports of alerts whose deliveries were pruned, of ledgers up to version 0017
     prefect/      the home of the Prefect server
     run/          sockets, locks, and what else ends with a process
     """
@@ -90,7 +90,7 @@ class State:
 
     @property
     def reports(self) -> Path:
-        """The folder of the reports that were written before their deliveries were pruned."""
+        """The folder of the reports on what was pruned, where they are files: of ledgers up to version 0017."""
         return self._private("reports")
 
     @property

@@ -29,8 +29,8 @@ def prune(days: int | None, dry_run: bool, yes: bool) -> None:
     """Take the deliveries of threads that ended long ago off the record; what was counted of them stays, signed.
 
     Whom they reached, and when each message was accepted, is gone then, and nothing can follow them any more. Alerts,
-    words, approvals and decisions stay for good. The report of each thread is written once more before, to the folder
-    reports of the state directory. The service does this once a day, where policy.yaml says deliveries_kept_days.
+    words, approvals and decisions stay for good. The report of each thread is written once more before, into the
+    ledger (`kentongan report CODE --kept`). The service prunes once a day, where policy.yaml has deliveries_kept_days.
     """
     from console.office import Need, at_keyboard, opened
     from kentongan import pruning
@@ -58,8 +58,7 @@ def prune(days: int | None, dry_run: bool, yes: bool) -> None:
             if not click.confirm("Take these deliveries off the record for good?", default=False, err=True):
                 raise click.Abort
         by, _ = at_keyboard(house.state)
-        archive = pruning.Archive(house.state.reports, office.settings.agency)
-        done = pruning.prune(house.ledger, house.keys, archive, before=before, by=by)
+        done = pruning.prune(house.ledger, house.keys, office.settings.agency, before=before, by=by)
         codes = house.ledger.read(lambda read: pruning.codes(read, done.alerts))
         if output.wants_json():
             output.document(
@@ -68,7 +67,6 @@ def prune(days: int | None, dry_run: bool, yes: bool) -> None:
                     "pruned": list(codes),
                     "deliveries": done.deliveries,
                     "events": done.events,
-                    "reports": str(archive.folder),
                     "waits": done.waits,
                     **_stay(done.stays),
                 }
@@ -79,7 +77,8 @@ def prune(days: int | None, dry_run: bool, yes: bool) -> None:
                 output.say(f"Stays: {', '.join(stays.codes)}: {stays.why}.")
         output.say(
             f"Pruned: {telling.several(len(codes), 'alert')} with"
-            f" {telling.several(done.deliveries, 'delivery', 'deliveries')}; reports are in {archive.folder}"
+            f" {telling.several(done.deliveries, 'delivery', 'deliveries')}; `kentongan report CODE --kept` writes the"
+            " report as it was before"
         )
         if done.waits:
             output.warn("an alert is on its way and goes first; run `kentongan prune` again for the rest")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -33,7 +33,8 @@ FORMS = {"html": ".html", "markdown": ".md", "csv": ".csv", "json": ".json"}
     help="Else as the file's name ends; markdown without a file. csv has one line a delivery.",
 )
 @click.option("-o", "--output", "target", metavar="FILE", help="Write it there instead of standard output.")
-def report(code: str, form: str | None, target: str | None) -> None:
+@click.option("--kept", is_flag=True, help="The html as it was before the thread was pruned.")
+def report(code: str, form: str | None, target: str | None, kept: bool) -> None:
     """Write the report on an alert and its whole thread: who decided what, every message word for word, what became
     of each, and what to do about failures.
 
@@ -44,7 +45,10 @@ def report(code: str, form: str | None, target: str | None) -> None:
 
     with opened(Need.NOTHING) as office:
         alert_id = office.house.ledger.read(lambda read: alerts.id_by_handle(read, code))
-        pieces = _pieces(office, alert_id, form or _by_name(target))
+        if kept:
+            pieces = _kept(office, alert_id, code, form, target)
+        else:
+            pieces = _pieces(office, alert_id, form or _by_name(target))
         if target is None:
             for piece in pieces:
                 click.echo(output.printable(piece) if sys.stdout.isatty() else piece, nl=False)
@@ -60,7 +64,7 @@ def _by_name(target: str | None) -> str:
     return next((form for form, known in FORMS.items() if ending == known), "markdown")
 
 
-def _pieces(office: Office, alert_id: str, form: str) -> Iterator[str]:
+def _pieces(office: Office, alert_id: str, form: str) -> Iterable[str]:
     from kentongan import report as reporting
 
     ledger, agency = office.house.ledger, office.settings.agency
@@ -80,6 +84,18 @@ def _pieces(office: Office, alert_id: str, form: str) -> Iterator[str]:
             yield json.dumps(reporting.document(content), ensure_ascii=False, indent=2) + "\n"
         case _:
             yield reporting.markdown(content, timezone=agency.timezone)
+
+
+def _kept(office: Office, alert_id: str, code: str, form: str | None, target: str | None) -> Iterable[str]:
+    """The page that was written before a thread was pruned. Raises BadInput, DamagedRecord."""
+    from kentongan.safekeeping import reports
+
+    if form not in (None, "html") or output.wants_json() or (target is not None and _by_name(target) != "html"):
+        raise BadInput("what was kept is html; leave out --format and --json, and name a file that ends in .html")
+    page = office.house.ledger.read(lambda read: reports.page(read, office.house.state.reports, alert_id))
+    if page is None:
+        raise BadInput(f"{code} is not pruned, so its report can still be made of the record; leave out --kept")
+    return (page,)
 
 
 def _write(path: Path, pieces: Iterable[str]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 
+from console.service import memory
 from console.service.looking import After, Looking
 from flows.house import House
 from kentongan import pruning
@@ -44,14 +45,23 @@ class Pruning:
         return After(_DAILY) if done is None or not done.waits else None
 
     def prune(self) -> pruning.Pruned | None:
-        """Prunes what policy wants pruned by now; None where it says nothing. Raises LedgerUnavailable."""
+        """Prunes what policy wants pruned by now; None where it says nothing. Raises LedgerUnavailable.
+
+        Then, or where nothing was to be pruned, memory is given back that the day has left free.
+        """
+        try:
+            return self._prune()
+        finally:
+            memory.give_back()
+
+    def _prune(self) -> pruning.Pruned | None:
         house = self._house
         if house.settings is None or house.settings.policy.deliveries_kept_days is None:
             return None
         done = pruning.prune(
             house.ledger,
             house.keys,
-            pruning.Archive(house.state.reports, house.settings.agency),
+            house.settings.agency,
             before=house.clock.wall() - house.settings.policy.deliveries_kept_days * DAY,
             by=BY,
             go_on=lambda: not self._ending.is_set(),

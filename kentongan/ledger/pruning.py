@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from kentongan.clock import Milliseconds
 from kentongan.keys import StateKeys
-from kentongan.ledger import alerts, drills, pruned, steps, tallies, threads, views
+from kentongan.ledger import alerts, drills, kept_reports, pruned, steps, tallies, threads, views
 from kentongan.ledger.chaining import digest
 from kentongan.ledger.pruned import Folded, Gone
 from kentongan.ledger.transaction import Read, Write
@@ -82,6 +82,7 @@ def begin(
     write: Write,
     messages: Sequence[str],
     contents: Sequence[str],
+    report: kept_reports.Packed,
     keys: StateKeys,
     *,
     before: Milliseconds,
@@ -90,13 +91,14 @@ def begin(
 ) -> bool:
     """Puts the checkpoints of a thread on record; from here its deliveries may go, and nothing can follow it any more.
 
-    `contents`: what was counted of each message, when the last commit was at `seen`. False, and nothing written, where
-    anything has happened to the thread since, or somebody else was first.
+    `contents`: what was counted of each message, when the last commit was at `seen`. `report`: the page that they
+    name. False, and nothing written, where anything has happened to the thread since, or somebody else was first.
     """
     if tallies.changed(write, seen).alerts & set(messages) or obstacle(write, messages, before) is not None:
         return False
     if any(write.sql("SELECT 1 FROM checkpoint WHERE alert_id = :id", {"id": id}).first() for id in messages):
         return False
+    kept_reports.put(write, messages[0], report)
     for id, content in zip(messages, contents, strict=True):
         signature = pruned.sign_checkpoint(keys, id, content)
         write.sql(

@@ -17,6 +17,7 @@ from sqlalchemy.pool import StaticPool
 from kentongan.clock import Clock, Milliseconds, to_datetime
 from kentongan.errors import BadInput
 from kentongan.keys import StateKeys, write_private
+from kentongan.ledger import kept_reports
 from kentongan.ledger.opening import refuse_unfinished, unavailable
 from kentongan.ledger.transaction import Read
 from kentongan.ledger.verification import signed_head
@@ -171,13 +172,19 @@ def _describe(
             taken=to_datetime(taken_at).isoformat(timespec="seconds"),
             counts={
                 **{what: int(read.sql(statement).scalar_one()) for what, statement in _COUNTED.items()},
-                "reports": kept,
+                "reports": kept + _reports_within(read),
             },
             head=signed_head(read, keys),
             files=copied,
             keys=escrow.digest_at_hand(state),
             people=keys.people_fingerprints,
         )
+
+
+def _reports_within(read: Read) -> int:
+    # A ledger from before they lay in it is copied as it is.
+    known = read.sql("SELECT 1 FROM sqlite_master WHERE name = 'kept_report'").first()
+    return kept_reports.count(read) if known else 0
 
 
 @contextlib.contextmanager

@@ -1,18 +1,22 @@
-"""The reports of alerts whose deliveries were pruned: into a backup, out of it, and held against their checkpoints.
+"""The reports of alerts whose deliveries were pruned: read, put into a backup, out of it, and checked.
 
-A report was written before the deliveries went, and its alert's signed checkpoint has its SHA-256. So the ledger of a
-backup is the list of the reports that belong to it, and tells of each whether it is the one that was written.
+The ledger holds them (`kentongan.ledger.kept_reports`). Those of ledgers up to version 0017 are files, and stay: each
+was written before the deliveries went, and its alert's signed checkpoint has its SHA-256. So the ledger of a backup is
+the list of the files that belong to it, and tells of each whether it is the one that was written.
 """
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kentongan.errors import DamagedRecord
 from kentongan.key_files import sync_folder
-from kentongan.ledger import Read, checkpoints
+from kentongan.ledger import Read, checkpoints, kept_reports
 from kentongan.ledger.replay import Difference
 from kentongan.safekeeping import files
 
@@ -27,9 +31,32 @@ class Kept:
     count: int
     missing: tuple[str, ...]
 
+    def and_within(self, ledger: int) -> Kept:
+        """With so many more that the ledger itself holds."""
+        return replace(self, count=self.count + ledger)
+
+
+def page(read: Read, folder: Path, alert_id: str) -> str | None:
+    """The report as it was when an alert's thread was pruned, from the ledger or this folder; None where it was not.
+
+    Raises DamagedRecord where it is not the one that was written.
+    """
+    kept = kept_reports.page(read, alert_id)
+    said = checkpoints.counted(read, alert_id, "report")
+    if kept is not None or said is None:
+        return kept
+    path = folder / Path(str(said.get("file"))).name
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DamagedRecord(f"report {path} cannot be read: {error.strerror}; put it back from a backup") from None
+    if hashlib.sha256(content).hexdigest() != said.get("sha256"):
+        raise DamagedRecord(f"report {path} is not the one that was written; put it back from a backup")
+    return gzip.decompress(content).decode()
+
 
 def named(read: Read) -> dict[str, str]:
-    """The SHA-256 of every report that a checkpoint names, by the name of its file."""
+    """The SHA-256 of every report that a checkpoint names as a file, by the name of the file."""
     # A name that leads elsewhere is none that was ever given.
     return {name: digest for name, digest in checkpoints.reports(read) if Path(name).name == name}
 
@@ -76,8 +103,8 @@ def put(staged: Path, there: Path, *, moment: str) -> None:
 
 
 def compare(read: Read, folder: Path) -> tuple[list[Difference], int]:
-    """The reports in a folder that are not as their checkpoints say, and how many are not there."""
-    differences, missing = [], 0
+    """The reports that are not as their checkpoints say, and how many files of them are not in a folder."""
+    differences, missing = kept_reports.differences(read), 0
     for name, digest in named(read).items():
         path = folder / name
         if not path.exists():

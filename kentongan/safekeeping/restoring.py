@@ -20,7 +20,7 @@ from kentongan.clock import Clock, Milliseconds, Process
 from kentongan.errors import BadConfig, BadInput, KentonganError
 from kentongan.key_files import replace_private, sync_folder
 from kentongan.keys import StateKeys
-from kentongan.ledger import Ledger, Read, key_match, senders
+from kentongan.ledger import Ledger, Read, kept_reports, key_match, senders
 from kentongan.ledger.opening import HEAD, UNFINISHED
 from kentongan.ledger.restored import Unknown, take_over
 from kentongan.ledger.upgrading import Upgrade
@@ -82,7 +82,7 @@ def restore(state: State, source: Path, *, keys_from: Path | None, over: bool, c
                 ledger.read(lambda read: _try_keys(read, found, keys))
                 unknown = take_over(ledger, taken_at=found.taken_at, by=by)
                 missing = ledger.read(lambda read: _missing(read, state, keys))
-                wanted = ledger.read(reports.named)
+                wanted, within = ledger.read(reports.named), ledger.read(kept_reports.count)
             told = source / reports.FOLDER
             kept = reports.stage(wanted, source=told, there=state.reports, target=folder / reports.FOLDER)
             _settle_journals(folder / LEDGER)
@@ -93,7 +93,7 @@ def restore(state: State, source: Path, *, keys_from: Path | None, over: bool, c
     if keys_from is not None and escrow.is_copy(state, keys_from):
         escrow.note(state, keys_from, now=now)
     config = source / "config"
-    return Restored(found, unknown, missing, former, config if config.is_dir() else None, kept)
+    return Restored(found, unknown, missing, former, config if config.is_dir() else None, kept.and_within(within))
 
 
 def hold_in_place(ledger: Ledger, *, taken_at: Milliseconds, clock: Clock, by: str) -> Unknown:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import shutil
@@ -13,16 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from kentongan import pruning, report
 from kentongan.desk import following, withdrawing
-from kentongan.errors import LedgerUnavailable, Refused
+from kentongan.errors import DamagedRecord, LedgerUnavailable, Refused
 from kentongan.keys import StateKeys
-from kentongan.ledger import Ledger, alerts, dispatches, outcomes, receipts, threads, views
+from kentongan.ledger import Ledger, alerts, dispatches, kept_reports, outcomes, receipts, threads, views
 from kentongan.ledger import pruning as ledger_pruning
 from kentongan.ledger.chaining import canonical
 from kentongan.ledger.verification import Verdict, check_head, signed_head, verify
-from kentongan.pruning import DAY, Archive, Pruned
+from kentongan.pruning import DAY, Pruned
 from kentongan.seam import Confirmed, Receipt
 from tests.kentongan.desk.scenes import Scene, login, scene, template
 from tests.kentongan.ledger.scenes import expand_all, later, open_at, public, put_dispatch
@@ -38,8 +38,7 @@ class House:
     def __init__(self, made: Scene, night: Night, head: Any, folder: Path) -> None:
         self.scene, self.ledger, self.clock = made, made.ledger, made.clock
         self.keys, self.night, self.head = StateKeys.open(template()), night, head
-        folder.mkdir()
-        self.archive = Archive(folder, made.desk.settings.agency)
+        self.folder, self.agency = folder, made.desk.settings.agency
 
     @property
     def messages(self) -> list[str]:
@@ -47,7 +46,7 @@ class House:
 
     def prune(self, days: float = 30) -> Pruned:
         before = self.clock.wall() - round(days * DAY)
-        return pruning.prune(self.ledger, self.keys, self.archive, before=before, by="siti")
+        return pruning.prune(self.ledger, self.keys, self.agency, before=before, by="siti")
 
     def report(self) -> dict[str, Any]:
         """The report on the night, but for the moment at which it is written and how far the record goes."""
@@ -112,7 +111,7 @@ def house(tmp_path: Path, played: tuple[Path, Night, Any, int]) -> Iterator[Hous
         made.clock.wall_at = at
         made.ledger = open_at(made.folder / "ledger.db", clock=made.clock)
         made.desk = replace(made.desk, ledger=made.ledger)
-        yield House(made, found, head, tmp_path / "reports")
+        yield House(made, found, head, tmp_path)
 
 
 def test_deliveries_go_and_all_that_is_told_of_them_stays(house: House) -> None:
@@ -142,14 +141,57 @@ def test_deliveries_go_and_all_that_is_told_of_them_stays(house: House) -> None:
     assert verdict.pruned == done.events
 
 
-def test_the_report_is_written_before_and_the_record_holds_its_digest(house: House) -> None:
+def test_the_report_is_kept_with_the_checkpoints_that_hold_its_digest(house: House) -> None:
+    found = house.ledger.read(lambda read: report.read(read, house.night.first.id))
+    written = report.html(found, timezone=house.agency.timezone, agency=house.agency.name)
     house.prune()
-    (page,) = house.archive.folder.iterdir()
-    assert page.name == f"{house.night.first.code}.html.gz"
-    assert page.stat().st_mode & 0o077 == 0
-    assert house.night.correction.code in gzip.decompress(page.read_bytes()).decode()
     content = house.ledger.read(lambda read: read.sql("SELECT content FROM checkpoint LIMIT 1").scalar_one())
-    assert hashlib.sha256(page.read_bytes()).hexdigest() == json.loads(content)["report"]["sha256"]
+    digest = json.loads(content)["report"]["sha256"]
+    assert digest == hashlib.sha256(written.encode()).hexdigest()
+    # Whoever asks by any message of the thread finds the one report.
+    pages = {house.ledger.read(lambda read, id=id: kept_reports.page(read, id)) for id in house.messages}  # type: ignore[misc]
+    assert pages == {written}
+    assert house.ledger.read(lambda read: kept_reports.page(read, "later")) is None
+    assert house.ledger.read(kept_reports.differences) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("UPDATE kept_report SET page = substr(page, 1, length(page) - 1)", "is not the one that was written"),
+        ("UPDATE kept_report SET page = :text", "is not the one that was written"),
+        ("UPDATE kept_report SET base = alert_id", "is not the one that was written"),
+        ("DELETE FROM kept_report", "is missing"),
+        ("UPDATE kept_report SET alert_id = 'other'", "is none that a checkpoint names"),
+    ],
+)
+def test_a_kept_report_that_was_changed_is_named_and_not_shown(house: House, change: str, sentence: str) -> None:
+    house.prune()
+    house.sql(change, **({"text": "no bytes"} if ":text" in change else {}))
+    found = house.ledger.read(kept_reports.differences)
+    assert sentence in " ".join(each.sentence for each in found)
+    with pytest.raises(DamagedRecord, match="restore the ledger from its backup"):
+        house.ledger.read(lambda read: kept_reports.page(read, house.night.first.id))
+
+
+def test_who_comes_second_with_a_report_leaves_that_of_the_first(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    written, done = report.html, []
+
+    def html(found: Any, **options: Any) -> str:
+        page = written(found, **options)
+        if not done:
+            # Another pruning, with a page of another moment, between this one's report and its checkpoints.
+            done.append(house.clock.pass_by(60_000))
+            done.append(house.prune())
+        return page
+
+    monkeypatch.setattr(report, "html", html)
+    second = house.prune()
+    assert (len(done[1].alerts), second.alerts) == (3, [])
+    assert "something was recorded of it just now" in [each.why for each in second.stays]
+    assert house.ledger.read(kept_reports.count) == 1
+    assert house.ledger.read(kept_reports.differences) == []
+    assert house.verdict().differences == []
 
 
 def test_links_go_with_their_events_and_heads_that_name_them_verify(house: House) -> None:
@@ -169,11 +211,13 @@ def test_links_go_with_their_events_and_heads_that_name_them_verify(house: House
     assert "is not the one that was signed" in {each.sentence for each in house.verdict(forged).differences}
 
 
-def test_nothing_is_pruned_where_its_report_cannot_be_written(house: House) -> None:
-    house.archive.folder.rmdir()
-    with pytest.raises(LedgerUnavailable, match="nothing is pruned before it is"):
+def test_nothing_is_pruned_where_its_report_cannot_be_kept(house: House) -> None:
+    house.sql("CREATE TRIGGER full BEFORE INSERT ON kept_report BEGIN SELECT RAISE(ABORT, 'disk is full'); END")
+    with pytest.raises((LedgerUnavailable, IntegrityError)):
         house.prune()
     assert house.count("delivery") > 100
+    assert house.ledger.read(ledger_pruning.begun) == []
+    assert house.verdict().differences == []
 
 
 def test_nothing_can_follow_what_was_pruned(house: House) -> None:
@@ -189,9 +233,8 @@ def test_a_correction_that_lies_ready_is_refused_once_its_alert_is_pruned(tmp_pa
         stored = nights.dispatch(made, made.drafted())
         nights.Sender(made, stored.id).run()
         end(made, stored.id)
-        archive = Archive(tmp_path, made.desk.settings.agency)
-        keys = StateKeys.open(template())
-        done = pruning.prune(made.ledger, keys, archive, before=made.clock.wall() - 30 * DAY, by="siti")
+        agency, keys = made.desk.settings.agency, StateKeys.open(template())
+        done = pruning.prune(made.ledger, keys, agency, before=made.clock.wall() - 30 * DAY, by="siti")
         assert done.alerts == [stored.id]
         with pytest.raises(Refused, match="send a new alert"):
             withdrawing.release_correction(made.desk, stored.code, login("made"), reason="wrong_area")
@@ -367,7 +410,7 @@ def test_a_change_by_hand_is_found_in_what_pruning_left(house: House, forge: Any
 
 def test_events_deleted_by_hand_are_found_although_their_digests_are_put_in_place(house: House) -> None:
     """As `pruned` is written, but by somebody without the ledger's key."""
-    other = StateKeys.open(house.archive.folder / "other")
+    other = StateKeys.open(house.folder / "other")
     ids = house.messages
 
     def forge(write: Any) -> None:
@@ -385,7 +428,7 @@ def test_two_that_prune_at_once_do_it_once(house: House) -> None:
     with Ledger.open(path, clock=house.clock, chain="other") as other, ThreadPoolExecutor(2) as pool:
         before = house.clock.wall() - 30 * DAY
         runs = [
-            pool.submit(pruning.prune, each, house.keys, house.archive, before=before, by="siti")
+            pool.submit(pruning.prune, each, house.keys, house.agency, before=before, by="siti")
             for each in (house.ledger, other)
         ]
         done = [run.result() for run in runs]

@@ -22,7 +22,7 @@ from kentongan.ledger.schema.people import (
     region,
     region_boundary,
 )
-from kentongan.ledger.schema.record import checkpoint, event, link, meta, pruned
+from kentongan.ledger.schema.record import checkpoint, event, kept_report, link, meta, pruned
 from kentongan.ledger.schema.sending import attempt, bucket, delivery, dispatch, hold, receipt, sender, step, throttle
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "drill_schedule",
     "event",
     "hold",
+    "kept_report",
     "link",
     "meta",
     "metadata",

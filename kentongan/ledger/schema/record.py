@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, PrimaryKeyConstraint, Table, Text, text
 
 from kentongan.ledger.schema.metadata import metadata
 
@@ -54,4 +54,15 @@ pruned = Table(
     Column("events", LargeBinary, nullable=False),  # the places and digests of events that went
     Column("signature", LargeBinary, nullable=False),  # the installation's
     PrimaryKeyConstraint("alert_id", "number"),
+)
+
+# Of threads that were pruned, the report in full (kentongan.ledger.kept_reports).
+kept_report = Table(
+    "kept_report",
+    metadata,
+    Column("alert_id", Text, primary_key=True),  # by which the report was asked for
+    Column("at", BigInteger, nullable=False),
+    Column("base", Text),  # the alert with whose page this one is packed; NULL where it stands in full
+    Column("page", LargeBinary, nullable=False),  # raw deflate
+    Index("kept_report_whole", "at", sqlite_where=text("base IS NULL")),
 )

@@ -174,8 +174,8 @@ class _Sender:
     def prune(self, state: Path, before: Milliseconds) -> int:
         """Prunes what has been quiet since, in small transactions; returns how many deliveries went."""
         agency = Agency(name="BPBD", sender="bpbd@example.org", languages=("id",), link="https://siaga.example/a")
-        keys, archive = StateKeys.open(state), pruning.Archive(state, agency)
-        return pruning.prune(self.ledger, keys, archive, before=before, by=self.name).deliveries
+        keys = StateKeys.open(state)
+        return pruning.prune(self.ledger, keys, agency, before=before, by=self.name).deliveries
 
     def stall(self, act: str, *arguments: Any, after: int = 0) -> None:
         """Does all of `act` but one commit, says so, and stays there; that one is the first, or one `after` it."""
