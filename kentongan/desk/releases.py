@@ -116,7 +116,9 @@ def dispatch(
     ahead = prospect(desk, handle)
     gates.refuse(approvals.time_findings(desk, stored))
     _refuse_live_without_live(desk, stored, ahead)
-    wanted = {name: desk.settings.channels[name] for name in ahead.instances if name not in without}
+    # What was taken out of the config since is refused below, with its own sentence.
+    configured = desk.settings.channels
+    wanted = {name: configured[name] for name in ahead.instances if name not in without and name in configured}
     desk.ledger.read(lambda read: unreached.refuse_if_nothing_would_go(desk, read, wanted))
 
     def commit(write: Write) -> Released:
