@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from console.outage import Outage
+from console.outage import Outage, Silence
 from kentongan import telling
 from kentongan.clock import Milliseconds, Process
 from kentongan.errors import BadConfig, DamagedRecord, LedgerUnavailable, OtherVersion, Refused
@@ -87,7 +87,8 @@ class Follower:
         try:
             if begin is not None:
                 begin()
-            return await self._watch()
+            with Silence(self.progress.say, str(self.house.ledger.path)) as silence:
+                return await self._watch(silence)
         finally:
             await self._leave()
             for name in (signal.SIGINT, signal.SIGTERM):
@@ -120,7 +121,7 @@ class Follower:
         if nudged is client.Nudged.NOBODY:
             await self._send_here("no service runs, so this command sends")
 
-    async def _watch(self) -> tuple[Overview, bool]:
+    async def _watch(self, silence: Silence) -> tuple[Overview, bool]:
         loop = asyncio.get_running_loop()
         seen: Overview | None = None
         handed_over = False
@@ -153,7 +154,9 @@ class Follower:
                     return seen, False
                 raise LedgerUnavailable(f"{trouble}. Nobody knows what was sent; `kentongan resume {self._code}`")
             # Looking must cost those who send no more than a quarter of the time.
-            await self._pause(max(_LOOK, 3 * (loop.time() - began)))
+            rest = max(_LOOK, 3 * (loop.time() - began))
+            silence.expected(rest)
+            await self._pause(rest)
 
     def _wait_for_ledger(self, trouble: str | None, seen: Overview | None) -> None:
         """Says what keeps the ledger away; raises LedgerUnavailable once waiting for it can bring nothing more."""

@@ -149,3 +149,18 @@ async def test_it_waits_no_longer_than_anything_can_be_sent(place: Place, monkey
     followed.interrupt()
     with pytest.raises(LedgerUnavailable, match=r"too late to send more of K7Q4; .*`kentongan resume K7Q4`"):
         await asyncio.wait_for(going, 20)
+
+
+def test_a_ledger_that_says_nothing_is_said_to_be_silent_and_once_that_it_answers() -> None:
+    now, told = [0.0], Told()
+    silence = outage.Silence(told.say, "in Postgres", lambda: now[0])
+    silence.expected(2.0)
+    for now[0] in range(80):
+        silence.look()
+    assert [line.split(";")[0] for line in told.lines] == [
+        f"ledger in Postgres has not answered for {seconds} s" for seconds in (5, 35, 65)
+    ]
+    silence.expected(0.25)
+    silence.look()
+    silence.look()
+    assert told.lines[3:] == ["the ledger answers again; the sending goes on by itself"]
