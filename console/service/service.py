@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 
-from console.service import officers_api, receipts_endpoint, remote_api
+from console.service import memory, officers_api, receipts_endpoint, remote_api
 from console.service.drills import Drills
 from console.service.listening import Listening
 from console.service.log import take_over
@@ -110,6 +110,7 @@ class Service(Resident):
         return self._orchestration is not None and self._orchestration.obstacle() is None
 
     async def _open(self) -> None:
+        memory.share_arenas()
         officers = listen_locally(self.house.state.run)
         self._listening = [Listening(officers_api.application(lambda: self), officers)]
         if self._receipts_socket is not None:

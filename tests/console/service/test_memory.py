@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import platform
 from types import SimpleNamespace
 
 import pytest
@@ -28,6 +29,13 @@ def test_memory_is_given_back_after_all_of_a_days_pruning(monkeypatch: pytest.Mo
     assert order == [*(["pruned"] if days else []), "given back"]
 
 
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+def test_glibc_takes_both() -> None:
+    assert memory.share_arenas()
+    assert isinstance(memory.give_back(), bool)
+
+
 def test_a_c_library_that_cannot_give_back_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _: SimpleNamespace())
     assert memory.give_back() is False
+    assert memory.share_arenas() is False
