@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from kentongan.database import Database, Place
 from kentongan.errors import BadConfig
+from kentongan.quick_dataclass import dataclass
 
 SPARE_VARIABLE = "KENTONGAN_SPARE_DIR"
 """Names the folder from which is sent when the ledger takes nothing (`kentongan.safekeeping.spare`)."""

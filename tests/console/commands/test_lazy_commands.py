@@ -51,12 +51,31 @@ def test_no_command_but_the_service_and_the_demo_imports_prefect() -> None:
     assert "prefect" not in _loaded(line)
 
 
-def test_what_sends_imports_nothing_that_renders_draws_or_migrates() -> None:
-    needed = (
-        "console.commands.send, console.following, console.forecasts, kentongan.desk.releases,"
-        " kentongan.desk.forecasting, kentongan.dispatcher, channels.kannel, channels._http, channels._bulk"
+SENDING = (
+    "console.commands.send, console.following, console.forecasts, kentongan.desk.releases,"
+    " kentongan.desk.forecasting, kentongan.dispatcher, channels.kannel, channels._http, channels._bulk"
+)
+
+
+def test_what_sends_has_no_frozen_dataclass_of_ours_that_takes_long_to_make() -> None:
+    program = f"""
+import sys, {SENDING}
+ours = ("kentongan", "channels", "flows", "console")
+classes = [c for n, m in sys.modules.items() if n.partition(".")[0] in ours for c in vars(m).values()]
+made = [c for c in classes if isinstance(c, type) and c.__module__.partition(".")[0] in ours]
+slow = [c for c in made if "__slots__" in vars(c) and getattr(vars(c).get("__dataclass_params__"), "frozen", False)]
+print(len(made), *{{f"{{c.__module__}}.{{c.__qualname__}}" for c in slow}})
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60
     )
-    assert _loaded(f"import {needed}") & {"rich", "prefect", "lxml", "jinja2", "alembic", "tenacity"} == set()
+    seen, *slow = done.stdout.split()
+    assert int(seen) > 100
+    assert not slow, "take `dataclass` from kentongan.quick_dataclass"
+
+
+def test_what_sends_imports_nothing_that_renders_draws_or_migrates() -> None:
+    assert _loaded(f"import {SENDING}") & {"rich", "prefect", "lxml", "jinja2", "alembic", "tenacity"} == set()
 
 
 def _all(group: LazyGroup, context: click.Context) -> list[tuple[str, click.Command]]:
