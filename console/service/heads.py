@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 LATEST = LATEST_HEAD
 
-_EVERY_ONE_FOR = 3 * 86_400_000
+_EVERY_ONE_FOR = 2 * 86_400_000
 
 
 class Heads:

@@ -34,7 +34,7 @@ from kentongan.state import State
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-HEAD = "0018"
+HEAD = "0019"
 """The newest migration; a test compares it with the folder."""
 
 UNFINISHED = "restoring"

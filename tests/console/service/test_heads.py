@@ -31,7 +31,7 @@ async def test_heads_are_thinned_to_the_last_of_each_day(tmp_path: Path) -> None
     wanted = [
         at
         for at in moments
-        if at >= last - timedelta(days=3) or max(each for each in moments if each.date() == at.date()) == at
+        if at >= last - timedelta(days=2) or max(each for each in moments if each.date() == at.date()) == at
     ]
     assert names == [f"{at:%Y%m%dT%H%M%SZ}.json" for at in wanted]
-    assert 15 < len(names) < 25
+    assert 14 < len(names) < 22
