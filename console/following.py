@@ -259,7 +259,7 @@ class Follower:
     async def _leave(self) -> None:
         """Lets every request in flight end and be recorded."""
         if self._dispatcher is not None:
-            from console.service.draining import drain
+            from kentongan.dispatcher.draining import drain
 
             await drain(self._dispatcher, self._until_hurried)
             await self._sign()

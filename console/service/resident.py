@@ -7,7 +7,6 @@ import socket
 from typing import TYPE_CHECKING
 
 import channels
-from console.service.draining import drain
 from console.service.heads import Heads
 from console.service.health import STUCK, Condition
 from console.service.left_runs import LeftRuns
@@ -16,6 +15,7 @@ from console.service.prefect_server import PrefectServer
 from console.service.signing import Signing
 from flows.house import House
 from flows.opened import OpenedChannels
+from kentongan.dispatcher.draining import drain
 
 if TYPE_CHECKING:
     from kentongan.dispatcher import Dispatcher

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
 import time
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from console.service import draining
+from flows.sending import sending
+from kentongan.dispatcher import draining
 from kentongan.ledger import views
 from sandbox.faults import Fault, Rule
 from tests.console.service import serving
@@ -50,6 +52,30 @@ async def test_what_waits_for_a_ledger_that_takes_nothing_keeps_no_process_from_
         deliveries = there.house.ledger.read(lambda read: views.deliveries(read, alert))
         taken = there.taken()
         assert taken.keys() <= {number_of(there, each) for each in deliveries if each.word != "planned"}
+
+
+async def test_a_flow_in_a_process_of_its_own_ends_although_the_ledger_takes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(draining, "PATIENCE", 0.2)
+    monkeypatch.setenv("TEST_PASSWORD", "sandbox-kannel-password")
+    async with scene(tmp_path, 60, concurrency=4, rate=10_000) as there:
+        monkeypatch.setenv("KENTONGAN_CONFIG", str(there.installation.config))
+        monkeypatch.setenv("KENTONGAN_STATE", str(there.installation.state))
+        alert = there.draft()
+        there.sandbox.add_faults("kannel", [Rule(Fault.SLOW, times=None, seconds=0.05)])
+        there.dispatch(alert)
+        with contextlib.closing(sqlite3.connect(str(there.house.ledger.path), isolation_level=None)) as other:
+            async with sending(alert) as flow:
+                running = asyncio.create_task(flow.channel(alert, "sms"))
+                await until(lambda: len(there.taken()) > 4)
+                other.execute("BEGIN IMMEDIATE")
+                await until(lambda: flow.ledger.commit_times.failed)
+                began = time.monotonic()
+            took = time.monotonic() - began
+            other.execute("ROLLBACK")
+        running.cancel()
+    assert took < 8
 
 
 def number_of(there: serving.Scene, delivery: views.Delivery) -> str:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from kentongan.dispatcher import Dispatcher
+from kentongan.dispatcher.dispatcher import Dispatcher
 
 _log = logging.getLogger(__name__)
 
