@@ -24,9 +24,10 @@ from kentongan.dispatcher.starting import Starter
 from kentongan.dispatcher.taken import NOTHING, Taken
 from kentongan.dispatcher.upkeep import Upkeep
 from kentongan.dispatcher.usable import Usable
-from kentongan.errors import KentonganError, OtherVersion, Refused
+from kentongan.errors import KentonganError, LedgerUnavailable, OtherVersion, Refused
 from kentongan.ledger import Ledger, Read, Write, dispatches, senders, threads, views, work
 from kentongan.ledger.work import OpenDispatch
+from kentongan.plan import Plan
 from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Address, Channel
 from kentongan.settings import Policy
@@ -173,31 +174,42 @@ class Dispatcher:
     async def channel(self, alert_id: str, instance: str, through: str) -> Mapping[str, int]:
         """Starts or joins the one run of an instance and returns its counts by word when it is done.
 
-        Where another sender owns the dispatch, it waits for that one's end. `through` says for the record by what way
-        it was begun. Raises Refused for an alert the ledger does not hold as approved and dispatched.
+        Where another sender owns the dispatch, it waits for that one's end; where the ledger takes nothing, until it
+        does or the alert is too late. `through` says for the record by what way it was begun. Raises Refused for an
+        alert the ledger does not hold as approved and dispatched, and LedgerUnavailable.
         """
         while not self._closing.is_set():
-            if await self._taken.take(alert_id, orchestrated=True):
-                owned = self._taken.alerts[alert_id]
-                self._taken.starter.begin(owned, instance, through)
-                if instance in owned.runs:
-                    await asyncio.shield(owned.runs[instance])
-                if instance in self._usable:
+            try:
+                if await self._is_done(alert_id, instance, through):
                     break
-                # Others send on it, or it is held until somebody can.
-                if owned.expanded and not self.ledger.read(lambda read: views.is_open(read, alert_id, instance)):
-                    break
+            except LedgerUnavailable:
+                owned = self._taken.alerts.get(alert_id)
+                if owned is None or _is_too_late(owned.plan, instance, self.clock.wall()):
+                    raise
                 await asyncio.sleep(_SWEEP)
-                continue
-            if alert_id in self._taken.refused:
-                raise Refused(self._taken.refused[alert_id], rule="vouch")
-            if self.ledger.read(lambda read: dispatches.get(read, alert_id)) is None:
-                raise Refused(f"alert {alert_id} is not dispatched; send it with `kentongan send`", rule="state")
-            if not self.ledger.read(lambda read: views.is_open(read, alert_id, instance)):
-                break
-            await self._until_free(alert_id, instance)
         self._refuse_outdated()
         return self.ledger.read(lambda read: views.words(read, alert_id, instance))
+
+    async def _is_done(self, alert_id: str, instance: str, through: str) -> bool:
+        """Goes on with the run of an instance, or waits for whoever has it; True where nothing of it is left."""
+        if await self._taken.take(alert_id, orchestrated=True):
+            owned = self._taken.alerts[alert_id]
+            self._taken.starter.begin(owned, instance, through)
+            if instance in owned.runs:
+                await asyncio.shield(owned.runs[instance])
+            # A run ends also where the ledger takes nothing, and where others send on the channel or nobody can yet.
+            if owned.expanded and not self.ledger.read(lambda read: views.is_open(read, alert_id, instance)):
+                return True
+            await asyncio.sleep(_SWEEP)
+            return False
+        if alert_id in self._taken.refused:
+            raise Refused(self._taken.refused[alert_id], rule="vouch")
+        if self.ledger.read(lambda read: dispatches.get(read, alert_id)) is None:
+            raise Refused(f"alert {alert_id} is not dispatched; send it with `kentongan send`", rule="state")
+        if not self.ledger.read(lambda read: views.is_open(read, alert_id, instance)):
+            return True
+        await self._until_free(alert_id, instance)
+        return False
 
     async def _until_free(self, alert_id: str, instance: str) -> None:
         """Waits while another sender owns a dispatch and is there, without writing to the ledger for it."""
@@ -390,3 +402,7 @@ class Dispatcher:
 
     def _is_due(self, alert_id: str, instance: str) -> bool:
         return self.ledger.read(lambda read: work.is_due(read, alert_id, instance))
+
+
+def _is_too_late(plan: Plan, instance: str, now: Milliseconds) -> bool:
+    return all(each.deliver_by <= now for each in plan.instances if each.name == instance)

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from typing import Any
 
 import pytest
 
 from kentongan import concerns
 from kentongan.delivery import Phase
-from kentongan.errors import Refused
+from kentongan.errors import LedgerUnavailable, Refused
 from kentongan.ledger import claims, dispatches, senders, views, work
 from kentongan.overview import overview
 from kentongan.paging import Cause, Paging
@@ -236,6 +237,29 @@ async def test_a_run_whose_ledger_failed_leaves_nothing_reserved(place: Place, m
     async with place.sending(channel) as dispatcher:
         await finished(dispatcher)
     assert place.words() == {"accepted": 10}
+
+
+async def test_who_waits_for_a_channel_is_told_its_end_although_the_ledger_took_nothing_meanwhile(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.subscribe(10)
+    channel = ScriptedChannel()
+    place.dispatch(channel)
+    claim, is_open, lost = claims.claim, views.is_open, iter(range(4))
+
+    def failing(act: Any) -> Any:
+        def fails(*given: Any, **named: Any) -> Any:
+            if next(lost, None) is not None:
+                raise LedgerUnavailable("ledger takes nothing")
+            return act(*given, **named)
+
+        return fails
+
+    monkeypatch.setattr(claims, "claim", failing(claim))
+    monkeypatch.setattr(views, "is_open", failing(is_open))
+    async with place.sending(channel) as dispatcher:
+        assert await dispatcher.channel("alert-1", "sms", "prefect") == {"accepted": 10}
+    assert next(lost, None) is None, "nothing was lost, so nothing was tried"
 
 
 # --- Orchestration ----------------------------------------------------------------------------------------
