@@ -28,7 +28,7 @@ from benchmarks.measures import Cannot, Measured, Shown, show, table, tell, to_j
 ROOT = Path(__file__).resolve().parents[1]
 
 LOADED = 0.25
-"""From this load average for each core on, at the start, a run is marked as one of a machine that did other work."""
+"""From this share of its processors in use on, right before the start, a run is marked as one of a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def main() -> int:
         about: dict[str, Any] = {
             "at": started.isoformat(timespec="seconds"),
             "commit": machine.commit(ROOT),
-            "loaded": os.getloadavg()[0] > LOADED * (os.cpu_count() or 1),
+            "loaded": machine.busy() > LOADED,
             "machine": machine.describe(folder),
         }
         stem = f"{started:%Y-%m-%dT%H%M%S}{'-loaded' if about['loaded'] else ''}"

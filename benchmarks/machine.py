@@ -12,6 +12,7 @@ from pathlib import Path
 
 _WRITES = 300
 _BLOCK = 4096
+_IDLE = 3
 
 
 def describe(folder: Path) -> dict[str, object]:
@@ -26,6 +27,22 @@ def describe(folder: Path) -> dict[str, object]:
         "load_at_start": [round(each, 2) for each in os.getloadavg()],
         "fsync_ms": fsync_latency(folder),
     }
+
+
+def busy(seconds: float = 3.0) -> float:
+    """The share of all processors' time that was in use during the next `seconds`, from 0 to 1; this waits for them.
+
+    The load average tells of the last minute, in which this run itself was installed. Source: proc_stat(5).
+    """
+    before = _times()
+    time.sleep(seconds)
+    spent = [now - then for then, now in zip(before, _times(), strict=True)]
+    return 1 - spent[_IDLE] / max(sum(spent), 1)
+
+
+def _times() -> list[int]:
+    """What the processors have spent so far, in ticks: user, nice, system, idle, waiting for disks and the rest."""
+    return [int(each) for each in Path("/proc/stat").read_text("ascii").split("\n", 1)[0].split()[1:9]]
 
 
 def fsync_latency(folder: Path, writes: int = _WRITES) -> dict[str, float]:

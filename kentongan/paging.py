@@ -26,6 +26,7 @@ class Cause(enum.StrEnum):
     RESTORED = "restored"
     REFUSED = "refused"
     DISK = "disk"
+    KEY = "key"
     BREAK_GLASS = "break-glass"
     APPROVAL = "approval"
     THROTTLED = "throttled"

@@ -269,6 +269,8 @@ def _told(concern: Concern) -> str:
             return f"{about}, submitted by {values['by']}, waits for approval: kentongan approve {code}"
         case Cause.DISK:
             return "the ledger's disk is full and its reserve is in use: make room on it, then kentongan check"
+        case Cause.KEY:
+            return f"the key of people's data is away: {values['reason']}: kentongan check"
         case Cause.BREAK_GLASS:
             return f"{about} was sent by {values['by']} alone: kentongan review {code} --finding TEXT"
         case Cause.REVIEW:

@@ -17,6 +17,7 @@ from console.service.looking import Looking
 from flows.house import House
 from kentongan import concerns as reading
 from kentongan.cap.model import Status
+from kentongan.clock import Milliseconds
 from kentongan.data import data_path
 from kentongan.errors import BadConfig, KentonganError, LedgerUnavailable
 from kentongan.ledger import Read, Write, pages
@@ -31,6 +32,9 @@ _log = logging.getLogger(__name__)
 
 _LOOK = 2.0
 """Seconds between two looks at the ledger."""
+
+_KEY_EVERY: Milliseconds = 30_000
+"""Between two looks whether the key of people's data lies where a process that starts would look for it."""
 
 _AT_ONCE = 4
 _OVERTIME = 5.0
@@ -77,6 +81,8 @@ class Paging:
         self._house = house
         self._silent = silent
         self._silent_since: int | None = None
+        self._key_seen_at: Milliseconds | None = None
+        self._key: Concern | None = None
         self._known = Known()
         self._channels: dict[str, Channel] = {}
         self._sending: set[asyncio.Task[None]] = set()
@@ -119,6 +125,7 @@ class Paging:
     async def look(self) -> int:
         """Begins every page that is due now; returns how many. Raises LedgerUnavailable."""
         trouble = await self._trouble()
+        await self._look_for_key()
         try:
             wanted = await asyncio.to_thread(self._house.ledger.read, self._due)
         except LedgerUnavailable:
@@ -152,6 +159,19 @@ class Paging:
         since = self._silent_since = self._silent_since or now
         reason = str(fault).removeprefix(f"ledger {self._house.ledger.path} ")
         return Concern(f"ledger:{since}", Cause.LEDGER, None, Status.ACTUAL, {"reason": reason})
+
+    async def _look_for_key(self) -> None:
+        """Takes note of a key that this process has and that lies nowhere any more: by it officers can be reached."""
+        now = self._house.clock.wall()
+        if self._key_seen_at is not None and 0 <= now - self._key_seen_at < _KEY_EVERY:
+            return
+        self._key_seen_at = now
+        # What the key lies on may hang.
+        fault = await asyncio.to_thread(self._house.keys.people_fault)
+        if fault is None:
+            self._key = None
+        elif self._key is None:
+            self._key = Concern(f"key:{now}", Cause.KEY, None, Status.ACTUAL, {"reason": fault})
 
     def _due_on_trouble(self, trouble: Concern) -> list[Page]:
         settings = self._house.settings
@@ -202,6 +222,8 @@ class Paging:
         self._known.sealed, self._known.reached = sealed, reached
         modes = {name: instance.mode for name, instance in settings.channels.items()}
         found = reading.concerns(read, paging=settings.paging, modes=modes)
+        if self._key is not None:
+            found.append(self._key)
         if not found:
             return []
         recorded = pages.past(read, {concern.about for concern in found}, since=read.now - _HOUR)

@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import bench, plot
+from benchmarks import bench, machine, plot
 from benchmarks.machine import fsync_latency
 from benchmarks.measures import Cannot, Compare, Line, Measured, at_least, at_most, show
 
@@ -62,6 +63,12 @@ def test_a_bar_ends_at_the_mark_or_on_exactly_where_its_goal_is_reached(value: f
 
 def test_every_row_names_a_measure_that_is_there() -> None:
     assert all(callable(row.measure()) for row in bench.ROWS.values())
+
+
+def test_a_busy_machine_is_told_by_what_its_processors_do_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = iter([[100, 0, 50, 800, 10, 0, 5, 0], [130, 0, 60, 850, 20, 0, 5, 0]])
+    monkeypatch.setattr(machine, "_times", lambda: next(looks))
+    assert machine.busy(0) == 0.5
 
 
 def test_the_latency_of_a_disk_is_a_median_and_what_lies_above_it(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ SAID = {
     Cause.RESTORED: "nothing goes out: the token has ended: kentongan resume --restored",
     Cause.REFUSED: "is NOT being sent: the token has ended: kentongan status K7Q4",
     Cause.DISK: "make room on it, then kentongan check",
+    Cause.KEY: "the token has ended: kentongan check",
     Cause.APPROVAL: "kentongan approve K7Q4",
     Cause.BREAK_GLASS: "kentongan review K7Q4 --finding TEXT",
     Cause.REVIEW: "kentongan review K7Q4 --finding TEXT",

@@ -249,6 +249,25 @@ async def test_officers_are_paged_when_the_ledger_takes_nothing_and_it_is_record
     assert await paging.look() == 0
 
 
+async def test_officers_are_paged_while_the_key_of_people_is_gone_that_they_are_still_reached_by(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pager, "_KEY_EVERY", 0)
+    office.gateway.mode = Mode.LIVE
+    key = office.installation.state / "keys" / "people.key"
+    assert await office.round() == 0
+    away = key.rename(key.with_name("mislaid"))
+    assert await office.round() == 1
+    assert office.outcomes() == [("key", "budi", "accepted")]
+    ((message, job),) = office.gateway.sent
+    assert "kunci data warga" in message.text
+    assert job.to == BUDI
+    assert await office.round() == 0, "it was paged a moment ago"
+    away.rename(key)
+    assert await office.round() == 0
+    assert office.paging._key is None
+
+
 async def test_a_page_that_is_due_goes_out_although_it_cannot_be_recorded(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
