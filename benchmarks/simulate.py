@@ -5,7 +5,7 @@ are those that docs/scale.md names. Each second, as many are sent as the scarces
 processors, requests in flight, commits, the database's processors, the provider's rate. What it was is counted.
 
     python benchmarks/simulate.py
-    python benchmarks/simulate.py --results benchmarks/results/20261121T220000Z.json --recipients 10000000 --hosts 4
+    python benchmarks/simulate.py --results benchmarks/results/TIME.json --recipients 10000000 --hosts 4
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Costs:
     process does for one transaction at a time; `plan_us` is what planning costs the same writer.
     """
 
-    sender_us: float = 550.0
-    ledger_us: float = 250.0
+    sender_us: float = 670.0
+    ledger_us: float = 126.0
     plan_us: float = 90.0
 
 
