@@ -21,7 +21,7 @@ def describe(folder: Path) -> dict[str, object]:
         "cores": os.cpu_count(),
         "processor": _processor(),
         "memory_mb": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 10**6,
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]} {platform.machine()}",
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
         "load_at_start": [round(each, 2) for each in os.getloadavg()],

@@ -36,6 +36,9 @@ _LOOK = 2.0
 _KEY_EVERY: Milliseconds = 30_000
 """Between two looks whether the key of people's data lies where a process that starts would look for it."""
 
+_KEY_PATIENCE = 5.0
+"""Seconds in which what the key lies on must answer."""
+
 _AT_ONCE = 4
 _OVERTIME = 5.0
 _HOUR = 3_600_000
@@ -83,6 +86,7 @@ class Paging:
         self._silent_since: int | None = None
         self._key_seen_at: Milliseconds | None = None
         self._key: Concern | None = None
+        self._asking: asyncio.Future[str | None] | None = None
         self._known = Known()
         self._channels: dict[str, Channel] = {}
         self._sending: set[asyncio.Task[None]] = set()
@@ -166,12 +170,22 @@ class Paging:
         if self._key_seen_at is not None and 0 <= now - self._key_seen_at < _KEY_EVERY:
             return
         self._key_seen_at = now
-        # What the key lies on may hang.
-        fault = await asyncio.to_thread(self._house.keys.people_fault)
+        # What the key lies on may hang: then it is not asked a second time meanwhile, and pages go on.
+        if self._asking is None:
+            self._asking = asyncio.ensure_future(asyncio.to_thread(self._key_fault))
+        await asyncio.wait([self._asking], timeout=_KEY_PATIENCE)
+        fault: str | None = "what it lies on does not answer"
+        if self._asking.done():
+            fault, self._asking = self._asking.result(), None
         if fault is None:
             self._key = None
         elif self._key is None:
             self._key = Concern(f"key:{now}", Cause.KEY, None, Status.ACTUAL, {"reason": fault})
+
+    def _key_fault(self) -> str | None:
+        """What is wrong with the key of people's data where this process has it; without it nobody could be paged."""
+        keys = self._house.keys
+        return None if keys.people_key_away() is not None else keys.people_fault()
 
     def _due_on_trouble(self, trouble: Concern) -> list[Page]:
         settings = self._house.settings

@@ -19,13 +19,16 @@ def holds(desk: Desk, read: Read, instances: Mapping[str, InstanceSettings]) -> 
     Where a service or a worker runs it is that one which sends; what it holds stands in the ledger.
     """
     held = senders.holds(read)
+    people = [name for name, each in instances.items() if each.audience is not None]
+    alive = senders.alive(read, clock=desk.clock, process=Process.current()) if people else []
+    away = None
+    if people and not any(role in _RESIDENT for role in alive):
+        # What a sender that has ended held for want of the key ends as soon as this process begins with it.
+        held = {name: why for name, why in held.items() if not why.startswith(senders.NO_ADDRESSES)}
+        away = desk.people_away()
     found = {name: why for name in instances if (why := held.get(name) or held.get(senders.LEDGER)) is not None}
-    people = [name for name, each in instances.items() if each.audience is not None and name not in found]
-    away = desk.people_away() if people else None
-    if away is not None and not any(
-        role in _RESIDENT for role in senders.alive(read, clock=desk.clock, process=Process.current())
-    ):
-        found |= dict.fromkeys(people, f"{senders.NO_ADDRESSES}{away}")
+    if away is not None:
+        found |= {name: f"{senders.NO_ADDRESSES}{away}" for name in people if name not in found}
     return found
 
 

@@ -122,11 +122,16 @@ class Starter:
 
     async def _leave_to_others(self, instance: str) -> None:
         """Leaves a channel that this process lacks, or cannot use, to those that can, and holds it where nobody can."""
-        sender, why = self.sender, self.channels.lacks(instance) or _NOWHERE
+        sender, lacks = self.sender, self.channels.lacks(instance)
+        why = lacks or _NOWHERE
 
         def can_wait(read: Read) -> bool:
             served = senders.is_served(read, instance, but=sender.name, clock=sender.clock, process=self.process)
-            return served or instance in senders.holds(read)
+            # One that stays knows by itself whether it can use the channel; a hold of ours would keep it waiting too.
+            stays = lacks is not None and senders.is_resident_there(
+                read, but=sender.name, clock=sender.clock, process=self.process
+            )
+            return served or stays or instance in senders.holds(read)
 
         if not sender.ledger.read(can_wait):
             await sender.ledger.write_soon(

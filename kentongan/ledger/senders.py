@@ -120,6 +120,18 @@ def alive(read: Read, *, clock: Clock, process: Process) -> list[str]:
 
 # --- Holds ---
 
+
+def is_resident_there(read: Read, *, but: str, clock: Clock, process: Process) -> bool:
+    """Whether a service or a worker other than `but` is there: where it lacks a key, it holds what it must itself."""
+    ids = [
+        row.id
+        for row in read.sql(
+            "SELECT id FROM sender WHERE ended = 0 AND role IN ('service', 'worker') AND id <> :but", {"but": but}
+        )
+    ]
+    return len(gone(read, clock=clock, process=process, suspects=ids)) < len(ids)
+
+
 LEDGER = "*"
 """The name by which all instances are held at once."""
 

@@ -94,6 +94,7 @@ async def test_an_alert_finds_its_clients_made(
 
     async with Orchestrated(place, texts, environment=prefect.environment()) as there:
         assert await there.orchestration.warm_up()
+        assert "orchestration" in {each.name for each in threading.enumerate()}
         monkeypatch.setattr(ssl, "create_default_context", counted)
         alert = place.dispatch(texts, code="K7Q4")
         await there.dispatcher.nudge(alert)

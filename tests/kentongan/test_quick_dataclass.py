@@ -61,7 +61,8 @@ class Kept:
 
 _Ours = dataclass(frozen=True, slots=True)(_three())
 _Theirs = dataclasses.dataclass(frozen=True, slots=True)(_three())
-_VALUES = st.one_of(st.floats(), st.integers(), st.text(max_size=3), st.just(float("nan")))
+# Whether one NaN equals itself in two objects depends on the version of the standard library.
+_VALUES = st.one_of(st.floats(allow_nan=False), st.integers(), st.text(max_size=3))
 
 
 def _say(act: Any) -> object:

@@ -133,3 +133,14 @@ def test_an_officer_without_the_key_is_told_before_they_confirm_and_the_public_i
     held.rename(key)
     assert sending.wait(30) == 0
     assert sorted(each.recipient for each in sandbox.stand_in("kannel").messages) == ["+628123456701", "+628123456702"]
+    # What a dead sender held for want of the key is no reason any more, once the key is there.
+    second, third = approved("--drill"), approved("--drill")
+    key.rename(held)
+    sending = start("send", second)
+    assert sending.stderr is not None
+    while "sms is held: " not in (line := sending.stderr.readline()):
+        assert line
+    sending.kill()
+    sending.wait()
+    held.rename(key)
+    assert run("send", third, "--without", "feed-drill").code == 0

@@ -361,7 +361,7 @@ def test_an_owner_that_fell_silent_is_taken_over(run, approved, bots, sandbox: S
         assert ledger.write(owned_by_a_live_process_without_a_beat)
     resumed = run("resume", code, "--json")
     assert resumed.code == 0, resumed.err
-    assert re.search(r"taken over by \w+ on \S+$", run("log", code).out, re.MULTILINE)
+    assert re.search(r"taken over by send on \S+$", run("log", code).out, re.MULTILINE)
     assert set(counts(sandbox).values()) == {1}
 
 

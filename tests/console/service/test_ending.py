@@ -75,6 +75,7 @@ async def test_a_flow_in_a_process_of_its_own_ends_although_the_ledger_takes_not
             took = time.monotonic() - began
             other.execute("ROLLBACK")
         running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
     assert took < 8
 
 

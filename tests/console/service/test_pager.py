@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from pydantic import SecretStr
@@ -266,6 +268,25 @@ async def test_officers_are_paged_while_the_key_of_people_is_gone_that_they_are_
     away.rename(key)
     assert await office.round() == 0
     assert office.paging._key is None
+
+
+def test_nobody_is_paged_for_a_key_that_is_back_for_what_was_seen_without_it() -> None:
+    keys = SimpleNamespace(people_key_away=lambda: "is missing", people_fault=lambda: "is missing")
+    assert pager.Paging(cast(House, SimpleNamespace(keys=keys)))._key_fault() is None
+
+
+async def test_a_disk_that_hangs_under_the_key_keeps_no_page_waiting(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+    monkeypatch.setattr(pager, "_KEY_PATIENCE", 0.05)
+    monkeypatch.setattr(pager.Paging, "_key_fault", lambda paging: None if answers.wait(30) else "never")
+    office.submitted()
+    try:
+        assert await office.round() == 1
+        assert office.outcomes() == [("approval", "budi", "accepted")]
+    finally:
+        answers.set()
 
 
 async def test_a_page_that_is_due_goes_out_although_it_cannot_be_recorded(

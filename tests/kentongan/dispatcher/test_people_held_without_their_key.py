@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from kentongan.clock import Process
 from kentongan.database import Database
+from kentongan.dispatcher import starting
 from kentongan.ledger import Ledger, senders
 from tests.kentongan.sending import DIRECT, KEYED_POST, UNFINDABLE, Place, ScriptedChannel, finished, until
 
@@ -94,3 +96,23 @@ async def test_a_channel_that_is_held_for_another_reason_stays_held_when_the_key
         assert sender._usable.look()
         await sender._tell_key()
     assert place.ledger.read(senders.holds) == {"sms": "the password is wrong"}
+
+
+async def test_where_a_service_is_there_a_sender_of_one_alert_without_the_key_holds_nothing_for_all(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(starting, "_LOOK", 0.05)
+    place.subscribe(10)
+    sms, post = ScriptedChannel("sms", traits=DIRECT), ScriptedChannel("post", traits=KEYED_POST)
+    place.dispatch(sms, post)
+    process = Process.current()
+    async with place.sending(sms, post, only=frozenset({"alert-1"}), people_away=lambda: WHY) as sender:
+        place.ledger.write(
+            lambda write: senders.register(write, sender="there", role="service", process=process, clock=place.clock)
+        )
+        await sender.nudge("alert-1")
+        await until(lambda: place.words(instance="post") == {"accepted": 2})
+        await until(lambda: "sms" in sender._taken.alerts["alert-1"].runs)
+        await sender._taken.alerts["alert-1"].runs["sms"]
+        assert place.ledger.read(senders.holds) == {}
+    assert place.words() == {"planned": 10}
