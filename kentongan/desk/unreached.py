@@ -10,8 +10,6 @@ from kentongan.errors import PeopleKeyAway
 from kentongan.ledger import Read, senders
 from kentongan.settings import InstanceSettings
 
-_RESIDENT = ("service", "worker")
-
 
 def holds(desk: Desk, read: Read, instances: Mapping[str, InstanceSettings]) -> dict[str, str]:
     """The instances that are held, with why, also those that this process would hold if it sent.
@@ -20,9 +18,8 @@ def holds(desk: Desk, read: Read, instances: Mapping[str, InstanceSettings]) -> 
     """
     held = senders.holds(read)
     people = [name for name, each in instances.items() if each.audience is not None]
-    alive = senders.alive(read, clock=desk.clock, process=Process.current()) if people else []
     away = None
-    if people and not any(role in _RESIDENT for role in alive):
+    if people and not senders.is_resident_there(read, clock=desk.clock, process=Process.current()):
         # What a sender that has ended held for want of the key ends as soon as this process begins with it.
         held = {name: why for name, why in held.items() if not why.startswith(senders.NO_ADDRESSES)}
         away = desk.people_away()

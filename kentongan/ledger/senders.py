@@ -118,10 +118,7 @@ def alive(read: Read, *, clock: Clock, process: Process) -> list[str]:
     return sorted({row.role for row in rows if row.id not in lost})
 
 
-# --- Holds ---
-
-
-def is_resident_there(read: Read, *, but: str, clock: Clock, process: Process) -> bool:
+def is_resident_there(read: Read, *, clock: Clock, process: Process, but: str = "") -> bool:
     """Whether a service or a worker other than `but` is there: where it lacks a key, it holds what it must itself."""
     ids = [
         row.id
@@ -130,6 +127,9 @@ def is_resident_there(read: Read, *, but: str, clock: Clock, process: Process) -
         )
     ]
     return len(gone(read, clock=clock, process=process, suspects=ids)) < len(ids)
+
+
+# --- Holds ---
 
 
 LEDGER = "*"
