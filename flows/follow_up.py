@@ -7,7 +7,7 @@ from prefect import flow
 from flows.instances import KEPT_IN, send_instances
 
 
-@flow(name="follow-up", flow_run_name="follow-up-{alert}", retries=0, persist_result=False, result_storage=KEPT_IN)
+@flow(name="follow-up", retries=0, persist_result=False, result_storage=KEPT_IN)
 async def follow_up(alert: str) -> object:
     """Sends the dispatched update, cancel, all-clear or correction `alert` (its own id or code)."""
-    return await send_instances(alert)
+    return await send_instances(alert, run_name=f"follow-up-{alert}")

@@ -6,8 +6,9 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
-from prefect import task
+from prefect import get_client, task
 from prefect.artifacts import acreate_table_artifact
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
@@ -22,7 +23,7 @@ from kentongan.ledger import alerts, dispatches, views
 
 _log = logging.getLogger(__name__)
 
-_TABLE_PATIENCE = 4.0
+_PATIENCE = 4.0
 
 KEPT_IN: Any = get_current_settings().results.local_storage_path
 """Where results would be kept, if any were; where none is named, Prefect asks its server three times before it begins.
@@ -38,11 +39,12 @@ async def send_share(alert_id: str, name: str, instances: Sequence[str]) -> Stat
     return (Failed if counts.failed(words) else Completed)(message=counts.sentence(words))
 
 
-async def send_instances(handle: str, *, takes_part: bool = False) -> State[Any]:
+async def send_instances(handle: str, *, run_name: str = "", takes_part: bool = False) -> State[Any]:
     """Sends every instance of a dispatched alert, by id or code; returns the state that the flow ends in.
 
-    With `takes_part` it also sends where another sender owns the dispatch, and does not show the hosts below it.
-    Raises Refused, BadInput.
+    The flow's run gets the name `run_name`, unless that is empty, while it sends: Prefect itself would have it renamed
+    before it begins. With `takes_part` it also sends where another sender owns the dispatch, and does not show the
+    hosts below it. Raises Refused, BadInput.
     """
     async with sending(handle, takes_part=takes_part) as sender:
         stored = sender.ledger.read(lambda read: alerts.by_handle(read, handle))
@@ -57,13 +59,14 @@ async def send_instances(handle: str, *, takes_part: bool = False) -> State[Any]
         )
         sender.course.began.set()
         shown = None if takes_part else asyncio.create_task(show_hosts(sender.ledger, stored.id, stored.code))
-        states, _ = await asyncio.gather(
-            asyncio.gather(*(_send(stored.id, name, share) for name, share in shares.items())), noted
-        )
+        sent = asyncio.gather(*(_send(stored.id, name, share) for name, share in shares.items()))
+        named = asyncio.create_task(_name_run(run, run_name))
+        states, _ = await asyncio.gather(sent, noted)
         summaries = sender.ledger.read(lambda read: views.summaries(read, stored.id))
         if shown is not None:
             await ended(await shown)
         sender.course.over.set()
+    await named
     await _show_table(stored.code, summaries)
     message = counts.sentence(counts.total(summary.words for summary in summaries))
     bad = [name for name, state in zip(shares, states, strict=True) if not state.is_completed()]
@@ -79,6 +82,17 @@ async def _send(alert_id: str, name: str, share: Sequence[str]) -> State[Any]:
     return state
 
 
+async def _name_run(run: str | None, name: str) -> None:
+    """Gives the run its name, best effort: it is for the eye."""
+    if run is None or not name:
+        return
+    try:
+        async with asyncio.timeout(_PATIENCE), get_client() as client:
+            await client.update_flow_run(UUID(run), name=name)
+    except Exception as error:
+        _log.info("run not named", extra={"error": type(error).__name__})
+
+
 async def _show_table(code: str, summaries: Sequence[views.InstanceSummary]) -> None:
     """Puts the counts beside the run, best effort: the table is for the eye, the ledger is the record."""
     rows = [
@@ -86,7 +100,7 @@ async def _show_table(code: str, summaries: Sequence[views.InstanceSummary]) -> 
         for each in summaries
     ]
     try:
-        async with asyncio.timeout(_TABLE_PATIENCE):
+        async with asyncio.timeout(_PATIENCE):
             await acreate_table_artifact(
                 key=f"alert-{code.lower()}", table=rows, description=f"Alert {code}, by channel"
             )
