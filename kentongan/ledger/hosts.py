@@ -19,9 +19,8 @@ WORKER = "worker"
 
 def working(read: Read, *, clock: Clock, process: Process) -> list[str]:
     """The hosts on which a worker runs now."""
-    rows = read.sql("SELECT id, host FROM sender WHERE role = :role AND ended = 0", {"role": WORKER}).all()
-    lost = senders.gone(read, clock=clock, process=process, suspects=[row.id for row in rows])
-    return sorted({row.host for row in rows if row.id not in lost})
+    there = senders.present(read, clock=clock, process=process)
+    return sorted({row.host for row in there if row.role == WORKER})
 
 
 def named(read: Read, senders: Collection[str]) -> dict[str, str]:
@@ -94,8 +93,6 @@ def left(read: Read, alert_id: str, flow_run: str, *, clock: Clock, process: Pro
 
 def signs(read: Read, sender: str, *, clock: Clock, process: Process) -> bool:
     """Whether it falls to this worker to sign the record: no service is there, and of the workers it is the first."""
-    rows = read.sql("SELECT id, role FROM sender WHERE role IN ('service', :worker) AND ended = 0", {"worker": WORKER})
-    roles = {row.id: row.role for row in rows.all()}
-    lost = senders.gone(read, clock=clock, process=process, suspects=list(roles))
-    there = [(role == WORKER, id) for id, role in roles.items() if id not in lost]
-    return bool(there) and min(there) == (True, sender)
+    there = senders.present(read, clock=clock, process=process)
+    signing = [(row.role == WORKER, row.id) for row in there if row.role in ("service", WORKER)]
+    return bool(signing) and min(signing) == (True, sender)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Row, delete, insert, select
 
 from kentongan.clock import Clock, Milliseconds, Process
 from kentongan.ledger import schema
@@ -56,11 +57,8 @@ def serve(write: Write, *, sender: str, channels: Sequence[str]) -> None:
 
 def is_served(read: Read, instance: str, *, but: str, clock: Clock, process: Process) -> bool:
     """Whether a sender other than `but` is there that sends on a channel for whoever owns a dispatch."""
-    rows = read.sql(
-        "SELECT id, serves FROM sender WHERE ended = 0 AND serves IS NOT NULL AND id <> :but", {"but": but}
-    ).all()
-    there = [row.id for row in rows if instance in json.loads(row.serves)]
-    return len(gone(read, clock=clock, process=process, suspects=there)) < len(there)
+    there = present(read, clock=clock, process=process, but=but)
+    return any(instance in json.loads(row.serves) for row in there if row.serves is not None)
 
 
 def moment(read: Read, clock: Clock) -> Milliseconds:
@@ -93,17 +91,19 @@ def gone(read: Read, *, clock: Clock, process: Process, suspects: Sequence[str] 
         rows = read.sql(
             "SELECT * FROM sender WHERE id IN (SELECT value FROM json_each(:ids))", {"ids": json.dumps(list(suspects))}
         ).all()
+    return [row.id for row, is_gone in _looked_at(read, rows, clock, process) if is_gone]
+
+
+def _looked_at(read: Read, rows: Sequence[Row[Any]], clock: Clock, process: Process) -> Iterator[tuple[Row[Any], bool]]:
+    """Senders' rows, each with whether its sender is no more."""
     now = moment(read, clock) if rows else 0
-    result = []
     for row in rows:
         there = Process(row.boot_id, row.namespace, row.pid, row.started)
         here = row.boot_id == process.boot_id
         silent = (here or read.on_postgres) and now - row.beat > LEASE
         # Of a process on another machine, only its silence tells; a file was on this one before it started anew.
         ended = there.is_gone() and (here or not read.on_postgres)
-        if row.ended or silent or ended:
-            result.append(row.id)
-    return result
+        yield row, bool(row.ended or silent or ended)
 
 
 def is_known(read: Read, sender: str) -> bool:
@@ -111,22 +111,15 @@ def is_known(read: Read, sender: str) -> bool:
     return read.execute(select(schema.sender.c.id).where(schema.sender.c.id == sender)).first() is not None
 
 
-def alive(read: Read, *, clock: Clock, process: Process) -> list[str]:
-    """The roles of all senders that are there now, whatever they hold."""
-    rows = read.execute(select(schema.sender.c.id, schema.sender.c.role).where(schema.sender.c.ended == 0)).all()
-    lost = gone(read, clock=clock, process=process, suspects=[row.id for row in rows])
-    return sorted({row.role for row in rows if row.id not in lost})
+def present(read: Read, *, clock: Clock, process: Process, but: str = "") -> list[Row[Any]]:
+    """The rows of all senders but `but` that are there now, whatever they hold."""
+    rows = read.sql("SELECT * FROM sender WHERE ended = 0 AND id <> :but", {"but": but}).all()
+    return [row for row, is_gone in _looked_at(read, rows, clock, process) if not is_gone]
 
 
 def is_resident_there(read: Read, *, clock: Clock, process: Process, but: str = "") -> bool:
     """Whether a service or a worker other than `but` is there: where it lacks a key, it holds what it must itself."""
-    ids = [
-        row.id
-        for row in read.sql(
-            "SELECT id FROM sender WHERE ended = 0 AND role IN ('service', 'worker') AND id <> :but", {"but": but}
-        )
-    ]
-    return len(gone(read, clock=clock, process=process, suspects=ids)) < len(ids)
+    return any(row.role in ("service", "worker") for row in present(read, clock=clock, process=process, but=but))
 
 
 # --- Holds ---

@@ -52,10 +52,10 @@ def refuse_running(read: Read, place: Place, *, version: str, head: str, when: U
             " `kentongan upgrade --now`, after which this one finishes it",
             rule="upgrade",
         )
-    there = senders.alive(read, clock=SystemClock(), process=Process.current())
+    there = {row.role for row in senders.present(read, clock=SystemClock(), process=Process.current())}
     if there:
         raise Refused(
-            f"{asked}, sent by the Kentongan of before ({', '.join(there)}); end it on every host, wait"
+            f"{asked}, sent by the Kentongan of before ({', '.join(sorted(there))}); end it on every host, wait"
             f" {senders.LEASE // 1000} seconds, then run `kentongan upgrade --now` again",
             rule="upgrade",
         )

@@ -103,9 +103,10 @@ def hold_in_place(ledger: Ledger, *, taken_at: Milliseconds, clock: Clock, by: s
     """
     if taken_at > clock.wall():
         raise BadInput("what was put back cannot be of a time to come; give the time when it was made")
-    there = ledger.read(lambda read: senders.alive(read, clock=clock, process=Process.current()))
+    there = ledger.read(lambda read: senders.present(read, clock=clock, process=Process.current()))
     if there:
-        raise BadConfig(f"something sends from this ledger ({', '.join(there)}); stop it first, then run this again")
+        roles = ", ".join(sorted({row.role for row in there}))
+        raise BadConfig(f"something sends from this ledger ({roles}); stop it first, then run this again")
     return take_over(ledger, taken_at=taken_at, by=by)
 
 
