@@ -21,12 +21,7 @@ event = Table(
     Column("data", Text, nullable=False),
     PrimaryKeyConstraint("chain", "seq", "ordinal"),
     Index("event_alert", "alert_id", "type", "at"),
-    Index(
-        "event_delivery",
-        "delivery_id",
-        sqlite_where=text("delivery_id IS NOT NULL"),
-        postgresql_where=text("delivery_id IS NOT NULL"),
-    ),
+    Index("event_delivery", "delivery_id", sqlite_where=text("delivery_id IS NOT NULL")),
 )
 
 link = Table(

@@ -101,3 +101,11 @@ def test_the_page_on_commands_is_current() -> None:
     from console.reference import page
 
     assert (REPOSITORY / "docs" / "commands.md").read_text("utf-8") == page()
+
+
+def test_what_sends_from_a_file_imports_nothing_of_postgres() -> None:
+    program = f"import sys, {SENDING}, kentongan.ledger.schema\nprint(*(n for n in sys.modules if 'postgresql' in n))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.split() == []
