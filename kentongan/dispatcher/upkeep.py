@@ -10,7 +10,7 @@ from kentongan.clock import Milliseconds
 from kentongan.delivery import Evidence
 from kentongan.dispatcher.chunks import Chunks
 from kentongan.ledger import Ledger, Read, Write, dispatches, outcomes, receipts, steps, views
-from kentongan.ledger.deliveries import Standing
+from kentongan.ledger.changes import Standing
 from kentongan.plan import PUBLIC
 from kentongan.policy import Decision, Reason, Situation, after_doubt
 from kentongan.quick_dataclass import dataclass

@@ -8,6 +8,7 @@ from typing import Any
 
 from kentongan.clock import Milliseconds
 from kentongan.ledger import threads
+from kentongan.ledger.doubting import dispatched_before_restoring, doubt_planned
 from kentongan.ledger.planned import NEW_KEY, last_id, record_planned
 from kentongan.ledger.reach import reach_condition
 from kentongan.ledger.transaction import Read, Write
@@ -105,25 +106,7 @@ def follow_late(write: Write, alert_id: str, instance: str, ids: Sequence[int]) 
         _follow(write, release.alert_id, later, these, ids=json.dumps(list(ids)), **reach)
         record_planned(write, release.alert_id, instance, before)
         if last_id(write) > before and dispatched_before_restoring(write, release.alert_id):
-            # Late: what brings rows into doubt is built on what is built on this.
-            from kentongan.ledger.restored import doubt_planned
-
             doubt_planned(write, release.alert_id, instance, after=before)
-
-
-def dispatched_before_restoring(read: Read, alert_id: str) -> bool:
-    """Whether the ledger was restored from a backup since an alert was dispatched.
-
-    What is planned of it then may have been planned, and sent, before the loss. By the order of commits, for clocks
-    are set back.
-    """
-    position = "SELECT max(l.position) FROM event e JOIN link l ON l.chain = e.chain AND l.seq = e.seq WHERE"
-    row = read.sql(
-        f"SELECT ({position} e.alert_id IS NULL AND e.type = 'ledger.restored') AS restored,"
-        f" ({position} e.alert_id = :alert AND e.type = 'alert.dispatched') AS dispatched",
-        {"alert": alert_id},
-    ).one()
-    return row.restored is not None and (row.dispatched is None or row.restored > row.dispatched)
 
 
 def from_now(

@@ -16,7 +16,7 @@ from sqlalchemy import insert, select
 from kentongan.delivery import Evidence, Stage
 from kentongan.errors import BadInput, Refused
 from kentongan.ledger import alerts, dispatches, receipts, reviews, schema, submissions
-from kentongan.ledger.deliveries import attempt_reason
+from kentongan.ledger.changes import attempt_reason
 from kentongan.ledger.gathered import Gathering
 from kentongan.ledger.ledger import Ledger
 from kentongan.ledger.merged import MOVED, RECORDED, as_there, attempt_here, record, together

@@ -11,8 +11,9 @@ from typing import Any
 from kentongan.clock import Milliseconds
 from kentongan.delivery import Action, Closed, Evidence, Phase, Result, Stage, word
 from kentongan.ledger import deliveries
+from kentongan.ledger.changes import Standing
 from kentongan.ledger.claims import Claimed, Intent
-from kentongan.ledger.deliveries import Deliveries, Standing
+from kentongan.ledger.deliveries import Deliveries
 from kentongan.ledger.following import follow_late
 from kentongan.ledger.gathered import Gathering
 from kentongan.ledger.transaction import Read, Write

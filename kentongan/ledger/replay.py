@@ -12,8 +12,8 @@ from sqlalchemy import RowMapping
 from kentongan.ledger import gathered
 from kentongan.ledger.alerts import alert_digest
 from kentongan.ledger.chaining import canonical, digest
+from kentongan.ledger.changes import attempt_reason
 from kentongan.ledger.code_sheets import sheet_digest
-from kentongan.ledger.deliveries import attempt_reason
 from kentongan.ledger.officers import officer_digest
 from kentongan.ledger.planned import planned_rows, static_digest
 from kentongan.ledger.renderings import rendering_digest

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from kentongan import telling
 from kentongan.clock import Milliseconds
-from kentongan.delivery import Evidence, Phase, Result, Stage
+from kentongan.delivery import Evidence
 from kentongan.errors import DamagedRecord
 from kentongan.ledger import alerts, code_sheets, dispatches, drills, planning, senders, steps
-from kentongan.ledger.deliveries import Deliveries, attempt_reason
+from kentongan.ledger.deliveries import Deliveries
+from kentongan.ledger.doubting import doubt_waiting
 from kentongan.ledger.ledger import Ledger
 from kentongan.ledger.transaction import Read, Write
 from kentongan.policy import Decision, Reason
-
-SENDER = "restored"
-"""Who made the attempts that may have been made since the backup."""
 
 _CHUNK = 1000
 _WHY = "the ledger was restored from a backup"
@@ -52,12 +50,15 @@ def take_over(ledger: Ledger, *, taken_at: Milliseconds, by: str) -> Unknown:
     found = ledger.write(lambda write: _begin(write, taken_at, by))
     for alert_id in ledger.read(_unplanned):
         _plan_all(ledger, alert_id)
+    doubted: Counter[str] = Counter()
     while ids := ledger.read(_in_flight):
-        _add(found, ledger.write(lambda write, ids=ids: _doubt_in_flight(write, ids)))  # type: ignore[misc]
+        doubted += ledger.write(lambda write, ids=ids: _doubt_in_flight(write, ids))  # type: ignore[misc]
     after = 0
     while ids := ledger.read(lambda read, after=after: _waiting(read, taken_at, after)):  # type: ignore[misc]
-        _add(found, ledger.write(lambda write, ids=ids: _doubt_waiting(write, ids, taken_at)))  # type: ignore[misc]
+        doubted += ledger.write(lambda write, ids=ids: doubt_waiting(write, ids, taken_at))  # type: ignore[misc]
         after = ids[-1]
+    codes = ledger.read(lambda read: alerts.codes(read, list(doubted)))
+    found.doubts = {codes[id]: count for id, count in doubted.items()}
     return found
 
 
@@ -91,11 +92,6 @@ def in_doubt(
         },
     )
     return [row.id for row in rows]
-
-
-def _add(found: Unknown, doubts: Mapping[str, int]) -> None:
-    for code, count in doubts.items():
-        found.doubts[code] = found.doubts.get(code, 0) + count
 
 
 def _begin(write: Write, taken_at: Milliseconds, by: str) -> Unknown:
@@ -149,7 +145,7 @@ def _in_flight(read: Read) -> list[int]:
     return [row.id for row in rows]
 
 
-def _doubt_in_flight(write: Write, ids: Sequence[int]) -> dict[str, int]:
+def _doubt_in_flight(write: Write, ids: Sequence[int]) -> Counter[str]:
     """What was being sent when the backup was made."""
     with Deliveries(write, ids) as batch:
         for standing in batch:
@@ -158,7 +154,7 @@ def _doubt_in_flight(write: Write, ids: Sequence[int]) -> dict[str, int]:
                 "delivery.restored", standing, standing.attempt, Evidence.IN_DOUBT, reason=decision.reason
             )
             batch.move_on(standing, decision)
-        return _counted(write, batch)
+        return Counter(standing.alert_id for standing in batch)
 
 
 def _waiting(read: Read, taken_at: Milliseconds, after: int) -> list[int]:
@@ -170,76 +166,3 @@ def _waiting(read: Read, taken_at: Milliseconds, after: int) -> list[int]:
         {"after": after, "taken": taken_at, "most": _CHUNK},
     )
     return [row.id for row in rows]
-
-
-def doubt_planned(write: Write, alert_id: str, instance: str, *, after: int) -> None:
-    """Brings into doubt what was planned behind the delivery `after`, of an alert from before the ledger was restored.
-
-    It follows what turned out late to have gone; that may have been known, and followed, before the loss.
-    """
-    rows = write.sql(
-        "SELECT id FROM delivery WHERE alert_id = :alert AND instance = :instance AND id > :after ORDER BY id",
-        {"alert": alert_id, "instance": instance, "after": after},
-    )
-    _doubt_waiting(write, [row.id for row in rows], _last_taken(write))
-
-
-def _last_taken(read: Read) -> Milliseconds:
-    """The moment of the backup from which the ledger was restored last."""
-    data = read.sql(
-        "SELECT e.data FROM event e JOIN link l ON l.chain = e.chain AND l.seq = e.seq"
-        " WHERE e.alert_id IS NULL AND e.type = 'ledger.restored' ORDER BY l.position DESC LIMIT 1"
-    ).scalar_one()
-    return int(json.loads(data)["taken"])
-
-
-def _doubt_waiting(write: Write, ids: Sequence[int], taken_at: Milliseconds) -> dict[str, int]:
-    """What was planned: an attempt may have been made since, so there is one, and it is in doubt."""
-    attempts = []
-    with Deliveries(write, ids) as batch:
-        for standing in batch:
-            number = standing.attempt + 1
-            tried: dict[str, Any] = {
-                "sender": SENDER,
-                "phase": Phase.IRREVERSIBLE.value,
-                "intent_at": taken_at,
-                "evidence": Evidence.IN_DOUBT.value,
-                "outcome_at": write.now,
-            }
-            reason = Reason.RESTORED.value
-            attempts.append({**tried, "delivery": standing.id, "number": number, "reason": attempt_reason(reason, "")})
-            standing.attempts[number] = Evidence.IN_DOUBT
-            changes = {
-                "stage": Stage.DONE.value,
-                "attempt": number,
-                "phase": Phase.IRREVERSIBLE.value,
-                "result": Result.IN_DOUBT.value,
-                "doubted": 1,
-                "first_intent_at": taken_at if standing.first_intent_at is None else standing.first_intent_at,
-            }
-            batch.change(
-                "delivery.restored",
-                standing,
-                changes,
-                attempt=number,
-                evidence=Evidence.IN_DOUBT,
-                reason=reason,
-                detail="",
-                tried=tried,
-            )
-        counted = _counted(write, batch)
-    if attempts:
-        write.sql(
-            "INSERT INTO attempt (delivery_id, number, sender, phase, intent_at, evidence, reason, outcome_at)"
-            " VALUES (:delivery, :number, :sender, :phase, :intent_at, :evidence, :reason, :outcome_at)",
-            attempts,
-        )
-    return counted
-
-
-def _counted(read: Read, batch: Deliveries) -> dict[str, int]:
-    ids: dict[str, int] = {}
-    for standing in batch:
-        ids[standing.alert_id] = ids.get(standing.alert_id, 0) + 1
-    codes = alerts.codes(read, list(ids))
-    return {codes[id]: count for id, count in ids.items()}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kentongan.ledger.deliveries import attempt_reason
+from kentongan.ledger.changes import attempt_reason
 from kentongan.overview import Cause
 from kentongan.policy import Reason
 from kentongan.report.in_csv import safe
