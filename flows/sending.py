@@ -13,7 +13,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from flows.house import House
-from kentongan.dispatcher.draining import drain
+from kentongan.dispatcher.draining import drain, longest
 from kentongan.ledger import alerts
 from kentongan.quick_dataclass import dataclass
 
@@ -92,8 +92,8 @@ async def sending(handle: str, *, takes_part: bool = False) -> AsyncIterator[Sen
             with through(here):
                 yield here
         finally:
-            # A ledger that takes nothing any more must not keep Prefect's process from its end.
-            await drain(dispatcher)
+            # A ledger that takes nothing any more must not keep Prefect's process from its end; a slow provider may.
+            await drain(dispatcher, patience=longest(channels.values()))
             for channel in channels.values():
                 await channel.close()
 

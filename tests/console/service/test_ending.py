@@ -57,9 +57,9 @@ async def test_what_waits_for_a_ledger_that_takes_nothing_keeps_no_process_from_
 async def test_a_flow_in_a_process_of_its_own_ends_although_the_ledger_takes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(draining, "PATIENCE", 0.2)
+    monkeypatch.setattr(draining, "MARGIN", 0.1)
     monkeypatch.setenv("TEST_PASSWORD", "sandbox-kannel-password")
-    async with scene(tmp_path, 60, concurrency=4, rate=10_000) as there:
+    async with scene(tmp_path, 60, concurrency=4, rate=10_000, deadline=0.1) as there:
         monkeypatch.setenv("KENTONGAN_CONFIG", str(there.installation.config))
         monkeypatch.setenv("KENTONGAN_STATE", str(there.installation.state))
         alert = there.draft()
@@ -77,6 +77,30 @@ async def test_a_flow_in_a_process_of_its_own_ends_although_the_ledger_takes_not
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     assert took < 8
+
+
+async def test_a_flow_in_a_process_of_its_own_that_ends_early_tears_up_no_request_that_may_still_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Shorter than the channel's deadline, as the service's own is than that of mail.
+    monkeypatch.setattr(draining, "PATIENCE", 0.0)
+    monkeypatch.setattr(draining, "_LAST", 0.0)
+    monkeypatch.setenv("TEST_PASSWORD", "sandbox-kannel-password")
+    async with scene(tmp_path, 60, concurrency=4, rate=10_000, deadline=30) as there:
+        monkeypatch.setenv("KENTONGAN_CONFIG", str(there.installation.config))
+        monkeypatch.setenv("KENTONGAN_STATE", str(there.installation.state))
+        alert = there.draft()
+        there.sandbox.add_faults("kannel", [Rule(Fault.SLOW, times=None, seconds=0.3)])
+        there.dispatch(alert)
+        async with contextlib.AsyncExitStack() as fails:
+            flow = await fails.enter_async_context(sending(alert))
+            running = asyncio.create_task(flow.channel(alert, "sms"))
+            await until(there.taken)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        words = there.words(alert)
+        assert words.keys() == {"accepted", "planned"}
+        assert words["accepted"] == len(there.taken()) < 60
 
 
 def number_of(there: serving.Scene, delivery: views.Delivery) -> str:
