@@ -91,7 +91,7 @@ def _rewrap(ledger: Ledger, keys: StateKeys, told: Callable[[int], None], wait: 
     chunks = Chunks()
 
     def chunk(write: Write, most: int, place: Place) -> tuple[Place | None, int]:
-        return wrapped_keys.rewrap(write, place, rewrap=keys.rewrap, size=min(_SIZE, most))
+        return wrapped_keys.rewrap(write, place, rewrap=keys.rewrapping(), size=min(_SIZE, most))
 
     while place is not None:
         place, count = ledger.write(chunks.timed(partial(chunk, place=place)))

@@ -206,6 +206,10 @@ class StateKeys:
         """
         return self._wrapping.rewrap(wrapped)
 
+    def rewrapping(self) -> Callable[[bytes], bytes | None]:
+        """What does `rewrap` for many people in the one transaction in which it is asked for and used."""
+        return self._wrapping.rewrapping()
+
     def encrypt_for_new(
         self, addresses: Sequence[Address], *, aad: bytes, random: Random = os.urandom
     ) -> tuple[bytes, list[bytes]]:

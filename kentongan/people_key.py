@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from kentongan.errors import BadConfig, BadInput
 from kentongan.key_files import KEY_LENGTH, key_file, read_key, replace_private, sync_folder, write_private
+from kentongan.patience import Patience
 from kentongan.quick_dataclass import dataclass
 
 VARIABLE = "KENTONGAN_PEOPLE_KEY"
@@ -140,7 +141,11 @@ def find(folder: Path, environment: Mapping[str, str] = os.environ) -> Source:
     if not file:
         return InFolder(folder)
     path = Path(file).absolute()
-    if folder.parent.resolve() in path.resolve().parents:
+    inside = False
+    # What does not answer is not what the state directory lies on.
+    with contextlib.suppress(TimeoutError):
+        inside = folder.parent.resolve() in Patience().ask(path.resolve).parents
+    if inside:
         raise BadConfig(
             f"{FILE_VARIABLE}: {path} lies in the state directory, and is lost with it; name a file elsewhere"
         )

@@ -6,6 +6,9 @@ rotated beside it.
 
 Where the key may be away, a process without it goes on with all that needs none, and takes the key as soon as it lies
 where it belongs and the ledger has shown that it is the right one.
+
+What the keys lie on may hang, as a network disk does. So nothing here waits long for it: it counts as a key that
+cannot be read, and is read as soon as it answers.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
 from kentongan.errors import BadInput, KentonganError, LedgerUnavailable, PeopleKeyAway
+from kentongan.patience import Patience
 from kentongan.people_key import PeopleKey, Source, derive
 from kentongan.quick_dataclass import dataclass
 
@@ -44,13 +48,16 @@ class Wrapping:
     them raises PeopleKeyAway until they are there.
     """
 
-    def __init__(self, source: Source, *, may_be_away: bool = False) -> None:
+    def __init__(self, source: Source, *, may_be_away: bool = False, held: _Loaded | None = None) -> None:
         self.source = source
+        self._patience = Patience()
         self._trial: Trial | None = None
         self._tried = False
         self._strange: tuple[PeopleKey, ...] | None = None
         self._why = ""
-        self._held: _Loaded | None = None
+        self._held = held
+        if held is not None:
+            return
         try:
             self._held = self._load()
         except (BadInput, OSError) as error:
@@ -99,7 +106,7 @@ class Wrapping:
             return away
         self._look_again()
         try:
-            found = self.source.read()
+            found = self._patience.ask(self.source.read)
         except (KentonganError, OSError) as error:
             return self._told(error)
         if found[0].lookup != self._loaded.keys[0].lookup:
@@ -138,11 +145,20 @@ class Wrapping:
 
     def rewrap(self, wrapped: bytes) -> bytes | None:
         """The same under the newest key; None where it is so already. Raises BadInput as `unwrap`."""
-        self._look_again()
-        with contextlib.suppress(InvalidTag, ValueError):
-            self._loaded.ciphers[0].decrypt(wrapped[:_NONCE], wrapped[_NONCE:], _PREFIX)
-            return None
-        return self.wrap(self.unwrap(wrapped))
+        return self.rewrapping()(wrapped)
+
+    def rewrapping(self) -> Callable[[bytes], bytes | None]:
+        """What does `rewrap` for many in the one transaction in which it is asked for and used."""
+        wrap = self.newest()
+        decrypt = self._loaded.ciphers[0].decrypt
+
+        def rewrap(wrapped: bytes) -> bytes | None:
+            with contextlib.suppress(InvalidTag, ValueError):
+                decrypt(wrapped[:_NONCE], wrapped[_NONCE:], _PREFIX)
+                return None
+            return wrap(self.unwrap(wrapped))
+
+        return rewrap
 
     def _open(self, wrapped: bytes) -> bytes | None:
         for cipher in self._loaded.ciphers:
@@ -153,9 +169,9 @@ class Wrapping:
     def _look_again(self) -> bool:
         """Reads the keys anew where they have changed; what cannot be read, or is another's, changes nothing."""
         loaded = self._loaded
-        if self.source.stamp() == loaded.stamp:
-            return False
         with contextlib.suppress(KentonganError, OSError):
+            if self._patience.ask(self.source.stamp) == loaded.stamp:
+                return False
             found = self._load()
             # Another installation's key must not wrap a part of this one's people.
             if found.keys[0].lookup == loaded.keys[0].lookup:
@@ -193,9 +209,7 @@ class Wrapping:
     def _try(self, found: _Loaded) -> str | None:
         if self._trial is None:
             return None
-        candidate = Wrapping(self.source, may_be_away=True)
-        candidate._held = found
-        return self._trial(candidate)
+        return self._trial(Wrapping(self.source, held=found))
 
     def _told(self, error: Exception) -> str:
         if isinstance(error, OSError):
@@ -203,6 +217,9 @@ class Wrapping:
         return str(error)
 
     def _load(self) -> _Loaded:
+        return self._patience.ask(self._read)
+
+    def _read(self) -> _Loaded:
         while True:
             stamp = self.source.stamp()
             keys = self.source.read()

@@ -11,10 +11,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from console.service.asked import Asked
 from console.service.health import Condition, unready, unwell
 from console.service.metrics import Metrics, Moment
 from kentongan.figures import Following
 from kentongan.ledger import Ledger
+
+_PATIENCE = 2.0
+"""Seconds for which an answer waits for what it has to look at on a disk."""
+
+_SILENT = (
+    "whether the key of people's data can be used was not found out in time; see the disk that it lies on, and the"
+    " ledger"
+)
 
 
 class Watched(Protocol):
@@ -38,6 +47,11 @@ class Watched(Protocol):
 
 def application(watched: Callable[[], Watched], ledger: Ledger, following: Following, metrics: Metrics) -> Starlette:
     """The endpoint; a look at the ledger is made beside the event loop, and no answer waits for a long one."""
+    key = Asked(lambda: watched().key_fault(), patience=_PATIENCE, silent=_SILENT)
+
+    async def unready_now() -> list[str]:
+        fault = await key.answer()
+        return [*unready(watched().condition), *([fault] if fault is not None else [])]
 
     async def show(request: Request) -> Response:
         figures = await following.figures()
@@ -49,7 +63,7 @@ def application(watched: Callable[[], Watched], ledger: Ledger, following: Follo
             commits=ledger.commit_times,
             waiting=ledger.waiting,
             pulse=there.condition.pulse,
-            ready=not await _unready(there),
+            ready=not await unready_now(),
             prefect=there.prefect_answers,
         )
         page, kind = await asyncio.to_thread(metrics.page, moment, request.headers.get("accept", ""))
@@ -59,15 +73,9 @@ def application(watched: Callable[[], Watched], ledger: Ledger, following: Follo
         return _answer("alive", unwell(watched().condition))
 
     async def ready(request: Request) -> Response:
-        return _answer("ready", await _unready(watched()))
+        return _answer("ready", await unready_now())
 
     return Starlette(routes=[Route("/metrics", show), Route("/healthz", alive), Route("/readyz", ready)])
-
-
-async def _unready(watched: Watched) -> list[str]:
-    # What the key lies on may hang.
-    fault = await asyncio.to_thread(watched.key_fault)
-    return [*unready(watched.condition), *([fault] if fault is not None else [])]
 
 
 def _answer(name: str, reasons: list[str]) -> Response:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from datetime import UTC, datetime
 
+from console.service.asked import Asked
 from console.service.looking import Looking
 from flows.house import House
 from kentongan import concerns as reading
@@ -37,7 +38,9 @@ _KEY_EVERY: Milliseconds = 30_000
 """Between two looks whether the key of people's data lies where a process that starts would look for it."""
 
 _KEY_PATIENCE = 5.0
-"""Seconds in which what the key lies on must answer."""
+"""Seconds for which pages wait for that."""
+
+_KEY_SILENT = "whether it can be used was not found out in time; see the disk that it lies on, and the ledger"
 
 _AT_ONCE = 4
 _OVERTIME = 5.0
@@ -86,7 +89,7 @@ class Paging:
         self._silent_since: int | None = None
         self._key_seen_at: Milliseconds | None = None
         self._key: Concern | None = None
-        self._asking: asyncio.Future[str | None] | None = None
+        self._key_asked = Asked(lambda: self._key_fault(), patience=_KEY_PATIENCE, silent=_KEY_SILENT)
         self._known = Known()
         self._channels: dict[str, Channel] = {}
         self._sending: set[asyncio.Task[None]] = set()
@@ -170,13 +173,7 @@ class Paging:
         if self._key_seen_at is not None and 0 <= now - self._key_seen_at < _KEY_EVERY:
             return
         self._key_seen_at = now
-        # What the key lies on may hang: then it is not asked a second time meanwhile, and pages go on.
-        if self._asking is None:
-            self._asking = asyncio.ensure_future(asyncio.to_thread(self._key_fault))
-        await asyncio.wait([self._asking], timeout=_KEY_PATIENCE)
-        fault: str | None = "what it lies on does not answer"
-        if self._asking.done():
-            fault, self._asking = self._asking.result(), None
+        fault = await self._key_asked.answer()
         if fault is None:
             self._key = None
         elif self._key is None:

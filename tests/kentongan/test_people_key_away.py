@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from kentongan.errors import BadInput, LedgerUnavailable, PeopleKeyAway
+from kentongan import patience
+from kentongan.errors import BadConfig, BadInput, LedgerUnavailable, PeopleKeyAway
 from kentongan.key_files import replace_private
 from kentongan.keys import StateKeys
-from kentongan.people_key import FILE_VARIABLE, PeopleKey, write_new
+from kentongan.people_key import FILE_VARIABLE, InFolder, PeopleKey, find, write_new
 from kentongan.seam import Address
+from tests.kentongan.hanging import Hanging
 
 
 def another(path: Path) -> None:
@@ -128,3 +132,50 @@ def test_no_other_key_may_be_away(tmp_path: Path) -> None:
     (tmp_path / "keys" / "ledger.key").unlink()
     with pytest.raises(BadInput, match=r"ledger\.key"):
         StateKeys.open(tmp_path, create=False, people_may_be_away=True)
+
+
+def test_a_process_starts_without_the_key_that_lies_on_a_disk_that_hangs_and_takes_it_once_that_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "FEW_BYTES", 0.05)
+    known, path = Known(StateKeys.open(tmp_path)), tmp_path / "keys" / "people.key"
+    with Hanging(path):
+        keys = StateKeys.open(tmp_path, create=False, people_may_be_away=True)
+        keys.try_people_key(known.fault)
+        for _ in range(3):
+            assert (keys.people_key_away() or "").startswith(f"{path} cannot be read: what it lies on does not answer")
+        with pytest.raises(BadConfig, match="does not answer"):
+            StateKeys.open(tmp_path, create=False)
+    until = time.monotonic() + 10
+    while keys.people_key_away() is not None:
+        assert time.monotonic() < until
+    assert keys.address_hash("phone", "+628123456701") == known.hash
+
+
+def test_one_that_has_the_key_uses_it_on_while_the_disk_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = StateKeys.open(tmp_path)
+    monkeypatch.setattr(keys._wrapping._patience, "seconds", 0.05)
+    answers = threading.Event()
+    # A look at a file hangs too, where its folder does.
+    monkeypatch.setattr(InFolder, "stamp", lambda source: answers.wait(30))
+    sealed = keys.new_person_key()
+    encrypted = keys.encrypt_address(sealed, Address("phone", "+628123456701"), aad=b"p")
+    assert keys.decrypt_address(sealed, encrypted, aad=b"p").value == "+628123456701"
+    answers.set()
+
+
+def test_a_place_that_does_not_answer_keeps_nobody_from_naming_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "FEW_BYTES", 0.05)
+    volume, answers, resolve = tmp_path / "volume", threading.Event(), Path.resolve
+
+    def hang(path: Path, strict: bool = False) -> Path:
+        if volume in path.parents:
+            answers.wait(30)
+        return resolve(path, strict)
+
+    monkeypatch.setattr(Path, "resolve", hang)
+    source = find(tmp_path / "state" / "keys", {FILE_VARIABLE: str(volume / "people.key")})
+    assert (source.name, source.elsewhere) == (str(volume / "people.key"), True)
+    answers.set()

@@ -279,7 +279,7 @@ async def test_a_disk_that_hangs_under_the_key_keeps_no_page_waiting(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = threading.Event()
-    monkeypatch.setattr(pager, "_KEY_PATIENCE", 0.05)
+    monkeypatch.setattr(office.paging._key_asked, "_patience", 0.05)
     monkeypatch.setattr(pager.Paging, "_key_fault", lambda paging: None if answers.wait(30) else "never")
     office.submitted()
     try:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 
+from console.service import metrics_endpoint
 from console.service.health import Condition
 from console.service.metrics_endpoint import application
+from kentongan import patience
 from kentongan.dispatcher import Pulse
 from kentongan.keys import StateKeys
+from tests.kentongan.hanging import Hanging
 
 
 @dataclass
@@ -47,3 +52,44 @@ async def test_a_key_that_is_gone_is_told_before_the_night(tmp_path: Path, monke
         assert (await client.get("/healthz")).status_code == 200
         held.rename(key)
         assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_a_key_on_a_disk_that_hangs_is_told_at_once_and_by_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "FEW_BYTES", 0.2)
+    key = tmp_path / "keys" / "people.key"
+    sending: Any = Sending(StateKeys.open(tmp_path))
+    nothing: Any = None
+    shown = httpx.ASGITransport(application(lambda: sending, nothing, nothing, nothing))
+    async with httpx.AsyncClient(transport=shown, base_url="http://there") as client, asyncio.timeout(10):
+        with Hanging(key):
+            for answer in await asyncio.gather(*(client.get("/readyz") for _ in range(20))):
+                assert answer.status_code == 503
+                assert f"{key} cannot be read: what it lies on does not answer" in answer.json()["reasons"][0]
+            assert (await client.get("/healthz")).status_code == 200
+            assert sum(thread.name == "patience" for thread in threading.enumerate()) <= 2
+        while (await client.get("/readyz")).status_code != 200:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_a_look_that_does_not_end_for_whatever_reason_keeps_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics_endpoint, "_PATIENCE", 0.05)
+    answers, asked = threading.Event(), []
+
+    def hang() -> str | None:
+        asked.append(1)
+        return None if answers.wait(30) else "never"
+
+    sending, nothing = Sending(StateKeys.open(tmp_path)), cast(Any, None)
+    monkeypatch.setattr(sending, "key_fault", hang)
+    shown = httpx.ASGITransport(application(lambda: cast(Any, sending), nothing, nothing, nothing))
+    async with httpx.AsyncClient(transport=shown, base_url="http://there") as client, asyncio.timeout(10):
+        for _ in range(3):
+            answer = await client.get("/readyz")
+            assert (answer.status_code, len(answer.json()["reasons"]), len(asked)) == (503, 1, 1)
+        answers.set()
+        while (await client.get("/readyz")).status_code != 200:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
