@@ -15,16 +15,17 @@ import sqlalchemy
 
 from kentongan.clock import SystemClock
 from kentongan.database import Database
-from kentongan.delivery import Evidence, Phase
 from kentongan.keys import StateKeys
-from kentongan.ledger import Ledger, Write, claims, outcomes, postgres_writing, senders, views
-from kentongan.ledger.outcomes import Settled
+from kentongan.ledger import Ledger, Write, claims, postgres_writing, senders, views
 from kentongan.ledger.verification import signed_head, verify
-from kentongan.policy import Decision, Reason
 from kentongan.safekeeping import restoring
 from kentongan.seam import Accepted, Job, Outcome
 from tests.kentongan.ledger.contract_on_postgres import PostgresContract
-from tests.kentongan.ledger.scenes import direct, expand_all, put_dispatch, put_people, register_sender
+from tests.kentongan.ledger.scenes import (
+    put_texts,
+    register_sender,
+    send_together,
+)
 from tests.kentongan.sending import UNFINDABLE, Place, ScriptedChannel, until
 from tests.peers.debian_postgres import DebianServer, programs, servers
 
@@ -150,25 +151,8 @@ def pair(installed: Path) -> Iterator[tuple[DebianServer, DebianServer]]:
 
 def begin(ledger: Ledger, keys: StateKeys) -> str:
     """An alert to ten people on record, and a sender."""
-    instance = direct("sms", ledger.clock.wall() + HOUR)
-    ledger.write(lambda write: put_people(write, keys, 10))
-    ledger.write(lambda write: put_dispatch(write, [instance]))
-    expand_all(ledger, "alert1")
+    put_texts(ledger, keys, 10)
     return register_sender(ledger, "s1")
-
-
-def send(ledger: Ledger, sender: str, count: int) -> list[int]:
-    """Sends `count` deliveries; returns those whose outcome the ledger has taken."""
-    claimed = ledger.write(
-        lambda write: claims.claim(write, sender=sender, alert_id="alert1", instance="sms", most=count), beside=True
-    )
-    ids = [each.id for each in claimed]
-    intents = ledger.write(
-        lambda write: claims.intend(write, sender=sender, deliveries=ids, phase=Phase.IRREVERSIBLE), beside=True
-    )
-    settled = [Settled(i.delivery, i.attempt, Decision(Evidence.ACCEPTED, Reason.ACCEPTED)) for i in intents]
-    ledger.write(lambda write: outcomes.settle(write, sender=sender, outcomes=settled), beside=True)
-    return ids
 
 
 def results(ledger: Ledger) -> dict[int, str]:
@@ -185,14 +169,14 @@ def test_a_synchronous_standby_has_all_that_was_recorded_and_the_same_process_go
     primary.act("CREATE DATABASE ledger")
     with Ledger.open(Database(primary.address("ledger", standby)), chain="s1") as ledger:
         sender = begin(ledger, keys)
-        sent = send(ledger, sender, 4)
+        sent = send_together(ledger, sender, 4)
         primary.kill()
         standby.promote()
         # Nobody copies it now.
         standby.set("synchronous_standby_names", "")
         wait_for(lambda: ledger.write(lambda write: write.event("note") or True))
         assert {id for id, word in results(ledger).items() if word == "accepted"} == set(sent)
-        assert len(send(ledger, sender, 9)) == 6
+        assert len(send_together(ledger, sender, 9)) == 6
         assert set(results(ledger).values()) == {"accepted"}
         assert differences(ledger, keys) == []
 
@@ -205,12 +189,12 @@ def test_what_an_asynchronous_standby_lacks_is_in_doubt_and_held_once_it_is_said
     primary.act("CREATE DATABASE ledger")
     with Ledger.open(Database(primary.address("ledger")), chain="s1") as ledger:
         sender = begin(ledger, keys)
-        before = send(ledger, sender, 3)
+        before = send_together(ledger, sender, 3)
         there = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn) = 0 FROM pg_stat_replication"
         wait_for(lambda: primary.act(there) == [(True,)])
         standby.stop()
         cut_off = clock.wall()
-        after = send(ledger, sender, 4)
+        after = send_together(ledger, sender, 4)
         primary.kill()
     standby.start()
     standby.promote()

@@ -22,15 +22,14 @@ from kentongan.cap.model import Category, Certainty, MsgType, Scope, Severity, S
 from kentongan.cap.writing import write as write_cap
 from kentongan.clock import to_datetime
 from kentongan.data import data_path
-from kentongan.delivery import Evidence, Phase
+from kentongan.delivery import Evidence
 from kentongan.desk import Desk, Kinds, approvals, drafts, submitting, verdicts
 from kentongan.errors import Refused
 from kentongan.keys import StateKeys
-from kentongan.ledger import Ledger, claims, dispatches, outcomes
+from kentongan.ledger import Ledger, dispatches
 from kentongan.ledger import officers as officer_register
 from kentongan.ledger import people as people_register
 from kentongan.ledger.alerts import StoredAlert
-from kentongan.ledger.outcomes import Settled
 from kentongan.login import Login
 from kentongan.membership import Admitted, Revoked
 from kentongan.officers import Officer, Signed, SigningKey, new_officer
@@ -39,7 +38,7 @@ from kentongan.policy import Decision, Reason
 from kentongan.seam import Address
 from kentongan.settings import Settings
 from kentongan.words.library import HazardLibrary, library
-from tests.kentongan.ledger.scenes import NOW, StandingClock, expand_all, open_at, register_sender
+from tests.kentongan.ledger.scenes import NOW, StandingClock, expand_all, open_at, register_sender, send_each
 
 AGENCY: Mapping[str, Any] = {
     "name": "BPBD Kabupaten Tirta Raya",
@@ -278,19 +277,4 @@ def send_all(desk: Scene, alert_id: str, decide: Any = lambda _: Decision(Eviden
     dispatched = desk.ledger.read(lambda read: dispatches.get(read, alert_id))
     assert dispatched is not None
     for part in dispatched.plan.instances:
-        claimed = desk.ledger.write(
-            lambda write, name=part.name: claims.claim(  # type: ignore[misc]
-                write, sender=sender, alert_id=alert_id, instance=name, most=100
-            )
-        )
-        for item in claimed:
-            desk.ledger.write(
-                lambda write, id=item.id: claims.intend(  # type: ignore[misc]
-                    write, sender=sender, deliveries=[id], phase=Phase.IRREVERSIBLE
-                )
-            )
-            if (decision := decide(item)) is not None:
-                settled = Settled(item.id, 1, decision)
-                desk.ledger.write(
-                    lambda write, s=settled: outcomes.settle(write, sender=sender, outcomes=[s])  # type: ignore[misc]
-                )
+        send_each(desk.ledger, sender, part.name, decide, alert_id=alert_id)

@@ -17,7 +17,7 @@ from kentongan.ledger import Ledger, outcomes, senders, views
 from kentongan.ledger.verification import signed_head, verify
 from kentongan.policy import Decision, Reason
 from tests.kentongan.ledger.processes import Open, Others
-from tests.kentongan.ledger.scenes import direct, expand_all, put_dispatch, put_people
+from tests.kentongan.ledger.scenes import put_texts
 
 HOUR = 3_600_000
 DOUBT = Decision(Evidence.IN_DOUBT, Reason.OFFICER)
@@ -56,10 +56,7 @@ class LedgerContract:
     @staticmethod
     def dispatched(ledger: Ledger, keys: StateKeys, people: int = 1) -> int:
         """Puts a dispatch to `people` people on record; returns one of its deliveries."""
-        instance = direct("sms", ledger.clock.wall() + HOUR)
-        ledger.write(lambda write: put_people(write, keys, people))
-        ledger.write(lambda write: put_dispatch(write, [instance]))
-        expand_all(ledger, "alert1")
+        put_texts(ledger, keys, people)
         return ledger.read(lambda read: views.deliveries(read, "alert1"))[0].id
 
     @staticmethod

@@ -1,11 +1,12 @@
-"""What the ledger's tests begin with: clocks that stand still, an alert, people, and a dispatch on record."""
+"""What the ledger's tests begin with: clocks that stand still, an alert, people, a dispatch, and what is sent of it."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from kentongan import cap
@@ -13,16 +14,32 @@ from kentongan.alert import Draft, Kind
 from kentongan.area.codes import Waves
 from kentongan.cap.model import Category, Certainty, MsgType, Scope, Severity, Status, Urgency
 from kentongan.clock import Milliseconds, Process, SystemClock, to_milliseconds
+from kentongan.delivery import Evidence, Phase
 from kentongan.keys import StateKeys
-from kentongan.ledger import Ledger, Write, alerts, dispatches, planning, renderings, senders, submissions
+from kentongan.ledger import (
+    Ledger,
+    Write,
+    alerts,
+    claims,
+    dispatches,
+    outcomes,
+    planning,
+    renderings,
+    senders,
+    submissions,
+)
 from kentongan.ledger import people as register
+from kentongan.ledger.claims import Claimed
+from kentongan.ledger.outcomes import Settled
 from kentongan.people import Row
 from kentongan.plan import PUBLIC, Plan, PlannedInstance
+from kentongan.policy import Decision, Reason
 from kentongan.seam import Address, Mode, Rendered
 from kentongan.settings import Audience
 
 NOW = datetime(2026, 11, 21, 7, 20, tzinfo=UTC)
 HOUR: Milliseconds = 3_600_000
+ACCEPTED = Decision(Evidence.ACCEPTED, Reason.ACCEPTED)
 _START = to_milliseconds(NOW)
 
 
@@ -190,6 +207,48 @@ def expand_all(ledger: Ledger, alert_id: str, *, size: int = 1000) -> None:
     assert dispatched is not None
     while ledger.write(lambda write: planning.expand(write, alert_id, dispatched.plan, size)):
         pass
+
+
+def put_texts(ledger: Ledger, keys: StateKeys, people: int) -> None:
+    """Puts `alert1` on record, dispatched by SMS to so many people, with all of its deliveries planned."""
+    until = ledger.clock.wall() + HOUR
+    ledger.write(lambda write: put_people(write, keys, people))
+    ledger.write(lambda write: put_dispatch(write, [direct("sms", until)]))
+    expand_all(ledger, "alert1")
+
+
+def send_each(
+    ledger: Ledger,
+    sender: str,
+    instance: str,
+    decide: Callable[[Claimed], Decision | None] = lambda _: ACCEPTED,
+    *,
+    alert_id: str = "alert1",
+    most: int = 100,
+    provider_id: Callable[[Claimed], str] = lambda _: "",
+) -> None:
+    """Plays a sender, delivery by delivery; what `decide` returns None for is still in flight."""
+    for claimed in ledger.write(
+        lambda write: claims.claim(write, sender=sender, alert_id=alert_id, instance=instance, most=most)
+    ):
+        (intent,) = ledger.write(
+            partial(claims.intend, sender=sender, deliveries=[claimed.id], phase=Phase.IRREVERSIBLE)
+        )
+        if (decision := decide(claimed)) is not None:
+            settled = Settled(claimed.id, intent.attempt, decision, provider_id(claimed))
+            ledger.write(partial(outcomes.settle, sender=sender, outcomes=[settled]))
+
+
+def send_together(ledger: Ledger, sender: str, most: int, *, decision: Decision = ACCEPTED) -> list[int]:
+    """Plays a sender whose texts all come to one end, and are put on record in one commit; returns them."""
+    claimed = ledger.write(
+        partial(claims.claim, sender=sender, alert_id="alert1", instance="sms", most=most), beside=True
+    )
+    ids = [each.id for each in claimed]
+    intents = ledger.write(partial(claims.intend, sender=sender, deliveries=ids, phase=Phase.IRREVERSIBLE), beside=True)
+    settled = [Settled(each.delivery, each.attempt, decision, f"m{each.delivery}") for each in intents]
+    ledger.write(partial(outcomes.settle, sender=sender, outcomes=settled), beside=True)
+    return ids
 
 
 def register_sender(ledger: Ledger, sender: str, process: Process | None = None) -> str:

@@ -12,11 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kentongan.clock import to_milliseconds
-from kentongan.delivery import Evidence, Phase
+from kentongan.delivery import Evidence
 from kentongan.errors import BadInput, Refused
 from kentongan.keys import StateKeys
-from kentongan.ledger import Ledger, claims, dispatches, merging, outcomes, planning, receipts, views
-from kentongan.ledger.outcomes import Settled
+from kentongan.ledger import Ledger, dispatches, merging, planning, receipts, views
 from kentongan.plan import Plan
 from kentongan.policy import Decision, Reason
 from kentongan.seam import Confirmed, Mode, Receipt
@@ -31,6 +30,7 @@ from tests.kentongan.ledger.scenes import (
     put_alert,
     put_people,
     register_sender,
+    send_each,
 )
 from tests.kentongan.safekeeping.installations import differences
 
@@ -55,17 +55,8 @@ def dispatch(ledger: Ledger) -> None:
 
 def send(ledger: Ledger, sender: str, instance: str, ends: list[str]) -> None:
     for end in ends:
-        for claimed in ledger.write(
-            lambda w: claims.claim(w, sender=sender, alert_id="alert1", instance=instance, most=1)
-        ):
-            id = claimed.id
-            (intent,) = ledger.write(
-                lambda w, id=id: claims.intend(w, sender=sender, deliveries=[id], phase=Phase.IRREVERSIBLE)  # type: ignore[misc]
-            )
-            decision = _ENDS[end]
-            if decision is not None:
-                settled = Settled(id, intent.attempt, decision, provider_id=secrets.token_hex(4))
-                ledger.write(lambda w, s=settled: outcomes.settle(w, sender=sender, outcomes=[s]))  # type: ignore[misc]
+        named = secrets.token_hex(4)
+        send_each(ledger, sender, instance, lambda _, end=end: _ENDS[end], most=1, provider_id=lambda _, n=named: n)
 
 
 def seen(ledger: Ledger) -> dict[tuple[str, str], tuple[object, ...]]:

@@ -18,13 +18,9 @@ from kentongan.ledger.outcomes import Settled
 from kentongan.ledger.verification import verify
 from kentongan.policy import Decision, Reason
 from tests.kentongan.ledger.scenes import (
-    HOUR,
     StandingClock,
-    direct,
-    expand_all,
     open_at,
-    put_dispatch,
-    put_people,
+    put_texts,
     register_sender,
 )
 
@@ -41,9 +37,7 @@ _BATCH = st.lists(st.tuples(st.integers(0, _PEOPLE - 1), _OUTCOME), min_size=1, 
 
 def _begun(path: Path, keys: StateKeys) -> None:
     with open_at(path) as ledger:
-        ledger.write(lambda write: put_people(write, keys, _PEOPLE))
-        ledger.write(lambda write: put_dispatch(write, [direct("sms", ledger.clock.wall() + HOUR)]))
-        expand_all(ledger, "alert1")
+        put_texts(ledger, keys, _PEOPLE)
         for name in ("us", "another"):
             register_sender(ledger, name)
 

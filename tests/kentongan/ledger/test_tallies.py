@@ -8,44 +8,32 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kentongan.delivery import Closed, Evidence, Phase, Result
+from kentongan.delivery import Closed, Evidence, Result
 from kentongan.errors import LedgerUnavailable
 from kentongan.figures import Figures, Following
 from kentongan.keys import StateKeys
-from kentongan.ledger import Ledger, Write, claims, outcomes, receipts, senders, tallies, views
+from kentongan.ledger import Ledger, Write, outcomes, receipts, senders, tallies, views
 from kentongan.ledger.commit_times import BOUNDS, CommitTimes
-from kentongan.ledger.outcomes import Settled
 from kentongan.ledger.tallies import LATENCIES, OPEN, WORDS
 from kentongan.policy import Decision, Reason
 from kentongan.seam import Confirmed, Receipt
 from tests.kentongan.ledger.scenes import (
-    HOUR,
     StandingClock,
-    direct,
-    expand_all,
     open_at,
-    put_dispatch,
-    put_people,
+    put_texts,
     register_sender,
+    send_together,
 )
 
 
 def begin(ledger: Ledger, keys: StateKeys, count: int) -> None:
-    ledger.write(lambda write: put_people(write, keys, count))
-    ledger.write(lambda write: put_dispatch(write, [direct("sms", ledger.clock.wall() + HOUR)]))
-    expand_all(ledger, "alert1")
+    put_texts(ledger, keys, count)
     register_sender(ledger, "us")
 
 
 def settle(ledger: Ledger, evidence: Evidence, most: int) -> list[int]:
     """Sends so many and settles them alike; returns them."""
-    claimed = ledger.write(lambda write: claims.claim(write, sender="us", alert_id="alert1", instance="sms", most=most))
-    ids = [item.id for item in claimed]
-    intents = ledger.write(lambda write: claims.intend(write, sender="us", deliveries=ids, phase=Phase.IRREVERSIBLE))
-    decision = Decision(evidence, Reason.ACCEPTED)
-    settled = [Settled(i.delivery, i.attempt, decision, provider_id=f"m{i.delivery}") for i in intents]
-    ledger.write(lambda write: outcomes.settle(write, sender="us", outcomes=settled))
-    return ids
+    return send_together(ledger, "us", most, decision=Decision(evidence, Reason.ACCEPTED))
 
 
 def test_every_word_that_a_delivery_can_have_is_counted() -> None:

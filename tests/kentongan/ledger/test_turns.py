@@ -20,7 +20,16 @@ from kentongan.ledger.within import turn_expression
 from kentongan.people import Row
 from kentongan.policy import Decision, Reason
 from kentongan.seam import Address
-from tests.kentongan.ledger.scenes import StandingClock, direct, expand_all, later, open_at, put_dispatch, put_people
+from tests.kentongan.ledger.scenes import (
+    StandingClock,
+    direct,
+    expand_all,
+    later,
+    open_at,
+    put_dispatch,
+    put_people,
+    put_texts,
+)
 
 CODES = ["17", "17.01", "17.01.02", "17.02", "33", "33.05", "33.05.01", "33.06", "99"]
 codes = st.lists(st.sampled_from(CODES), max_size=3, unique=True)
@@ -95,9 +104,7 @@ def test_a_try_that_never_left_costs_a_wave_and_keeps_nobody_waiting_for_ever(tm
     clock = StandingClock()
     keys = StateKeys.open(tmp_path / "state")
     with open_at(tmp_path / "ledger.db", clock=clock) as ledger:
-        ledger.write(lambda write: put_people(write, keys, 6))
-        ledger.write(lambda write: put_dispatch(write, [direct("sms", later())]))
-        expand_all(ledger, "alert1")
+        put_texts(ledger, keys, 6)
         # Two people in each of three waves, the last planned first.
         ledger.write(lambda write: write.sql("UPDATE delivery SET wave = (6 - id) / 2"))
         order: list[int] = []

@@ -15,7 +15,7 @@ from kentongan.ledger import Ledger, Write, dispatches, opening, senders, views
 from kentongan.ledger.opening import version_of
 from kentongan.ledger.upgrading import Upgrade
 from tests.kentongan.ledger.later_version import BREAKS, VERSION, Install, install
-from tests.kentongan.ledger.scenes import direct, expand_all, put_dispatch, put_people, register_sender
+from tests.kentongan.ledger.scenes import put_texts, register_sender
 
 __all__ = ["install"]
 
@@ -30,10 +30,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
         at = Database(request.getfixturevalue("address"))
     keys = StateKeys.open(tmp_path)
     with Ledger.open(at) as ledger:
-        instance = direct("sms", ledger.clock.wall() + HOUR)
-        ledger.write(lambda write: put_people(write, keys, 2))
-        ledger.write(lambda write: put_dispatch(write, [instance]))
-        expand_all(ledger, "alert1")
+        put_texts(ledger, keys, 2)
     return at
 
 

@@ -56,6 +56,7 @@ from tests.kentongan.ledger.scenes import (
     put_people,
     register_sender,
     release,
+    send_together,
 )
 
 TABLES = (
@@ -77,17 +78,6 @@ class Record:
 
     def verdict(self, connection: sqlalchemy.Connection, *, with_head: bool = True) -> Verdict:
         return verify(Read(connection, 0), head=self.head if with_head else None, public_key=self.public_key)
-
-
-def _together(ledger: Ledger, sender: str, most: int) -> None:
-    """Sends so many and settles them in one commit, whose events are then recorded as one."""
-    claimed = ledger.write(lambda w: claims.claim(w, sender=sender, alert_id="alert1", instance="sms", most=most))
-    ids = [item.id for item in claimed]
-    intents = ledger.write(lambda w: claims.intend(w, sender=sender, deliveries=ids, phase=Phase.IRREVERSIBLE))
-    decision = Decision(Evidence.ACCEPTED, Reason.ACCEPTED)
-    settled = [Settled(intent.delivery, intent.attempt, decision, f"m{intent.delivery}") for intent in intents]
-    assert len(settled) == most
-    ledger.write(lambda w: outcomes.settle(w, sender=sender, outcomes=settled))
 
 
 def live_through(ledger: Ledger, keys: StateKeys, clock: StandingClock) -> None:
@@ -130,7 +120,8 @@ def live_through(ledger: Ledger, keys: StateKeys, clock: StandingClock) -> None:
     attempt("sms", 2, lambda _: Decision(Evidence.ABSENT, Reason.NEVER_LEFT, "refused", due_at=again), provider=False)
     clock.pass_by(6_000)
     attempt("sms", 1, lambda _: Decision(Evidence.ACCEPTED, Reason.ACCEPTED))
-    _together(ledger, sender, 2)
+    # Settled in one commit, whose events are then recorded as one.
+    assert len(send_together(ledger, sender, 2)) == 2
     attempt("sms", 1, lambda _: Decision(Evidence.REJECTED, Reason.REFUSED, "no such number"), provider=False)
     ledger.write(
         lambda write: receipts.record(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ from kentongan.delivery import Action, Evidence, Phase
 from kentongan.keys import StateKeys
 from kentongan.ledger import Ledger, claims, dispatches, outcomes, planning, receipts, restored, senders, views
 from kentongan.ledger.claims import Intent
-from kentongan.ledger.outcomes import Settled
 from kentongan.policy import Decision, Reason
 from kentongan.seam import Confirmed, Receipt
 from tests.kentongan.ledger.scenes import (
@@ -28,28 +26,14 @@ from tests.kentongan.ledger.scenes import (
     put_correction,
     put_dispatch,
     put_people,
+    put_texts,
     register_sender,
     release,
+    send_each,
 )
 from tests.kentongan.safekeeping.installations import differences
 
 HOUR = 3_600_000
-
-
-def _send(ledger: Ledger, instance: str, number: int, sender: str, settle: Callable[[int], Decision | None]) -> None:
-    """Claims and intends; what `settle` returns None for is still in flight."""
-    for claimed in ledger.write(
-        lambda write: claims.claim(write, sender=sender, alert_id="alert1", instance=instance, most=number)
-    ):
-        (intent,) = ledger.write(
-            lambda write, id=claimed.id: claims.intend(  # type: ignore[misc]
-                write, sender=sender, deliveries=[id], phase=Phase.IRREVERSIBLE
-            )
-        )
-        decision = settle(claimed.id)
-        if decision is not None:
-            settled = Settled(claimed.id, intent.attempt, decision)
-            ledger.write(lambda write, s=settled: outcomes.settle(write, sender=sender, outcomes=[s]))  # type: ignore[misc]
 
 
 def _after_doubt(standing: object) -> Decision:
@@ -91,7 +75,7 @@ def test_whatever_was_open_is_in_doubt_and_nothing_of_it_can_go_out(
         sender = register_sender(ledger, "s1")
         left = list(outcomes_)
         for instance in ("toots", "sms"):
-            _send(ledger, instance, len(left), sender, lambda _: _NEXT[left.pop()])
+            send_each(ledger, sender, instance, lambda _: _NEXT[left.pop()], most=len(left))
         if claimed:
             ledger.write(lambda w: claims.claim(w, sender=sender, alert_id="alert1", instance="sms", most=2))
         if stopped:
@@ -188,11 +172,8 @@ def test_what_follows_late_may_have_followed_before_the_loss(tmp_path: Path, res
     """A receipt that comes (again) after restoring says that a warning had gone; its correction may have too."""
     keys, clock = StateKeys.open(tmp_path), StandingClock()
     with open_at(tmp_path / "ledger.db", clock=clock) as ledger:
-        ledger.write(lambda write: put_people(write, keys, 1))
-        ledger.write(lambda write: put_dispatch(write, [direct("sms", later())]))
-        expand_all(ledger, "alert1")
-        register_sender(ledger, "s1")
-        _send(ledger, "sms", 1, "s1", lambda _: _NEXT["rejected"])
+        put_texts(ledger, keys, 1)
+        send_each(ledger, register_sender(ledger, "s1"), "sms", lambda _: _NEXT["rejected"])
         (first,) = ledger.read(lambda read: views.deliveries(read, "alert1"))
 
         def restore_now() -> None:
