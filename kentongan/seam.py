@@ -101,6 +101,20 @@ class Template:
 
 
 @dataclass(frozen=True, slots=True)
+class Shortened:
+    """That a message does not say all that its kind of channel would, for want of room; for officers, never sent.
+
+    `form` is the shorter form it took, "general" for that of the general hazard, "" where it kept its own. `full` is
+    the length in full, as its channel counts, None where its own words could not be used at all. `missing`: what is
+    left out or said in other words, sentence by sentence.
+    """
+
+    form: str
+    full: int | None
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Rendered:
     """One message as approved, for one instance and one language; texts may hold slots (see `slot`).
 
@@ -126,6 +140,7 @@ class Rendered:
     documents: tuple[Document, ...] = ()
     template: Template | None = None
     alert_kind: str = "alert"
+    shortened: Shortened | None = None
 
     def with_pictures(self, contents: Mapping[str, bytes]) -> Rendered:
         """Returns this message with the content of its media by digest; those that are not there are left out."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from console import output, words
+from console import output, shortened, words
 from console.command import HANDLE, WITHOUT, command
 from console.commands.officers import SECRET_FILE
 from console.invocation import current
@@ -38,6 +38,10 @@ def submit(code: str, without: tuple[str, ...], clock_override: str | None) -> N
             output.warn(f"warning ({finding.rule}): {finding.sentence}")
         for problem in made.composed.alert.problems:
             output.warn(f"warning: {problem.instance}:{problem.language} goes out in the general short form")
+        short = shortened.places(made.composed.alert.messages)
+        if short:
+            look = f"kentongan preview {made.alert.code}"
+            output.warn(f"warning: shortened to fit: {', '.join(short)}; `{look}` says what is left out")
         warn_of_nobody(made.composed.people)
         if output.wants_json():
             output.document(
@@ -51,6 +55,7 @@ def submit(code: str, without: tuple[str, ...], clock_override: str | None) -> N
                     "people": made.people,
                     "channels": channels,
                     "messages": len(made.composed.alert.messages),
+                    "shortened": short,
                 }
             )
             return
@@ -200,4 +205,7 @@ def _show_words(office: Office, ahead: Prospect) -> None:
         shortest = min((m for m in messages if m.language == language), key=lambda message: len(message.text))
         output.say(f"--- {shortest.instance}, {language}")
         output.say(filled(shortest, None).text)
-    output.say(f"--- all {telling.several(len(messages), 'message')}: kentongan preview {ahead.alert.code}")
+        shortened.show(shortest)
+    short = len(shortened.places(messages))
+    told = f", {short} of them shortened" if short else ""
+    output.say(f"--- all {telling.several(len(messages), 'message')}{told}: kentongan preview {ahead.alert.code}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from console import output
+from console import output, shortened
 from console.command import command
 from kentongan import telling
 
@@ -83,6 +83,7 @@ def _show(made: Rehearsal) -> None:
             shortest = min((m for m in messages if m.language == language), key=lambda message: len(message.text))
             output.say(f"--- {what}, {shortest.instance}, {language}, as if begun on 1 January 2026")
             output.say(filled(shortest, None).text)
+            shortened.show(shortest)
 
 
 def _told(office: Office, stored: StoredSchedule, held: Standing | Refusal) -> None:

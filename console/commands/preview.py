@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console import exits, forecasts, output, routes, targets, words
+from console import exits, forecasts, output, routes, shortened, targets, words
 from console.command import HANDLE, command
 from kentongan import telling
 from kentongan.errors import BadInput
@@ -64,8 +64,9 @@ def preview(
 ) -> int:
     """Show every message of an alert with its length; contacts nobody.
 
-    A draft is rendered now; once submitted, the messages on record are shown. Ends with 3 where `submit` would refuse
-    what is shown: for a PROBLEM that nothing stands in for, or what is FORBIDDEN.
+    A draft is rendered now; once submitted, the messages on record are shown. Under one that was SHORTENED for want of
+    room stands what is left out. Ends with 3 where `submit` would refuse what is shown: for a PROBLEM that nothing
+    stands in for, or what is FORBIDDEN.
     """
     from console.office import Need, opened
 
@@ -180,14 +181,20 @@ def _length(office: Office, message: Rendered, limits: Limits) -> int:
     return count(at_widest(message.text, spoken, languages, office.zone), limits.counting)
 
 
+def _in_full(message: Rendered, limits: Limits, unit: str) -> str:
+    """How long a message would be in full, where it was shortened for that."""
+    full = message.shortened.full if message.shortened is not None else None
+    return f"{full:,} {unit}" if full is not None and full > limits.length else ""
+
+
 def filled(message: Rendered, values: Mapping[str, str] | None) -> Rendered:
     """The message with the late facts of its dispatch, else with each named in angle quotes."""
     from kentongan.seam import slots
+    from kentongan.words.late import named
 
     texts = (message.title, message.text, message.html, message.link, *(d.text for d in message.documents))
     names = {name for text in texts for name in slots(text)}
-    known = values or {}
-    return message.filled({name: known.get(name, f"‹{name.replace('_', ' ')}›") for name in names})
+    return message.filled({**named(names), **(values or {})})
 
 
 def _values(office: Office, stored: StoredAlert) -> Mapping[str, Mapping[str, str]]:
@@ -221,13 +228,14 @@ def _show(office: Office, page: _Page) -> None:
     output.say(f"{stored.kind.capitalize()} {stored.code}, {stored.state}" + _sandbox(office, page))
     from kentongan.desk.extent import area_names
 
-    output.say("Place: " + ("; ".join(area_names(stored.draft)) or "none named"))
+    output.say_list("Place: ", area_names(stored.draft) or ["none named"], "; ")
     targets.show(office, stored, page.within, _instances(office, page))
     for message in page.messages:
         limits = _limits(office, message)
-        size = ""
+        size = in_full = ""
         if limits is not None:
             unit = UNITS.get(limits.counting, limits.counting)
+            in_full = _in_full(message, limits, unit)
             size = f", {_length(office, message, limits):,} of {limits.length:,} {unit}"
             if limits.cost is not None:
                 size += f", costs {limits.cost.currency} {limits.cost.of(message.text):g}"
@@ -238,6 +246,7 @@ def _show(office: Office, page: _Page) -> None:
         output.say(shown.text)
         for media in shown.media:
             output.say(f"[picture {media.name}: {media.description}]")
+        shortened.show(message, in_full)
     output.say()
     for sentence in routes.lines(page.following):
         output.say(sentence)
@@ -306,6 +315,7 @@ def _show_json(office: Office, page: _Page) -> None:
             "pictures": [
                 {"name": each.name, "description": each.description, "digest": each.digest} for each in shown.media
             ],
+            "shortened": shortened.to_json(message),
             "length": _length(office, message, limits) if limits is not None else None,
             "limit": limits.length if limits is not None else None,
             "counting": limits.counting if limits is not None else None,

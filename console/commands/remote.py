@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import click
 
-from console import exits, output, words
+from console import exits, output, shortened, words
 from console.command import Lazy, LazyGroup, command
 from console.commands.officers import read_secret
 from console.invocation import current
@@ -221,10 +221,12 @@ def _show(found: Shown, subject: Subject) -> None:
         output.say(filled(message, None).text)
         for media in message.media:
             output.say(f"[picture {media.name}: {media.description}]")
+        shortened.show(message)
     if found.correction is not None:
         for message in shown.messages_of(found.correction):
             output.say(f"--- its correction: {message.instance}, {message.language}")
             output.say(filled(message, None).text)
+            shortened.show(message)
     output.say(f"--- digest {subject_digest(subject)}")
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import insert, select
 from kentongan.ledger import alerts, pictures, schema
 from kentongan.ledger.chaining import canonical, digest
 from kentongan.ledger.transaction import Read, Write
-from kentongan.seam import Document, Media, Mode, Rendered, Template
+from kentongan.seam import Document, Media, Mode, Rendered, Shortened, Template
 
 
 def put(write: Write, alert_id: str, messages: Sequence[Rendered]) -> None:
@@ -74,6 +74,8 @@ def rendered_to_json(message: Rendered) -> str:
             for each in message.media
         ],
     }
+    if message.shortened is None:
+        del plain["shortened"]
     return json.dumps(plain, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -85,4 +87,6 @@ def rendered_from_json(content: str) -> Rendered:
     fields["documents"] = tuple(Document(**d) for d in fields["documents"])
     if (template := fields.get("template")) is not None:
         fields["template"] = Template(**{**template, "parameters": tuple(template["parameters"])})
+    if (shortened := fields.get("shortened")) is not None:
+        fields["shortened"] = Shortened(**{**shortened, "missing": tuple(shortened["missing"])})
     return Rendered(**fields)

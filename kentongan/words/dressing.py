@@ -13,7 +13,7 @@ from kentongan.approved import ApprovedTemplate
 from kentongan.cap.model import Status
 from kentongan.pictures import unfit
 from kentongan.quick_dataclass import dataclass
-from kentongan.seam import Document, Limits, Media, Mode, Rendered, Template
+from kentongan.seam import Document, Limits, Media, Mode, Rendered, Shortened, Template, fill, slots
 from kentongan.settings import Agency
 from kentongan.words.codes import codes_in, with_language
 from kentongan.words.composing import Layout, TemplateFault, composer, message, visible, visible_page
@@ -23,7 +23,8 @@ from kentongan.words.documents import cap_document
 from kentongan.words.fitting import fullest
 from kentongan.words.hazards import Hazard
 from kentongan.words.languages import BRIEF
-from kentongan.words.late import at_widest
+from kentongan.words.late import at_widest, named
+from kentongan.words.leaving_out import left_out
 from kentongan.words.library import GENERAL, HazardLibrary
 from kentongan.words.marks import marked
 from kentongan.words.shortening import Budget, Shortener
@@ -57,8 +58,13 @@ class Voice:
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """A message made within one budget; `length` is measured with every late fact at its widest."""
+    """A message made within one budget; `length` is measured with every late fact at its widest.
 
+    `said` are the paragraphs that its layout dressed.
+    """
+
+    form: str
+    said: tuple[str, ...]
     title: str
     text: str
     html: str
@@ -108,17 +114,22 @@ class Dresser:
         self._zone = ZoneInfo(agency.timezone)
         self._link = public_link(agency, code)
 
-    def dress(self, target: Target, layout: Layout, language: str, voices: Sequence[Voice]) -> tuple[Rendered, bool]:
+    def dress(
+        self, target: Target, layout: Layout, language: str, voices: Sequence[Voice], own: Sequence[Voice] = ()
+    ) -> tuple[Rendered, bool]:
         """Returns the fullest message that fits and passes every check, and whether letters of it were given up.
 
-        Raises TemplateFault.
+        `own`: who should have spoken, where `voices` stand in for them. Raises TemplateFault.
         """
         code = with_language(self._code, language)
         reserve = all(voice.hazard.name == GENERAL for voice in voices)
         forms = _RESERVE if all(voice.standing_in for voice in voices) else layout.forms
 
+        tried: list[_Made] = []
+
         def make(form: str, budget: Budget) -> _Made:
-            return self._made(target, layout, code, voices, form, budget)
+            tried.append(self._made(target, layout, code, voices, form, budget))
+            return tried[-1]
 
         made = fullest(make, forms, last_resort=reserve)
         if made is None:
@@ -148,8 +159,19 @@ class Dresser:
             documents=documents,
             template=made.template,
             alert_kind=self._kind.value,
+            shortened=self._shortened(target, layout, code, made, own) if own else _shortened(made, tried[0]),
         )
         return dressed, made.spoiled
+
+    def _shortened(
+        self, target: Target, layout: Layout, code: str, made: _Made, own: Sequence[Voice]
+    ) -> Shortened | None:
+        """What a message in which the general hazard stands in lacks of what its own voices would say."""
+        try:
+            full = self._made(target, layout, code, own, layout.forms[0], Budget(spare=True))
+        except TemplateFault:
+            return Shortened(GENERAL, None, ())
+        return _shortened(made, full, GENERAL)
 
     def _mark(self, layout: Layout, voices: Sequence[Voice]) -> str:
         status = self._draft.cap.status
@@ -158,8 +180,8 @@ class Dresser:
 
     def _section(
         self, layout: Layout, voice: Voice, form: str, budget: Budget
-    ) -> tuple[Mapping[str, object], Shortener]:
-        """What the layout sees of one language, and the shortener that was at work."""
+    ) -> tuple[Mapping[str, object], Sequence[str], Shortener]:
+        """What the layout sees of one language, its paragraphs, and the shortener that was at work."""
         language, hazard = voice.language, voice.hazard
         spoken = self._library.languages.get(language)
         if spoken is None:
@@ -184,7 +206,7 @@ class Dresser:
             raise TemplateFault(f"templates/{words.kind}: block {form} is empty", "give it words")
         # A language without headlines of its own names the event where a channel asks for a title.
         titled = "headline" in spoken.forms
-        return {
+        seen = {
             **names,
             "headline": " ".join(self.templates.block(words, "headline", names)) if titled else names["event"],
             "paragraphs": paragraphs,
@@ -196,13 +218,14 @@ class Dresser:
             "mark": self._library.marks.token(self._draft.cap.status, language, layout.mark),
             "link_said": self._link in "\n".join(paragraphs),
             "correction": self._kind is Kind.CORRECTION,
-        }, shortener
+        }
+        return seen, paragraphs, shortener
 
     def _made(
         self, target: Target, layout: Layout, code: str, voices: Sequence[Voice], form: str, budget: Budget
     ) -> _Made:
         spoken = [self._section(layout, voice, form, budget) for voice in voices]
-        sections = [section for section, _ in spoken]
+        sections = [section for section, _, _ in spoken]
         mark = self._mark(layout, voices)
         names = {**sections[0], "sections": sections, "mark": mark, "code": code}
         template = None
@@ -224,13 +247,15 @@ class Dresser:
         except KeyError as error:
             raise TemplateFault(f"templates/{layout.name}: {error} is no late fact", "use one that is known") from None
         return _Made(
+            form=form,
+            said=tuple(paragraph for _, paragraphs, _ in spoken for paragraph in paragraphs),
             title=title,
             text=text,
             html=dressed if layout.markup else "",
             mark=mark,
-            most_names=max(shortener.most_names for _, shortener in spoken),
-            most_characters=max(shortener.most_characters for _, shortener in spoken),
-            spared=any(shortener.spared for _, shortener in spoken),
+            most_names=max(shortener.most_names for _, _, shortener in spoken),
+            most_characters=max(shortener.most_characters for _, _, shortener in spoken),
+            spared=any(shortener.spared for _, _, shortener in spoken),
             length=count(widest, target.limits.counting),
             most=target.limits.length,
             spoiled=spoiled,
@@ -329,6 +354,15 @@ def public_link(agency: Agency, code: str) -> str:
 
 
 _TOKEN = re.compile("(\ue000[a-z_]+\ue001)")
+
+
+def _shortened(made: _Made, full: _Made, form: str = "") -> Shortened | None:
+    """What a message lacks of its full form; None where nothing is missing."""
+    form = form or (made.form if made.form != full.form else "")
+    missing = left_out(full.said, made.said, other_words=bool(form))
+    if not missing and not form:
+        return None
+    return Shortened(form, full.length, tuple(fill(each, named(slots(each))) for each in missing))
 
 
 def _plain(text: str, *, at_any_cost: bool) -> str:

@@ -12,7 +12,7 @@ slot's name carries the language behind it: `sent_id`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -34,6 +34,11 @@ def widest(slot: str, language: Language, zone: ZoneInfo) -> str:
     if slot == "reason":
         return max(language.reasons.values(), key=len)
     return widest_time(zone, language, short=slot in TIMES)
+
+
+def named(slots: Iterable[str]) -> dict[str, str]:
+    """What officers read in the place of each slot until it is filled: its name in angle quotes."""
+    return {name: f"‹{name.replace('_', ' ')}›" for name in slots}
 
 
 def at_widest(text: str, language: Language, languages: Mapping[str, Language], zone: ZoneInfo) -> str:

@@ -184,7 +184,9 @@ class _Work:
             # Each is well alone and they fail only together.
             self._problem(target, language, str(fault), fault.remedy, fallen_back=True)
             voices = [Voice(one, self._general, standing_in=True) for one in languages]
-        failed = self._added(target, layout, language, voices)
+        spoken = {voice.language for voice in voices}
+        instead = [voice for voice in own if voice.language in spoken] if any(v.standing_in for v in voices) else ()
+        failed = self._added(target, layout, language, voices, instead)
         if failed is not None:
             self._problem(target, language, str(failed), failed.remedy)
 
@@ -204,9 +206,11 @@ class _Work:
         self._problem(target, own.language, str(last), last.remedy)
         return None
 
-    def _added(self, target: Target, layout: Layout, language: str, voices: Sequence[Voice]) -> TemplateFault | None:
+    def _added(
+        self, target: Target, layout: Layout, language: str, voices: Sequence[Voice], own: Sequence[Voice] = ()
+    ) -> TemplateFault | None:
         try:
-            message, spoiled = self._dresser.dress(target, layout, language, voices)
+            message, spoiled = self._dresser.dress(target, layout, language, voices, own)
         except TemplateFault as fault:
             return fault
         self.messages.append(message)

@@ -12,7 +12,7 @@ from kentongan.alert import Draft, Kind
 from kentongan.cap.model import MsgType, Status
 from kentongan.data import data_path
 from kentongan.errors import Refused
-from kentongan.seam import Mode, slots
+from kentongan.seam import Mode, Shortened, slots
 from kentongan.settings import Agency
 from kentongan.words.counting import count, is_gsm7
 from kentongan.words.drafting import from_facts, lowered, relay
@@ -87,8 +87,14 @@ def test_long_place_lists_are_shortened_with_a_link_and_whole_names(
             assert phrase + "https://siaga.bengkuluselatan.example/K7Q4" in message.text
             assert message.text.count("https://") == 1
             assert message.text.count("Kecamatan") == len(kept)
+            assert message.shortened is not None
+            gone = " ".join(message.shortened.missing)
+            assert all(name in gone for name in whole if name not in kept)
+            assert message.shortened.full is not None
+            assert message.shortened.full > LIMITS[message.kind]
         else:
             assert kept == whole
+            assert message.shortened is None
 
 
 def test_one_more_name_would_not_have_fitted(
@@ -147,6 +153,8 @@ def test_words_that_do_not_render_fall_back_to_the_general_short_form(
     assert problem.sentence.startswith("templates/hazards/earthquake/alert.id.j2")
     assert sentence in problem.sentence
     assert problem.remedy
+    assert sms["id"].shortened == Shortened("general", None, ())
+    assert sms["en"].shortened is None
 
 
 def test_missing_words_fall_back_and_a_missing_layout_is_a_problem_without_a_message(
