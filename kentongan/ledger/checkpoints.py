@@ -49,13 +49,29 @@ def counted(read: Read, alert_id: str, what: str) -> Any:
     found = of(read, alert_id)
     if found is None:
         return None
-    try:
-        return found.content[what]
-    except KeyError:
-        raise DamagedRecord(
-            f"what was counted of alert {alert_id} before its deliveries were pruned lacks {what}; run"
-            " `kentongan log verify` and restore the ledger from its backup"
-        ) from None
+    if what not in found.content:
+        raise _lacks(alert_id, what)
+    return found.content[what]
+
+
+def report(read: Read, alert_id: str) -> Mapping[str, str] | None:
+    """Where the report lies that was written before the deliveries went, and its `sha256`; None where they are there.
+
+    It lies in the ledger, kept for the alert `of`, or, up to version 0017, in a `file`. Raises DamagedRecord.
+    """
+    said = counted(read, alert_id, "report")
+    if said is None:
+        return None
+    if not isinstance(said, dict) or "sha256" not in said or said.keys().isdisjoint(("of", "file")):
+        raise _lacks(alert_id, "report")
+    return {name: str(value) for name, value in said.items()}
+
+
+def _lacks(alert_id: str, what: str) -> DamagedRecord:
+    return DamagedRecord(
+        f"what was counted of alert {alert_id} before its deliveries were pruned lacks {what}; run"
+        " `kentongan log verify` and restore the ledger from its backup"
+    )
 
 
 def reports(read: Read) -> list[tuple[str, str]]:

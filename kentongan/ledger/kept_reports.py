@@ -71,12 +71,12 @@ def page(read: Read, alert_id: str) -> str | None:
 
     Raises DamagedRecord where it is not the one that was written.
     """
-    said = checkpoints.counted(read, alert_id, "report")
+    said = checkpoints.report(read, alert_id)
     if said is None or "of" not in said:
         return None
-    content = _content(read, str(said["of"]))
-    if hashlib.sha256(content).hexdigest() != said.get("sha256"):
-        raise _damaged(str(said["of"]))
+    content = _content(read, said["of"])
+    if hashlib.sha256(content).hexdigest() != said["sha256"]:
+        raise _damaged(said["of"])
     return content.decode("utf-8", "surrogatepass")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,17 +43,20 @@ def page(read: Read, folder: Path, alert_id: str) -> str | None:
     Raises DamagedRecord where it is not the one that was written.
     """
     kept = kept_reports.page(read, alert_id)
-    said = checkpoints.counted(read, alert_id, "report")
+    said = checkpoints.report(read, alert_id)
     if kept is not None or said is None:
         return kept
-    path = folder / Path(str(said.get("file"))).name
+    path = folder / Path(said["file"]).name
     try:
         content = path.read_bytes()
     except OSError as error:
         raise DamagedRecord(f"report {path} cannot be read: {error.strerror}; put it back from a backup") from None
-    if hashlib.sha256(content).hexdigest() != said.get("sha256"):
-        raise DamagedRecord(f"report {path} is not the one that was written; put it back from a backup")
-    return gzip.decompress(content).decode()
+    try:
+        if hashlib.sha256(content).hexdigest() != said["sha256"]:
+            raise ValueError(path)
+        return gzip.decompress(content).decode()
+    except (ValueError, OSError, EOFError, zlib.error):
+        raise DamagedRecord(f"report {path} is not the one that was written; put it back from a backup") from None
 
 
 def named(read: Read) -> dict[str, str]:

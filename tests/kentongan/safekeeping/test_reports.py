@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kentongan.clock import to_milliseconds
-from kentongan.errors import BadInput
+from kentongan.errors import BadInput, DamagedRecord
 from kentongan.keys import StateKeys
+from kentongan.ledger import Ledger
 from kentongan.safekeeping import files, reports, restoring
 from kentongan.safekeeping.restoring import Restored
 from kentongan.state import State
@@ -38,6 +43,32 @@ def pruned(tmp_path: Path) -> tuple[State, StateKeys]:
                 )
             )
     return state, keys
+
+
+PAGE = "<!doctype html><title>K7Q4</title><p>3,120 diterima, 2 diragukan – “selesai”</p>" * 20
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ledger, Path]]:
+    """A ledger of version 0017, of which an alert is pruned, and the file of its report."""
+    folder = tmp_path_factory.mktemp("kept")
+    path = folder / "K7Q4.html.gz"
+    path.write_bytes(gzip.compress(PAGE.encode(), mtime=0))
+    said = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    with open_at(folder / "ledger.db") as ledger:
+        ledger.write(
+            lambda write: write.sql(
+                "INSERT INTO checkpoint (alert_id, at, content, signature, finished_at)"
+                " VALUES ('alert1', :now, :content, '', :now)",
+                {"now": to_milliseconds(NOW), "content": json.dumps({"report": said})},
+            )
+        )
+        yield ledger, path
+
+
+def page(kept: tuple[Ledger, Path], alert_id: str = "alert1") -> str | None:
+    ledger, path = kept
+    return ledger.read(lambda read: reports.page(read, path.parent, alert_id))
 
 
 def restore(state: State, source: Path) -> Restored:
@@ -130,3 +161,93 @@ def test_a_name_that_leads_elsewhere_is_no_report(pruned: tuple[State, StateKeys
             )
         )
         assert set(ledger.read(reports.named)) == {"BBBB.html.gz"}
+
+
+# --- What `kentongan report --kept` reads of them ---
+
+
+def flipped(whole: bytes, place: int) -> bytes:
+    at = place % (8 * len(whole))
+    return whole[: at // 8] + bytes([whole[at // 8] ^ 1 << at % 8]) + whole[at // 8 + 1 :]
+
+
+DAMAGES: dict[str, Callable[[bytes, int], bytes]] = {
+    "cut": lambda whole, place: whole[: place % len(whole)],
+    "one bit flipped": flipped,
+    "longer": lambda whole, place: whole + bytes([place % 256]),
+    "another page": lambda whole, place: gzip.compress(PAGE.replace("3,120", str(place)).encode(), mtime=0),
+    "not packed": lambda whole, place: gzip.decompress(whole),
+}
+
+
+@given(kind=st.sampled_from(sorted(DAMAGES)), place=st.integers(0, 10_000))
+def test_a_damaged_report_is_named_with_its_remedy_and_left_where_it_is(
+    kept: tuple[Ledger, Path], kind: str, place: int
+) -> None:
+    _, path = kept
+    whole = path.read_bytes()
+    damaged = DAMAGES[kind](whole, place)
+    path.write_bytes(damaged)
+    try:
+        with pytest.raises(DamagedRecord, match="is not the one that was written; put it back from a backup") as told:
+            page(kept)
+        assert str(path) in str(told.value)
+        assert path.read_bytes() == damaged
+    finally:
+        path.write_bytes(whole)
+    assert page(kept) == PAGE
+
+
+def test_a_report_that_is_gone_or_cannot_be_read_is_named_with_its_remedy(kept: tuple[Ledger, Path]) -> None:
+    _, path = kept
+    aside = path.rename(path.with_name("aside"))
+    try:
+        with pytest.raises(DamagedRecord, match="No such file or directory; put it back from a backup"):
+            page(kept)
+        path.mkdir()
+        with pytest.raises(DamagedRecord, match="Is a directory; put it back from a backup"):
+            page(kept)
+        path.rmdir()
+    finally:
+        aside.rename(path)
+    assert page(kept) == PAGE
+    assert page(kept, "not pruned") is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "{", "[]", "{}", '{"report": "K7Q4.html.gz"}', '{"report": {}}'),
+        *('{"report": {"file": "K7Q4.html.gz"}}', '{"report": {"sha256": "00"}}'),
+    ],
+)
+def test_a_damaged_checkpoint_says_how_the_ledger_is_mended(kept: tuple[Ledger, Path], content: str) -> None:
+    _replace(kept, content)
+    with pytest.raises(DamagedRecord, match=r"alert other .* `kentongan log verify` and restore the ledger"):
+        page(kept, "other")
+
+
+def test_a_checkpoint_reads_no_file_elsewhere_and_none_that_is_no_page(kept: tuple[Ledger, Path]) -> None:
+    ledger, path = kept
+    folder = path.parent / "reports"
+    folder.mkdir()
+    (folder / "K7Q4.txt").write_text("not packed")
+    for file, lies, why in (
+        (f"../{path.name}", path, "cannot be read"),
+        (str(path), path, "cannot be read"),
+        ("K7Q4.txt", folder / "K7Q4.txt", "is not the one that was written"),
+    ):
+        _replace(kept, json.dumps({"report": {"file": file, "sha256": files.sha256_of(lies)}}))
+        with pytest.raises(DamagedRecord, match=why):
+            ledger.read(lambda read: reports.page(read, folder, "other"))
+
+
+def _replace(kept: tuple[Ledger, Path], content: str) -> None:
+    ledger, _ = kept
+    ledger.write(lambda write: write.sql("DELETE FROM checkpoint WHERE alert_id = 'other'"))
+    ledger.write(
+        lambda write: write.sql(
+            "INSERT INTO checkpoint (alert_id, at, content, signature) VALUES ('other', 0, :content, '')",
+            {"content": content},
+        )
+    )
