@@ -114,6 +114,7 @@ class Dispatcher:
             channels=self._usable,
             paces=self._paces,
             shared=self.takes_part,
+            stays=self.only is None,
             orchestrate=self.orchestrate,
             closing=self._closing,
         )
@@ -266,8 +267,8 @@ class Dispatcher:
             await asyncio.sleep(senders.BEAT / 1000)
 
     def _channels_for_all(self) -> list[str] | None:
-        """On what it sends whoever owns the dispatch; None where it sends for itself alone."""
-        return sorted(self._usable) if self.takes_part and self.only is None else None
+        """On what it sends for others that leave an alert to it; None where it sends its own alert alone."""
+        return sorted(self._usable) if self.only is None else None
 
     async def _tell_key(self) -> None:
         """Has on record whether people can be written to from here; one that sends one alert holds only what it owns.
@@ -363,7 +364,7 @@ class Dispatcher:
     async def _tend(self, dispatch: OpenDispatch, gone: Sequence[str | None]) -> None:
         alert_id = dispatch.alert_id
         owned = self._taken.alerts.get(alert_id)
-        if owned is not None and owned.ours and dispatch.owner not in (self.sender, None):
+        if owned is not None and (owned.left or (owned.ours and dispatch.owner not in (self.sender, None))):
             # Another took it over while this process slept.
             self._taken.release(owned)
             return

@@ -28,7 +28,7 @@ class OwnedDispatch:
     """An alert on its way; `messages` by instance and language. `expanded` once all its deliveries are planned.
 
     `rank`: how it ranks among alerts (`kentongan.waves`). `ours` is False where another sender owns and plans it, and
-    this one takes part: it claims what is planned and sends that.
+    this one takes part: it claims what is planned and sends that. `left` once nothing more of it is begun here.
     """
 
     alert_id: str
@@ -41,6 +41,7 @@ class OwnedDispatch:
     ours: bool = True
     runs: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     live: dict[str, Run] = field(default_factory=dict)
+    left: bool = False
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     @classmethod
@@ -87,6 +88,7 @@ class OwnedDispatch:
 
     def leave(self) -> None:
         """Begins nothing more of it; its requests in flight end by themselves."""
+        self.left = True
         for run in self.live.values():
             run.halt.set()
         for task in self._tasks:

@@ -15,7 +15,7 @@ from kentongan.dispatcher.part import Part, Sender
 from kentongan.dispatcher.run import Run
 from kentongan.dispatcher.usable import Usable
 from kentongan.errors import KentonganError
-from kentongan.ledger import Read, Write, renderings, senders
+from kentongan.ledger import Read, Write, dispatches, renderings, senders, views
 from kentongan.quick_dataclass import dataclass
 
 _log = logging.getLogger(__name__)
@@ -40,7 +40,8 @@ _LOOK = 1.0
 class Starter:
     """Begins the runs of a sender, one for each instance of a dispatch, until `closing` is set.
 
-    `shared`: other senders may send of the same dispatch. `orchestrate` shows a dispatch in Prefect; whatever it does,
+    `shared`: other senders may send of the same dispatch. `stays`: it is there for any alert; one that is not hands its
+    own on to who is, and can send where it cannot. `orchestrate` shows a dispatch in Prefect; whatever it does,
     every instance is started within BUDGET.
     """
 
@@ -49,6 +50,7 @@ class Starter:
     channels: Usable
     paces: Paces
     shared: bool
+    stays: bool
     orchestrate: Callable[[str], Awaitable[None]] | None
     closing: asyncio.Event
 
@@ -72,7 +74,7 @@ class Starter:
     def begin(self, owned: OwnedDispatch, instance: str, through: str) -> None:
         """Begins the run of an instance, unless it goes on already; `through` says for the record by what way."""
         running = owned.runs.get(instance)
-        if (running is not None and not running.done()) or self.closing.is_set():
+        if (running is not None and not running.done()) or owned.left or self.closing.is_set():
             return
         owned.runs[instance] = asyncio.create_task(self._run(owned, instance, through, first=running is None))
 
@@ -95,7 +97,8 @@ class Starter:
     async def _run(self, owned: OwnedDispatch, instance: str, through: str, *, first: bool) -> None:
         ledger, channel = self.sender.ledger, self.channels.get(instance)
         if channel is None:
-            await self._leave_to_others(instance)
+            if self.stays or not await self._hand_on(owned, instance):
+                await self._leave_to_others(instance)
             return
         pace = self.paces.of(owned, channel)
         pace.prepare()
@@ -110,7 +113,7 @@ class Starter:
             messages=owned.messages.get(instance, {}),
         )
         run = owned.live[instance] = Run(part, pace, shared=self.shared)
-        if self.closing.is_set():
+        if owned.left or self.closing.is_set():
             run.halt.set()
         try:
             await run.run(lambda: owned.expanded)
@@ -119,6 +122,28 @@ class Starter:
             _log.warning("run waits for the ledger", extra={"alert": owned.alert_id, "instance": instance})
         finally:
             owned.live.pop(instance, None)
+
+    async def _hand_on(self, owned: OwnedDispatch, instance: str) -> bool:
+        """Hands an alert on to a sender that stays and can send on the channel, and on all that is still open here."""
+        sender, alert_id = self.sender, owned.alert_id
+
+        def heir(read: Read) -> str | None:
+            here = {each.name for each in owned.plan.instances if each.name in self.channels}
+            still = {name for name in here if not owned.expanded or views.is_open(read, alert_id, name)}
+            return senders.server(read, {instance, *still}, but=sender.name, clock=sender.clock, process=self.process)
+
+        def hand_on(write: Write) -> str | None:
+            to = heir(write)
+            return to if to is not None and dispatches.hand_on(write, alert_id, sender=sender.name, to=to) else None
+
+        if not owned.ours or owned.left or sender.ledger.read(heir) is None:
+            return False
+        to = await sender.ledger.write_soon(hand_on)
+        if to is None:
+            return False
+        _log.info("alert handed on", extra={"alert": alert_id, "to": to, "instance": instance})
+        owned.leave()
+        return True
 
     async def _leave_to_others(self, instance: str) -> None:
         """Leaves a channel that this process lacks, or cannot use, to those that can, and holds it where nobody can."""

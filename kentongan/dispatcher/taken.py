@@ -47,7 +47,7 @@ class Taken:
         """Takes a dispatch over if it is free, and begins it; True where it is ours. `orchestrated`: Prefect asks."""
         if self._is_ours(alert_id):
             return True
-        if alert_id in self.refused or self.closing.is_set():
+        if alert_id in self.refused or self.closing.is_set() or self._has_left(alert_id):
             return False
 
         def own(write: Write) -> tuple[bool, str | None]:
@@ -110,7 +110,12 @@ class Taken:
 
     def _is_ours(self, alert_id: str) -> bool:
         owned = self.alerts.get(alert_id)
-        return owned is not None and owned.ours
+        return owned is not None and owned.ours and not owned.left
+
+    def _has_left(self, alert_id: str) -> bool:
+        """Whether runs that have lost it still end here: what began beside them would only be halted in its turn."""
+        owned = self.alerts.get(alert_id)
+        return owned is not None and owned.left
 
     def _load(self, alert_id: str, *, ours: bool) -> OwnedDispatch:
         return self.sender.ledger.read(lambda read: OwnedDispatch.load(read, alert_id, ours=ours))

@@ -262,6 +262,39 @@ async def test_who_waits_for_a_channel_is_told_its_end_although_the_ledger_took_
     assert next(lost, None) is None, "nothing was lost, so nothing was tried"
 
 
+async def test_who_has_lost_a_dispatch_begins_nothing_of_it_while_its_requests_end(place: Place) -> None:
+    place.subscribe(60)
+    soon, late = asyncio.Event(), asyncio.Event()
+
+    async def after(told: asyncio.Event, job: Job) -> Outcome:
+        await told.wait()
+        return Accepted(job.key)
+
+    texts = ScriptedChannel("sms", answer=lambda job, times: after(soon, job))
+    post = ScriptedChannel("post", traits=KEYED_POST, answer=lambda job, times: after(late, job))
+    place.dispatch(texts, post)
+    loser = place.dispatcher(texts, post)
+    await loser.start()
+    assert await loser.nudge("alert-1")
+    await until(lambda: texts.sent and post.sent)
+    owned = loser._taken.alerts["alert-1"]
+    place.ledger.write(lambda write: write.sql("UPDATE dispatch SET owner = 'another'"))
+    await loser.sweep()
+    soon.set()
+    await owned.runs["sms"]
+    sent, ended = len(texts.sent), owned.runs["sms"]
+    # Whoever asks, a flow too: what is still planned is for the other to send.
+    assert not await loser.nudge("alert-1")
+    loser._taken.starter.begin(owned, "sms", "prefect")
+    await loser.sweep()
+    assert owned.runs["sms"] is ended
+    late.set()
+    await until(lambda: "alert-1" not in loser._taken.alerts)
+    await loser.close()
+    assert len(texts.sent) == sent < 60
+    assert place.words()["planned"] == 60 - sent
+
+
 # --- Orchestration ----------------------------------------------------------------------------------------
 
 
