@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from typing import Any
 
 import channels
@@ -73,7 +74,7 @@ def _repeat(traits: Traits) -> str:
 def _about(kind: str) -> str:
     text = __import__(f"channels.{kind}", fromlist=["_"]).__doc__ or ""
     first, _, _ = text.strip().partition("\n\n")
-    return " ".join(first.split())
+    return textwrap.fill(" ".join(first.split()), 120, break_long_words=False, break_on_hyphens=False)
 
 
 def _fields(model: type[InstanceSettings], without: Any) -> str:

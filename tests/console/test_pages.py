@@ -79,3 +79,14 @@ def test_what_a_page_names_is_a_command_with_such_options(page: str, line: str) 
 def test_pages_are_read() -> None:
     assert len(set(typed())) > 50
     assert len(set(named())) > 30
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*(REPOSITORY / "docs").rglob("*.md"), *(REPOSITORY / name for name in ("README.md", "benchmarks/README.md"))],
+    ids=lambda path: path.name,
+)
+def test_lines_of_a_page_are_no_longer_than_those_of_code(path: Path) -> None:
+    lines = enumerate(path.read_text("utf-8").splitlines(), 1)
+    # A row of a table is one line.
+    assert [number for number, line in lines if len(line) > 120 and not line.startswith("|")] == []
