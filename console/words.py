@@ -12,6 +12,15 @@ from kentongan.delivery import told
 from kentongan.errors import BadInput
 from kentongan.seam import Mode
 
+UNITS: Mapping[str, str] = {
+    "characters": "characters",
+    "mastodon": "characters",
+    "telegram": "characters",
+    "x": "characters",
+    "sms": "SMS parts",
+}
+"""What a message's length is counted in, by its channel's counting rule."""
+
 
 def banner(mode: Mode) -> str:
     """The first line of every page about an alert."""

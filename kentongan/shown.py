@@ -49,7 +49,7 @@ class Record(BaseModel):
 class Shown(BaseModel):
     """All that an approval covers, with the people that each instance would write to and who submitted it.
 
-    `pictures` are in base64, by the digest that the messages name.
+    `pictures` are in base64, by the digest that the messages name. `timezone` is the agency's, to show times in.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,6 +62,7 @@ class Shown(BaseModel):
     people_by_instance: Mapping[str, int]
     pictures: Mapping[str, str] = {}
     warnings: tuple[str, ...] = ()
+    timezone: str = "UTC"
 
 
 # --- On the ledger's machine ---

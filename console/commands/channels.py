@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console import output
+from console import output, words
 from console.command import Lazy, LazyGroup, command
 from kentongan import telling
 
@@ -33,12 +33,14 @@ channels = LazyGroup(
 @command("list")
 def listing() -> None:
     """Show the configured channels: mode, kind, readers, limits, and what is held."""
+    from console import standing
     from console.office import Need, opened
     from kentongan.ledger import senders
 
     with opened(Need.NOTHING) as office:
         holds = office.house.ledger.read(senders.holds)
-        held = {name: holds.get(senders.LEDGER) or holds.get(name) for name in office.settings.channels}
+        whole = holds.get(senders.LEDGER)
+        held = {name: why for name in office.settings.channels if (why := whole or holds.get(name)) is not None}
         instances = office.settings.channels
         if output.wants_json():
             output.document({"channels": [_told(name, each, held.get(name)) for name, each in instances.items()]})
@@ -56,7 +58,7 @@ def listing() -> None:
                     each.kind,
                     each.mode + (", sandbox" if each.sandbox and not sandboxed else ""),
                     each.audience or "everybody",
-                    f"{told['length']:,} {told['counting']}",
+                    f"{told['length']:,} {words.UNITS[told['counting']]}",
                     f"{told['rate']:g}/s",
                     _cost(told["cost"]),
                     "HELD" if held.get(name) else "",
@@ -65,8 +67,9 @@ def listing() -> None:
         output.print_table(
             ("Channel", "Kind", "Mode", "Readers", "Length", "Rate", "Cost", ""), rows, right=(5,), whole=(0,)
         )
-        for name, reason in held.items():
-            output.say(f"{name} is held: {reason}")
+        for name, reason in holds.items():
+            if name in held or name == senders.LEDGER:
+                output.say(standing.held(name, reason, office.zone))
         if sandboxed:
             output.say("All of them are sandboxes: whatever is sent reaches nobody.")
 

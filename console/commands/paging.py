@@ -217,7 +217,7 @@ def acknowledge(code: str | None) -> None:
             output.say("There is nothing that officers are paged for and nobody has noted.")
         for each in wanted:
             if each.about in fresh:
-                output.say(f"Noted by {acting.officer}: {_told(each)}")
+                output.say(f"Noted by {acting.officer}: {telling.local(_told(each), office.zone)}")
 
 
 @command("waiting")
@@ -238,7 +238,7 @@ def waiting(secret_file: str | None) -> None:
         if not found:
             output.say("Nothing waits for an officer.")
         for each in found:
-            output.say(_told(each))
+            output.say(telling.local(_told(each), office.zone))
 
 
 def concerns_now(office: Office) -> list[Concern]:

@@ -24,14 +24,6 @@ if TYPE_CHECKING:
     from kentongan.settings import InstanceSettings
     from kentongan.words.rendering import Problem
 
-UNITS = {
-    "characters": "characters",
-    "mastodon": "characters",
-    "telegram": "characters",
-    "x": "characters",
-    "sms": "SMS parts",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class _Page:
@@ -234,7 +226,7 @@ def _show(office: Office, page: _Page) -> None:
         limits = _limits(office, message)
         size = in_full = ""
         if limits is not None:
-            unit = UNITS.get(limits.counting, limits.counting)
+            unit = words.UNITS[limits.counting]
             in_full = _in_full(message, limits, unit)
             size = f", {_length(office, message, limits):,} of {limits.length:,} {unit}"
             if limits.cost is not None:

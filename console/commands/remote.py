@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -134,12 +135,13 @@ def waiting(secret_file: str | None) -> None:
         return
     if not answer["waiting"]:
         output.say("Nothing waits for your approval.")
+    zone = _zone(answer.get("timezone"))
     for each in answer["waiting"]:
         mode = "LIVE" if each["mode"] == "live" else each["mode"]
-        at = datetime.fromisoformat(each["submitted_at"]).astimezone()
+        at = telling.minute(datetime.fromisoformat(each["submitted_at"]), zone)
         output.say(
             f"{each['code']}, {mode} {each['kind']} ({each['says']}; {'; '.join(each['places'])}), submitted by"
-            f" {each['submitted_by']} {at:%Y-%m-%d %H:%M %Z}: kentongan approve {each['code']} --service"
+            f" {each['submitted_by']} {at}: kentongan approve {each['code']} --service"
             f" {current().service}"
         )
 
@@ -150,11 +152,11 @@ def status(code: str | None, watch: bool, secret_file: str | None) -> int:
         raise BadInput("--watch follows on the ledger's own machine; leave it out with --service")
     service = _open(secret_file)
     if code is not None:
-        answer = service.ask("GET", f"/v1/alerts/{quote(code)}")["standing"]
+        answer = service.ask("GET", f"/v1/alerts/{quote(code)}")
         if output.wants_json():
-            output.document(answer)
+            output.document(answer["standing"])
         else:
-            _show_standing(answer)
+            _show_standing(answer["standing"], _zone(answer.get("timezone")))
         return exits.WELL
     answer = service.ask("GET", "/v1/alerts")
     if output.wants_json():
@@ -215,6 +217,8 @@ def _show(found: Shown, subject: Subject) -> None:
         reached = telling.people(count) if instance.audience is not None and count is not None else "everybody"
         stand_in = ", sandbox" if instance.sandbox else ""
         output.say(f"          {instance.name} ({instance.kind}, {instance.mode}{stand_in}): {reached}")
+    ends = draft.expires
+    output.say(f"Ends:     {words.moment(ends, _zone(found.timezone)) if ends else 'when it is withdrawn'}")
     output.say(f"By:       {found.submitted_by}")
     for message in shown.messages_of(found.alert):
         output.say(f"--- {message.instance}, {message.language}")
@@ -269,11 +273,19 @@ def _state(answer: dict[str, Any], said: str) -> None:
         output.say(f"{answer['code']} {said}.")
 
 
-def _show_standing(seen: dict[str, Any]) -> None:
+def _zone(name: object) -> ZoneInfo:
+    """The agency's zone, in which officers read times wherever they sit; UTC where this machine does not know it."""
+    try:
+        return ZoneInfo(str(name))
+    except (KeyError, ValueError, OSError):
+        return ZoneInfo("UTC")
+
+
+def _show_standing(seen: dict[str, Any], zone: ZoneInfo) -> None:
     word = f", with the word of {' and '.join(seen['approved_by'])}" if seen.get("approved_by") else ""
     output.say(f"{str(seen['kind']).capitalize()} {seen['code']}, {seen['mode']}, {seen['state']}{word}")
     if seen.get("break_glass"):
         output.say(f"BREAK-GLASS: sent by one officer alone: {seen['break_glass']}")
     for channel in seen["channels"]:
-        held = f"; HELD: {channel['held']}" if channel["held"] else ""
+        held = f"; HELD: {telling.local(channel['held'], zone)}" if channel["held"] else ""
         output.say(f"  {channel['channel']}: {words.states(channel['words'])}{held}")

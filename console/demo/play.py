@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from rich.live import Live
 
 from console import output, standing, words
-from console.commands.preview import UNITS, filled
+from console.commands.preview import filled
 from console.demo import expectations, samples
 from console.demo.stage import APPROVER, SUBMITTER, Stage, stage
 from kentongan import report, telling
@@ -77,7 +77,7 @@ class Play:
         for message in composed.alert.messages:
             limits = self.on.desk.kinds.limits(composed.instances[message.instance])
             length, most = count(self.widest(message), limits.counting), words.number(limits.length)
-            unit = UNITS.get(limits.counting, limits.counting)
+            unit = words.UNITS[limits.counting]
             rows.append((message.instance, message.language, words.number(length), f"{most} {unit}"))
         output.print_table(("Channel", "Language", "Length", "of at most"), rows, right=(2,))
         short = min(composed.alert.messages, key=lambda message: len(message.text))

@@ -326,6 +326,7 @@ async def _attempt(house: House, channel: Channel, id: str, page: Page, known: S
         instance=channel.name,
         mode=channel.mode,
         limits=channel.limits,
+        zone=house.zone,
         values=values,
     )
     job = Job(key=f"page-{id}", to=address, since=datetime.now(UTC), values=_VALIDITY)

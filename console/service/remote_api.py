@@ -102,7 +102,9 @@ def application(house: Callable[[], House], *, audience: str, wake: Callable[[st
     @app.get("/v1/approvals", operation_id="waiting")
     def waiting(officer: Officer = who) -> WaitingList:
         """What waits for this officer's approval."""
-        return WaitingList(waiting=house().ledger.read(lambda read: _waiting(read, officer.name)))
+        there = house()
+        waiting = there.ledger.read(lambda read: _waiting(read, officer.name))
+        return WaitingList(waiting=waiting, timezone=there.zone.key)
 
     @app.get("/v1/approvals/{code}", operation_id="shown")
     def shown(code: str, officer: Officer = who) -> Shown:
@@ -135,7 +137,7 @@ def application(house: Callable[[], House], *, audience: str, wake: Callable[[st
     @app.get("/v1/alerts/{code}", operation_id="standing")
     def status(code: str, officer: Officer = who) -> Page:
         """Where one alert stands."""
-        return Page(standing=_standing(house(), code))
+        return Page(standing=_standing(house(), code), timezone=house().zone.key)
 
     @app.post("/v1/alerts/{code}/stop", operation_id="stop")
     def stop(code: str, officer: Officer = who) -> State:
@@ -260,6 +262,7 @@ def _shown(desk: Desk, code: str) -> Shown:
             submitted_by=submission.officer,
             people=ahead.people.total,
             people_by_instance=dict(ahead.people.by_instance),
+            timezone=desk.settings.agency.timezone,
         )
 
     return desk.ledger.read(read_all)

@@ -1,4 +1,4 @@
-"""What goes between the service and officers on other machines, as JSON."""
+"""What goes between the service and officers on other machines, as JSON; `timezone` is the one to show times in."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class WaitingList(_Body):
     """What waits for approval by the officer who asks."""
 
     waiting: list[Waiting]
+    timezone: str
 
 
 class Signed(_Body):
@@ -65,6 +66,7 @@ class Page(_Body):
     """An alert's standing, as `kentongan status CODE --json` gives it."""
 
     standing: dict[str, JsonValue]
+    timezone: str
 
 
 class Listed(_Body):

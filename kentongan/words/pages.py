@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from zoneinfo import ZoneInfo
 
+from kentongan import telling
 from kentongan.paging import Concern
 from kentongan.seam import Limits, Mode, Rendered
 from kentongan.words.cleaning import clean
@@ -38,15 +40,20 @@ def page(
     instance: str,
     mode: Mode,
     limits: Limits,
+    zone: ZoneInfo,
     values: Mapping[str, str] = MappingProxyType({}),
 ) -> Rendered:
     """One page on a concern, as `instance` sends it; `values` are those that only one officer gets.
+
+    Why it goes out is said with its times in `zone`, as officers read them everywhere.
 
     What is no alert in earnest bears its drill mark first and last, by a live channel too. Raises TemplateFault.
     """
     spoken = language if language in languages(templates) else _OTHER
     mark = Marks(templates / "marks.yaml").token(concern.status, spoken, "short")
     names = {name: clean(str(value)) for name, value in {**concern.values, **values}.items()}
+    if "reason" in names:
+        names["reason"] = telling.local(names["reason"], zone)
     names["sandbox"] = " (SANDBOX)" if concern.values.get("sandbox") is True else ""
     template = f"pages/{concern.cause.value}.{spoken}.j2"
     text = title = ""

@@ -69,7 +69,7 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield path
 
 
-NOT_SIGNED = ("pictures", "people", "people_by_instance", "submitted_by", "warnings")
+NOT_SIGNED = ("pictures", "people", "people_by_instance", "submitted_by", "warnings", "timezone")
 MOVING = ("state", "epoch", "expires_at", "digest")
 
 

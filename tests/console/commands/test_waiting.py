@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from console.commands.paging import _told
+from flows.house import House
 from kentongan.cap.model import Status
+from kentongan.ledger import senders
 from kentongan.paging import Cause, Concern
 
 VALUES = {
@@ -53,3 +57,18 @@ def test_a_drill_that_waits_is_never_taken_for_a_live_alert(run, as_officer, con
         assert run("submit", code).code == 0
         (line,) = [line for line in run("waiting").out.splitlines() if line.startswith(code)]
         assert ("LIVE alert" in line, "drill alert" in line) == (not more, bool(more))
+
+
+def test_only_what_is_held_is_said_to_be_held_and_since_when_in_the_zone_of_the_agency(
+    run, as_officer, config, surroundings: Path
+) -> None:
+    as_officer("siti")
+    assert "held" not in run("channels").out
+    with House.open(None, surroundings / "state") as house:
+        why = "its credential ended on 2026-11-21 20:05 UTC"
+        house.ledger.write(lambda write: senders.hold(write, instance="feed-live", reason=why))
+    told = run("channels").out
+    assert "feed-live is held: its credential ended on 2026-11-22 03:05 WIB" in told
+    assert "feed-drill is held" not in told
+    (line,) = run("waiting").out.splitlines()
+    assert line.endswith("2026-11-22 03:05 WIB")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from kentongan.cap.model import Status
@@ -12,6 +14,7 @@ from kentongan.words.counting import count, is_gsm7
 from kentongan.words.pages import languages, page
 
 TEMPLATES = data_path("templates")
+JAKARTA = ZoneInfo("Asia/Jakarta")
 SMS = Limits("sms", 3, 1.0, 1, 1.0, 1.0)
 WIDEST = {
     "code": "K7Q4",
@@ -33,7 +36,14 @@ def made(cause: Cause, status: Status, language: str, mode: Mode, *, limits: Lim
     concern = Concern("about", cause, "alert", status, {**WIDEST, **values})  # type: ignore[arg-type]
     said = {"check": "123456", "officer": "o" * 32}
     message = page(
-        concern, templates=TEMPLATES, language=language, instance="sms", mode=mode, limits=limits, values=said
+        concern,
+        templates=TEMPLATES,
+        language=language,
+        instance="sms",
+        mode=mode,
+        limits=limits,
+        zone=JAKARTA,
+        values=said,
     )
     assert message.kind == "page"
     assert bool(message.mark) is (mode is not Mode.LIVE and status is not Status.ACTUAL)
@@ -95,3 +105,9 @@ def test_every_page_is_there_in_every_language() -> None:
 
 def test_a_language_without_pages_is_paged_in_english() -> None:
     assert made(Cause.TEST, Status.ACTUAL, "jv", Mode.LIVE).startswith("OFFICERS")
+
+
+@pytest.mark.parametrize("cause", [Cause.RESTORED, Cause.HELD, Cause.UNREADY, Cause.REFUSED, Cause.THROTTLED])
+def test_a_page_says_times_in_the_zone_of_the_agency(cause: Cause) -> None:
+    reason = "the ledger was restored from a backup of 2026-11-21 20:05 UTC"
+    assert "2026-11-22 03:05 WIB" in made(cause, Status.ACTUAL, "en", Mode.LIVE, reason=reason)
