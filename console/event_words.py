@@ -132,6 +132,7 @@ WORDS: Mapping[str, Callable[[_Data], str]] = {
     "deliveries.hastened": lambda data: f"{len(data.get('ids', ()))} made due now, for the clock was set back",
     "delivery.hastened": lambda data: f"made due now{_by(data)}",
     "dispatch.owned": lambda data: f"taken {'over' if data.get('before') else 'up'}{_by_whom(data, 'owner')}",
+    "dispatch.handed_on": lambda data: f"handed on{_by_whom(data, 'owner', ' to ')}",
     "dispatch.joined": lambda data: (
         f"{data.get('sender')} takes no part{_because(data)}"
         if data.get("why")

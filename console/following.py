@@ -56,6 +56,7 @@ class Follower:
     progress: Progress
     may_send: bool = True
     _dispatcher: Dispatcher | None = None
+    _sends: bool = False
     _interrupts: int = 0
     _stirred: asyncio.Event = field(default_factory=asyncio.Event)
     _told_unable: bool = False
@@ -136,7 +137,8 @@ class Follower:
                     await self._hand_over()
                 seen = await asyncio.to_thread(self.house.ledger.read, lambda read: overview(read, self.alert_id))
                 self.progress.show(seen)
-                if not seen.open and (self._dispatcher is None or seen.waits_until is None):
+                self._notice_who_sends(seen)
+                if not seen.open and (not self._sends or seen.waits_until is None):
                     return seen, True
                 if seen.dispatch is not None:
                     self._until = max((each.deliver_by for each in seen.dispatch.plan.instances), default=self._until)
@@ -173,7 +175,7 @@ class Follower:
         if self._interrupts == self._told_interrupts:
             return False
         self._told_interrupts = self._interrupts
-        if self._dispatcher is None or self._interrupts > 1:
+        if not self._sends or self._interrupts > 1:
             return True
         unsent = _unsent(seen) if seen is not None else "what is"
         how = f"`kentongan stop {self._code}` stops it. Ctrl-C again ends this command"
@@ -192,6 +194,17 @@ class Follower:
             why = telling.local(held[name].held or "", self.house.zone)
             self.progress.say(f"{name} is held: {why}; {how}")
         self._told_held = set(held)
+
+    def _notice_who_sends(self, seen: Overview) -> None:
+        """Says so where the alert that was sent from here is another's now, and where it is this process's again."""
+        owner = seen.dispatch.owner if seen.dispatch is not None else None
+        if self._dispatcher is None or owner is None or self._sends == (owner == self.house.sender):
+            return
+        self._sends = not self._sends
+        if self._sends:
+            self.progress.say("(whoever sent it is gone, so this command sends again)")
+        else:
+            self.progress.say("(another process sends it from here on; Ctrl-C leaves this command and stops nothing)")
 
     def _tell_waits(self, seen: Overview) -> None:
         """Says once what this command waits for when all is sent: no service would take the next step."""
@@ -252,7 +265,7 @@ class Follower:
             return
         dispatcher = self.house.dispatcher(self.opened, only=frozenset({self.alert_id}))
         await dispatcher.start()
-        self._dispatcher = dispatcher
+        self._dispatcher, self._sends = dispatcher, True
         self.progress.say(f"({why})")
         await dispatcher.nudge(self.alert_id)
 
@@ -290,8 +303,8 @@ class Follower:
 
     @property
     def sent_here(self) -> bool:
-        """Whether this process sent, or began to."""
-        return self._dispatcher is not None
+        """Whether it is this process that sends, or began to."""
+        return self._sends
 
 
 def _unsent(seen: Overview) -> str:

@@ -172,3 +172,14 @@ def own(write: Write, alert_id: str, *, sender: str, gone: Sequence[str]) -> boo
     write.sql("UPDATE dispatch SET owner = :sender WHERE alert_id = :id", {"sender": sender, "id": alert_id})
     write.event("dispatch.owned", alert=alert_id, before=row.owner, set={"owner": sender})
     return True
+
+
+def hand_on(write: Write, alert_id: str, *, sender: str, to: str) -> bool:
+    """Makes `to` the owner of a dispatch that `sender` owns; False where that one does not own it any more."""
+    moved = write.sql(
+        "UPDATE dispatch SET owner = :to WHERE alert_id = :id AND owner = :sender",
+        {"to": to, "id": alert_id, "sender": sender},
+    ).rowcount
+    if moved:
+        write.event("dispatch.handed_on", alert=alert_id, before=sender, set={"owner": to})
+    return bool(moved)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from typing import Any
 
 from sqlalchemy import Row, delete, insert, select
@@ -51,14 +51,21 @@ def beat(write: Write, *, sender: str, clock: Clock) -> Milliseconds:
 
 
 def serve(write: Write, *, sender: str, channels: Sequence[str]) -> None:
-    """Notes the channels that a sender sends on for whoever owns a dispatch."""
+    """Notes the channels that a sender sends on for others: what it is handed, and what it takes part in."""
     write.sql("UPDATE sender SET serves = :serves WHERE id = :id", {"serves": json.dumps(list(channels)), "id": sender})
 
 
 def is_served(read: Read, instance: str, *, but: str, clock: Clock, process: Process) -> bool:
-    """Whether a sender other than `but` is there that sends on a channel for whoever owns a dispatch."""
+    """Whether a sender other than `but` is there that sends on a channel for others."""
+    return server(read, {instance}, but=but, clock=clock, process=process) is not None
+
+
+def server(read: Read, instances: Set[str], *, but: str, clock: Clock, process: Process) -> str | None:
+    """A sender other than `but` that is there and sends on all of these for others; None where there is none."""
     there = present(read, clock=clock, process=process, but=but)
-    return any(instance in json.loads(row.serves) for row in there if row.serves is not None)
+    return min(
+        (row.id for row in there if row.serves is not None and instances <= set(json.loads(row.serves))), default=None
+    )
 
 
 def moment(read: Read, clock: Clock) -> Milliseconds:

@@ -139,6 +139,7 @@ _WORDS: Mapping[str, Callable[[_Data], str]] = {
     "alert.stopped": _stopped,
     "alert.ended": lambda data: f"ended{_because(data)}",
     "dispatch.owned": lambda data: "taken over by another process" if data.get("before") else "taken up",
+    "dispatch.handed_on": lambda data: "handed on to a process that can send where this one could not",
     "dispatch.expanded": lambda data: "everybody is planned",
     "dispatch.refused": lambda data: f"not sent{_because(data)}",
     "instance.without_pictures": lambda data: f"without pictures in {data.get('language')}{_because(data)}",

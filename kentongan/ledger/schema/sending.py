@@ -149,7 +149,7 @@ sender = Table(
     Column("started", BigInteger, nullable=False),  # in clock ticks: tells a process from a later one of its number
     Column("beat", BigInteger, nullable=False),  # boot time; on Postgres by the database's own clock
     Column("ended", Integer, nullable=False, server_default=text("0")),
-    Column("serves", Text),  # JSON: the channels it sends on whoever owns the dispatch; NULL where it does not
+    Column("serves", Text),  # JSON: the channels it sends on for others; NULL where it does not
 )
 
 hold = Table(

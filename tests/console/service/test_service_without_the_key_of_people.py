@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +18,8 @@ from console.service.service import Service
 from flows.house import House
 from kentongan.errors import PeopleKeyAway
 from kentongan.key_files import replace_private
-from kentongan.ledger import senders, views
-from kentongan.people_key import PeopleKey
+from kentongan.ledger import alerts, senders, views
+from kentongan.people_key import FILE_VARIABLE, PeopleKey
 from sandbox.server import Sandbox
 from tests.console.service.serving import until
 from tests.installation import install, phone, sms
@@ -110,5 +111,51 @@ async def test_the_public_is_warned_at_once_and_people_when_the_key_is_back(
             events = house.ledger.read(lambda read: views.events(read, types=("instance.held", "instance.released")))
             assert [event.type for event in events] == ["instance.held", "instance.released"]
             assert house.ledger.read(lambda read: read.sql("SELECT count(*) FROM opt_out").scalar_one()) == 1
+        written = Counter(message.recipient for message in sandbox.stand_in("kannel").messages)
+        assert (len(written), set(written.values())) == (PEOPLE, {1})
+
+
+async def test_a_command_without_the_key_leaves_its_people_to_a_service_that_starts_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_PASSWORD", "sandbox-kannel-password")
+    monkeypatch.setenv(FILE_VARIABLE, str(tmp_path / "volume" / "people.key"))
+    (tmp_path / "volume").mkdir()
+    async with Sandbox() as sandbox:
+        installation = install(tmp_path, {"sms": sms(sandbox)})
+        with installation.open() as house:
+            await asyncio.to_thread(installation.admit, house)
+            installation.subscribe(house, PEOPLE)
+            alert_id = installation.dispatch(house.desk(), installation.draft(house.desk()))
+            code = house.ledger.read(lambda read: alerts.get(read, alert_id)).code
+        # An officer's shell that was not told where the key is.
+        command = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            f"import sys; from console.main import main; sys.argv[1:] = ['resume', '{code}']; main()",
+            env={**installation.environment, "TEST_PASSWORD": "sandbox-kannel-password"},
+            stderr=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            with House.open(installation.config, installation.state, role="service") as house:
+                await until(lambda: "sms" in house.ledger.read(senders.holds))
+                service = Service(house, None, prefect=False)
+                await service.start()
+                try:
+                    _, warned = await asyncio.wait_for(command.communicate(), 30)
+                finally:
+                    await service.stop()
+                assert (command.returncode, house.ledger.read(lambda read: views.words(read, alert_id, "sms"))) == (
+                    0,
+                    {"accepted": PEOPLE},
+                ), warned.decode()
+                (handed,) = house.ledger.read(lambda read: views.events(read, types=("dispatch.handed_on",)))
+                assert handed.data["set"] == {"owner": house.sender}
+        finally:
+            if command.returncode is None:
+                command.kill()
+                await command.wait()
+        assert "another process sends it from here on" in warned.decode()
         written = Counter(message.recipient for message in sandbox.stand_in("kannel").messages)
         assert (len(written), set(written.values())) == (PEOPLE, {1})

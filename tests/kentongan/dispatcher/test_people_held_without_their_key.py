@@ -3,39 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from kentongan.clock import Process
-from kentongan.database import Database
 from kentongan.dispatcher import starting
-from kentongan.ledger import Ledger, senders
+from kentongan.ledger import senders
 from tests.kentongan.sending import DIRECT, KEYED_POST, UNFINDABLE, Place, ScriptedChannel, finished, until
 
 WHY = "people.key is missing: put its copy there"
 
 
-class OnPostgres(Place):
-    """A place whose ledger is in a database."""
-
-    address = ""
-
-    def open(self, chain: str) -> Ledger:
-        ledger = Ledger.open(Database(self.address), clock=self.clock, chain=chain)
-        self.opened.append(ledger)
-        return ledger
-
-
-@pytest.fixture(params=["file", "postgres"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    """The same on either database."""
-    if request.param == "postgres":
-        OnPostgres.address = request.getfixturevalue("address")
-    place = (OnPostgres if request.param == "postgres" else Place)(tmp_path)
-    yield place
-    place.close()
+@pytest.fixture
+def place(on_either: Place) -> Place:
+    return on_either
 
 
 async def test_public_posts_go_and_people_wait_until_the_key_is_back(place: Place) -> None:
