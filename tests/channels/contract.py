@@ -50,7 +50,7 @@ def rendered(mode: Mode = Mode.LIVE, text: str = WORDS, **changes: Any) -> Rende
     return replace(message, **changes)
 
 
-class ChannelContract:
+class ChannelScene:
     """Subclasses name the kind, the settings that differ from the common ones, and an address where it is direct."""
 
     kind: ClassVar[str]
@@ -77,13 +77,17 @@ class ChannelContract:
         finally:
             await channel.close()
 
-    @pytest.fixture
-    def base_url(self) -> str:
-        return "https://feed.example"
-
     @pytest.fixture(autouse=True)
     def _secret(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("KENTONGAN_TEST_SECRET", SECRET)
+
+
+class ChannelContract(ChannelScene):
+    """What every kind must keep to."""
+
+    @pytest.fixture
+    def base_url(self) -> str:
+        return "https://feed.example"
 
     def happened(self) -> int:
         """How many irreversible acts the provider has seen; a kind without a server counts what it published."""

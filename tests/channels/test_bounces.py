@@ -14,7 +14,7 @@ import channels
 from channels._bounces import MOST_BYTES, Bounces
 from kentongan.seam import Confirmed, Forged, Receipt, Received
 from tests.channels.contract import SECRET
-from tests.channels.test_smtp import BOUNCES, FORM, PERSON
+from tests.channels.smtp_scene import BOUNCES, FORM, PERSON
 
 OURS = Bounces("bounce@bpbd.example", SecretStr(SECRET))
 KEY = "0123456789abcdef0123456789abcdef"

@@ -1,14 +1,12 @@
-"""E-mail over real sockets: the contract, every fault at every step, and what stands in the message."""
+"""E-mail over real sockets: the contract, and every fault at every step."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
-from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,7 +14,6 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import channels
-from channels._mail import LONGEST_LINE, CannotBeMail, Letterhead, compose, message_id
 from channels._smtp_reading import Reply, Step, read
 from kentongan.seam import (
     Accepted,
@@ -24,25 +21,14 @@ from kentongan.seam import (
     Credential,
     InDoubt,
     Job,
-    Mode,
-    Outcome,
     Rejected,
     Retryable,
     Why,
 )
-from tests.channels.contract import SECRET, SINCE, ChannelContract, rendered
+from tests.channels.contract import SECRET, SINCE, ChannelContract
 from tests.channels.scripted import DeafPort, Fault, Hang, HangUp, Raw, Reset, closed_port, self_signed
 from tests.channels.scripted_mail import LineServer, MailServer, trusted
-
-PERSON = "siti@people.example"
-FORM: dict[str, Any] = {
-    "sender": "siaga@bpbd.example",
-    "sender_name": "BPBD Bengkulu",
-    "list_id": "siaga.bpbd.example",
-    "audience": "all",
-}
-BOUNCES = {"bounces": "bounce@bpbd.example", "bounce_secret": {"env": "KENTONGAN_TEST_SECRET"}}
-LOGIN = {"username": "bpbd", "password": {"env": "KENTONGAN_TEST_SECRET"}}
+from tests.channels.smtp_scene import BOUNCES, FORM, LOGIN, PERSON, SmtpScene
 
 BEFORE_THE_CONTENT: tuple[str | Fault, ...] = (
     Reset(),
@@ -56,34 +42,7 @@ BEFORE_THE_CONTENT: tuple[str | Fault, ...] = (
 )
 
 
-@pytest.fixture
-async def mail() -> AsyncIterator[MailServer]:
-    async with MailServer() as server:
-        yield server
-
-
-class TestSmtp(ChannelContract):
-    kind = "smtp"
-    settings: ClassVar[dict[str, Any]] = {**FORM, "sandbox": True}
-    to = Address("email", PERSON)
-
-    @pytest.fixture
-    def base_url(self, mail: MailServer) -> str:
-        return mail.base_url
-
-    @pytest.fixture(autouse=True)
-    def _usual(self, mail: MailServer) -> None:
-        self.mail = mail
-
-    def happened(self) -> int:
-        return len(self.mail.taken)
-
-    async def send_once(self, base_url: str, to: str = PERSON, key: str = "key-1", **changes: Any) -> Outcome:
-        async with self.opened(self.configured(base_url, **changes)) as channel:
-            (outcome,) = await channel.send(self.message(), [Job(key, Address("email", to), SINCE)], None)
-        result: Outcome = outcome
-        return result
-
+class TestSmtp(SmtpScene, ChannelContract):
     @pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
     async def test_a_word_too_many_is_not_taken_for_the_reply_to_the_content(self, step: str) -> None:
         says = f"{'354' if step == 'DATA' else '250'} go on\r\n250 2.0.0 Ok: queued"
@@ -316,83 +275,6 @@ class TestSmtp(ChannelContract):
             with pytest.raises(asyncio.CancelledError):
                 await sending
 
-    # --- what leaves -------------------------------------------------------------------------------------
-
-    async def test_the_message_is_what_a_reader_and_a_mail_program_expect(self) -> None:
-        changes = {**BOUNCES, "reply_to": "pusat@bpbd.example", "unsubscribe": "https://bpbd.example/leave"}
-        async with self.opened(self.configured(self.mail.base_url, **changes)) as channel:
-            message = self.message(html="<p>Gempa M6,1 &amp; tsunami K7Q4-ID</p>")
-            job = self.job("0123456789abcdef0123456789abcdef")
-            (outcome,) = await channel.send(message, [job], None)
-        (taken,) = self.mail.taken
-        assert isinstance(outcome, Accepted)
-        assert taken.mail["Message-ID"] == f"<{outcome.id}>"
-        assert job.key not in outcome.id
-        assert taken.recipients == (PERSON,)
-        assert taken.sender.startswith("bounce+0123456789abcdef0123456789abcdef-")
-        assert len(taken.sender.partition("@")[0]) <= 64
-        told = {name: taken.mail[name] for name in ("From", "To", "Reply-To", "Subject", "Content-Language")}
-        assert told == {
-            "From": "BPBD Bengkulu <siaga@bpbd.example>",
-            "To": PERSON,
-            "Reply-To": "pusat@bpbd.example",
-            "Subject": "Gempa bumi",
-            "Content-Language": "id",
-        }
-        assert taken.mail["Auto-Submitted"] == "auto-generated"
-        assert taken.mail["Precedence"] == "bulk"
-        assert taken.mail["List-Id"] == "<siaga.bpbd.example>"
-        assert taken.mail["List-Unsubscribe"] == "<https://bpbd.example/leave>"
-        assert parsedate_to_datetime(taken.mail["Date"]) == SINCE
-        assert taken.mail.get_content_type() == "multipart/alternative"
-        assert taken.part("plain").rstrip("\r\n").replace("\r\n", "\n") == message.text
-        assert "<p>Gempa M6,1 &amp; tsunami K7Q4-ID</p>" in taken.part("html")
-        assert '<html lang="id">' in taken.part("html")
-
-    async def test_the_same_key_makes_the_same_bytes(self) -> None:
-        for _ in range(2):
-            await self.send_once(self.mail.base_url)
-        await self.send_once(self.mail.base_url, key="key-2")
-        first, second, other = self.mail.taken
-        assert first.content == second.content
-        assert first.mail["Message-ID"] != other.mail["Message-ID"]
-
-    async def test_a_drill_says_so_in_the_subject_and_the_headers(self) -> None:
-        async with self.opened(self.configured(self.mail.base_url, Mode.DRILL)) as channel:
-            await channel.send(self.message(Mode.DRILL, title="Gempa bumi"), [self.job()], None)
-        (taken,) = self.mail.taken
-        assert taken.mail["Subject"] == "[DRILL] Gempa bumi"
-        assert taken.mail["X-Kentongan-Mode"] == "drill"
-
-    async def test_lines_that_begin_with_a_dot_arrive_as_they_are(self) -> None:
-        text = ".\n..\n.Jauhi pantai.\n\nFrom here\n"
-        async with self.opened(self.configured(self.mail.base_url)) as channel:
-            await channel.send(self.message(text=text), [self.job()], None)
-        (taken,) = self.mail.taken
-        assert taken.part("plain").replace("\r\n", "\n").startswith(text)
-        assert taken.mail["Subject"] == "Gempa bumi"
-
-    async def test_what_a_server_can_do_is_used(self) -> None:
-        offers = "250-mail.example\r\n250-SIZE 100000\r\n250-DSN\r\n250 DELIVERBY 240"
-        async with LineServer(EHLO=offers) as server, self.opened(self.configured(server.base_url)) as channel:
-            await channel.send(self.message(), [self.job(values={"validity_minutes": "7"})], None)
-            await channel.send(self.message(), [self.job("b", values={"validity_minutes": "3"})], None)
-            first, second = (line for line in server.lines if line.startswith("MAIL"))
-            assert "SIZE=" in first
-            assert first.endswith("RET=HDRS BY=420;R")
-            assert "BY=" not in second, "a server refuses less than it said"
-            assert f"RCPT TO:<{PERSON}> NOTIFY=FAILURE" in server.lines
-
-    @pytest.mark.parametrize(
-        "address",
-        ["", "siti", "a b@c.example", "a@b\r\nRCPT TO:<x@y.example>", "<a@b.example>", "sítí@a.example", "a@b> X"],
-    )
-    async def test_what_is_no_address_never_leaves(self, address: str) -> None:
-        outcome = await self.send_once(self.mail.base_url, to=address)
-        assert isinstance(outcome, Rejected)
-        assert outcome.why is Why.ADDRESS
-        assert self.mail.connections == []
-
     # --- readiness and secrets ---------------------------------------------------------------------------
 
     async def test_ready_logs_in_and_sends_nothing(self) -> None:
@@ -445,38 +327,6 @@ class TestSmtp(ChannelContract):
         with pytest.raises(ValidationError):
             self.configured(**{"base_url": "smtps://mail.example", **changes})
 
-    def test_a_name_in_the_config_cannot_make_a_header(self) -> None:
-        assert self.configured("smtps://mail.example", sender_name="BPBD\r\nBcc: x@y.example")
-        content = compose(
-            rendered(), self.job(), PERSON, Letterhead("a@b.example", "BPBD\r\nBcc: x@y.example", "", "l.example", "")
-        )
-        assert b"\r\nBcc:" not in content
-
-
-HEAD = Letterhead("siaga@bpbd.example", "BPBD", "", "siaga.bpbd.example", "")
-
-
-@given(st.text(max_size=400), st.text(max_size=4000), st.text(max_size=2000))
-def test_no_words_can_make_a_header_or_break_a_line(title: str, text: str, html: str) -> None:
-    import email
-    import email.policy
-
-    try:
-        content = compose(rendered(title=title, text=f"a {text}", html=html), Job("k", None, SINCE), PERSON, HEAD)
-    except CannotBeMail:
-        assert any("\ud800" <= character <= "\udfff" for character in title + text + html)
-        return
-    assert all(len(line) <= LONGEST_LINE for line in content.split(b"\r\n"))
-    assert b"\n" not in content.replace(b"\r\n", b"")
-    assert b"\r" not in content.replace(b"\r\n", b"")
-    assert content.isascii()
-    names = {name.lower() for name in email.message_from_bytes(content, policy=email.policy.compat32)}
-    assert names <= {
-        "message-id", "date", "from", "to", "subject", "content-language", "auto-submitted", "x-auto-response-suppress",
-        "precedence", "list-id", "x-kentongan-alert", "x-kentongan-kind", "x-kentongan-mode", "mime-version",
-        "content-type", "content-transfer-encoding",
-    }  # fmt: skip
-
 
 @given(st.integers(-5, 999), st.text(max_size=60), st.sampled_from(list(Step)))
 def test_only_a_reply_of_the_protocol_accepts_and_only_content_can_be_in_doubt(
@@ -488,12 +338,6 @@ def test_only_a_reply_of_the_protocol_accepts_and_only_content_can_be_in_doubt(
     if isinstance(outcome, InDoubt):
         assert step is Step.CONTENT
     assert not isinstance(outcome, Retryable) or step is not Step.CONTENT or 400 <= code <= 499
-
-
-def test_message_ids_differ_by_key_and_do_not_show_it() -> None:
-    ids = {message_id(key, "b.example") for key in ("a", "b", "A", "a ")}
-    assert len(ids) == 4
-    assert all(len(id.partition("@")[0]) == 24 for id in ids)
 
 
 async def test_settings_name_the_kind_and_open_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
