@@ -79,6 +79,7 @@ def follower(place: Place, channel: ScriptedChannel, told: Told) -> Follower:
         clock=place.clock,
         state=State.find(place.root),
         dispatcher=lambda opened, only: dispatcher,
+        sender=dispatcher.sender,
     )
     return Follower(cast(Any, house), "alert-1", {channel.name: cast(Any, channel)}, told)
 
