@@ -13,6 +13,7 @@ from prefect.states import Completed
 
 from flows.house import House
 from flows.instances import send_instances
+from flows.whose import noted
 from kentongan.desk import Desk, drills, due_drills
 from kentongan.errors import BadConfig, Refused
 from kentongan.ledger import Ledger, alerts
@@ -27,6 +28,7 @@ _LOOK = 1.0
 
 
 @flow(name="drill", flow_run_name="drill-{alert}", retries=0)
+@noted
 async def drill(alert: str = DUE) -> State[Any]:
     """Begins the drills that are due by their schedules, or joins the begun drill `alert` (its id or code).
 

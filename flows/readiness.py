@@ -11,10 +11,12 @@ from prefect.states import Completed, Failed
 
 from flows.house import House
 from flows.looking import look
+from flows.whose import noted
 from kentongan.readiness import Word, sentence, tally
 
 
 @flow(name="readiness", retries=0)
+@noted
 async def readiness(every: float = 180.0) -> State[Any]:
     """Asks the channels whose last look lies `every` seconds back, whoever made it, and says how all of them stand.
 

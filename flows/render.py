@@ -12,6 +12,7 @@ from prefect.states import Completed
 
 from flows import counts
 from flows.sending import reading
+from flows.whose import noted
 from kentongan.ledger import alerts, renderings
 from kentongan.seam import Rendered
 
@@ -23,6 +24,7 @@ async def show_share(name: str, lengths: Sequence[str]) -> State[Any]:
 
 
 @flow(name="render", flow_run_name="renderings-{alert}", retries=0)
+@noted
 async def render(alert: str) -> State[Any]:
     """Shows which messages `alert` (its id or code) has on which instance; no text, and nobody it goes to."""
     with reading() as ledger:

@@ -70,6 +70,12 @@ def current() -> Sending:
     return sending
 
 
+def own_sender() -> str:
+    """The id of the resident sender in whose process the flow runs; "" in a process that Prefect started."""
+    present = _current.get()
+    return "" if present is None else present.dispatcher.sender
+
+
 @contextlib.asynccontextmanager
 async def sending(handle: str, *, takes_part: bool = False) -> AsyncIterator[Sending]:
     """The dispatcher to send an alert through, by its id or code.

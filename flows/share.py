@@ -13,6 +13,7 @@ from prefect.states import Completed, Failed
 from flows import counts
 from flows.house import House
 from flows.instances import send_instances
+from flows.whose import noted
 from kentongan.clock import Process
 from kentongan.ledger import alerts, hosts, views
 
@@ -20,6 +21,7 @@ _LOOK = 1.0
 
 
 @flow(name="share", flow_run_name="{alert}-on-{host}", retries=0)
+@noted
 async def share(alert: str, host: str = "") -> State[Any]:
     """Follows what `host` sends of `alert` (its id or code) to the alert's end, and says in its state what it was.
 

@@ -10,10 +10,12 @@ from prefect.states import Completed
 
 from flows import counts
 from flows.sending import reading
+from flows.whose import noted
 from kentongan.ledger import senders, views, work
 
 
 @flow(name="sweep", retries=0)
+@noted
 async def sweep() -> State[Any]:
     """Shows open alerts with their counts, and held channels."""
     with reading() as ledger:

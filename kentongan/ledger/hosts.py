@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from kentongan.clock import Clock, Milliseconds, Process
 from kentongan.delivery import word
@@ -80,15 +81,25 @@ def left(read: Read, alert_id: str, flow_run: str, *, clock: Clock, process: Pro
                 "SELECT * FROM sender WHERE host = :host AND (ended = 0 OR beat > :recent)",
                 {"host": host, "recent": recent},
             ).all()
-        lost = set(senders.gone(read, clock=clock, process=process, suspects=[owner.id for owner in owners]))
-        now = senders.moment(read, clock)
-        for owner in owners:
-            # A file's senders beat by the time since this machine was started, which tells nothing of an earlier start.
-            earlier = not read.on_postgres and owner.boot_id != process.boot_id
-            if owner.id not in lost or not (earlier or now - owner.beat > STILL):
-                return None
-        return host
+        return host if _have_left(read, owners, clock=clock, process=process) else None
     return None
+
+
+def has_left(read: Read, sender: str, *, clock: Clock, process: Process) -> bool:
+    """Whether a sender has been gone for so long that whatever it had Prefect show is no more; False: not on record."""
+    owners = read.sql("SELECT * FROM sender WHERE id = :id", {"id": sender}).all()
+    return bool(owners) and _have_left(read, owners, clock=clock, process=process)
+
+
+def _have_left(read: Read, owners: Sequence[Any], *, clock: Clock, process: Process) -> bool:
+    lost = set(senders.gone(read, clock=clock, process=process, suspects=[owner.id for owner in owners]))
+    now = senders.moment(read, clock)
+    for owner in owners:
+        # A file's senders beat by the time since this machine was started, which tells nothing of an earlier start.
+        earlier = not read.on_postgres and owner.boot_id != process.boot_id
+        if owner.id not in lost or not (earlier or now - owner.beat > STILL):
+            return False
+    return True
 
 
 def signs(read: Read, sender: str, *, clock: Clock, process: Process) -> bool:

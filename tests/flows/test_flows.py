@@ -15,6 +15,7 @@ import pytest
 
 from flows.orchestration import NotShown, Orchestration
 from flows.sending import Sending
+from flows.whose import Whose
 from kentongan.dispatcher import Dispatcher, starting
 from kentongan.seam import Accepted, InDoubt, Traits
 from sandbox.server import Sandbox
@@ -153,6 +154,9 @@ async def test_no_message_and_no_address_is_told_to_prefect(place: Place, prefec
     where = {"flow_runs": {"name": {"any_": ["alert-C333", "renderings-C333"]}}}
     told = str([*await until_shown(prefect, "flow_runs", 1, **where), *await shown(prefect, "task_runs", **where)])
     assert not any(recipient[-6:] in told for recipient in channel.recipients())
+    (rendered,) = await shown(prefect, "flow_runs", flow_runs={"name": {"any_": ["renderings-C333"]}})
+    assert (whose := Whose.of(rendered)) is not None
+    assert whose.sender == there.dispatcher.sender
 
 
 async def test_an_api_that_never_answers_costs_the_picture_alone(prefect: RunningServer, tmp_path: Path) -> None:
@@ -223,6 +227,9 @@ async def test_a_flow_that_prefect_starts_elsewhere_sends_what_is_dispatched_and
     assert swept.stdout.strip() == "COMPLETED 0 alerts open: nobody to reach", swept
     assert len(taken) == 12
     assert set(taken.values()) == {1}
+    runs = await shown(prefect, "flow_runs", flow_runs={"name": {"any_": [f"renderings-{alert}"]}})
+    runs += await shown(prefect, "flow_runs", flows={"name": {"any_": ["sweep"]}})
+    assert [(whose.process.is_gone(), whose.sender) for run in runs if (whose := Whose.of(run))] == [(True, "")] * 2
 
 
 @pytest.mark.usefixtures("unhurried")
