@@ -2,7 +2,7 @@
 
 keys/ledger.key    Ed25519 seed; signs the heads of the event chains
 keys/people.key    wraps each person's own key, and keys the hashes by which addresses are looked up; it may lie in a
-                   file elsewhere or in the environment (`kentongan.people_key`)
+                   file elsewhere or in the environment (`kentongan.people_key_place`)
 keys/lookup.key    keys those hashes once people.key was rotated (`kentongan.key_rotation`)
 keys/pages.key     makes the digits by which an officer who was paged shows that they have the page
 
@@ -32,7 +32,8 @@ from kentongan.errors import BadConfig, BadInput, PeopleKeyAway
 from kentongan.key_files import KEY_LENGTH as KEY_LENGTH
 from kentongan.key_files import key_file, read_key, sync_folder
 from kentongan.key_files import write_private as write_private
-from kentongan.people_key import CURRENT, Source, derive, find
+from kentongan.people_key import CURRENT, derive
+from kentongan.people_key_place import Source, find
 from kentongan.quick_dataclass import dataclass
 from kentongan.seam import Address
 from kentongan.wrapping import Wrapping

@@ -1,8 +1,8 @@
 """What wraps each person's own key: the key of people's data, and while it is being rotated the next one too.
 
-Every process goes by where the key lies (`kentongan.people_key`): what it wraps is wrapped with the newest key that is
-there at that moment, and what it cannot read makes it look for another key. So a service works on while the key is
-rotated beside it.
+Every process goes by where the key lies (`kentongan.people_key_place`): what it wraps is wrapped with the newest key
+that is there at that moment, and what it cannot read makes it look for another key. So a service works on while the key
+is rotated beside it.
 
 Where the key may be away, a process without it goes on with all that needs none, and takes the key as soon as it lies
 where it belongs and the ledger has shown that it is the right one.
@@ -24,7 +24,8 @@ from cryptography.hazmat.primitives.hmac import HMAC
 
 from kentongan.errors import BadInput, KentonganError, LedgerUnavailable, PeopleKeyAway
 from kentongan.patience import Patience
-from kentongan.people_key import PeopleKey, Source, derive
+from kentongan.people_key import PeopleKey, derive
+from kentongan.people_key_place import Source
 from kentongan.quick_dataclass import dataclass
 
 Trial = Callable[["Wrapping"], "str | None"]

@@ -59,7 +59,7 @@ def move(file: Path) -> None:
     Kentongan is started: services, workers, timers, officers' shells. Cut at any moment it goes on when run again.
     """
     from kentongan import key_rotation
-    from kentongan import people_key as place
+    from kentongan import people_key_place as place
     from kentongan.state import State
 
     state, path = State.find(current().state), file.absolute()

@@ -16,7 +16,7 @@ import httpx
 
 from console.service import child
 from flows import settings
-from kentongan import database, people_key
+from kentongan import database, people_key_place
 from kentongan.keys import write_private
 from kentongan.state import State
 
@@ -38,7 +38,7 @@ _WAITS = (0.5, 30.0)
 _DROPPED = (
     *("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING", "PREFECT_PROFILE"),
     *database.VARIABLES,
-    *people_key.VARIABLES,
+    *people_key_place.VARIABLES,
 )
 
 

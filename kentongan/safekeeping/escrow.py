@@ -11,7 +11,7 @@ import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from kentongan import people_key
+from kentongan import people_key, people_key_place
 from kentongan.clock import Milliseconds
 from kentongan.errors import BadInput
 from kentongan.key_files import replace_private, write_private
@@ -139,7 +139,7 @@ def _in(folder: Path) -> dict[str, bytes]:
 
 def _at_hand(state: State) -> dict[str, bytes]:
     """The keys in use, as a folder of them would hold them; the key of people's data may lie elsewhere."""
-    found, source = _in(state.keys), people_key.find(state.keys)
+    found, source = _in(state.keys), people_key_place.find(state.keys)
     if source.elsewhere:
         found = {name: content for name, content in found.items() if name not in people_key.NAMES}
         found |= {

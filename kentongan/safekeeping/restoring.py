@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kentongan import people_key
+from kentongan import people_key_place
 from kentongan.clock import Clock, Milliseconds, Process
 from kentongan.errors import BadConfig, BadInput, KentonganError
 from kentongan.key_files import replace_private, sync_folder
@@ -139,7 +139,7 @@ def _keys(state: State, keys_from: Path | None, folder: Path, *, over: bool) -> 
             raise BadInput(f"{state.root} has no keys, and a backup holds none; name their copy with --keys FOLDER")
         return StateKeys.open(state.root, create=False)
     # What lies elsewhere stays there, and is tried on the backup as it is.
-    apart = NAMES if people_key.find(state.keys).elsewhere else ()
+    apart = NAMES if people_key_place.find(state.keys).elsewhere else ()
     there = escrow.digest_of(keys_from, leaving_out=apart)
     if state.keys.is_dir():
         with contextlib.suppress(BadInput):

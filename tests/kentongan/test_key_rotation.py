@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kentongan import key_rotation, people_key
+from kentongan import key_rotation, people_key_place
 from kentongan.errors import BadInput
 from kentongan.key_rotation import Rotated
 from kentongan.keys import StateKeys
@@ -131,7 +131,7 @@ def test_killed_between_two_files_it_goes_on_too(
     ledger: Ledger, keys: StateKeys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, times: int
 ) -> None:
     put_people(ledger, keys)
-    act = getattr(people_key, step)
+    act = getattr(people_key_place, step)
     left = [times]
 
     def dying(*arguments: Any) -> None:
@@ -141,7 +141,7 @@ def test_killed_between_two_files_it_goes_on_too(
             raise Killed
 
     with monkeypatch.context() as patch, contextlib.suppress(Killed):
-        patch.setattr(people_key, step, dying)
+        patch.setattr(people_key_place, step, dying)
         key_rotation.rotate(ledger, StateKeys.open(tmp_path), by="siti")
     assert readable(ledger, keys) == readable(ledger, StateKeys.open(tmp_path)) == COUNT
     key_rotation.rotate(ledger, StateKeys.open(tmp_path), by="siti")

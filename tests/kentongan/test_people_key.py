@@ -14,14 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kentongan import key_rotation, people_key
+from kentongan import key_rotation, people_key, people_key_place
 from kentongan.clock import SystemClock
 from kentongan.database import Database
 from kentongan.errors import BadConfig, BadInput
 from kentongan.keys import StateKeys
 from kentongan.ledger import Ledger, key_match
 from kentongan.ledger.opening import open_keys
-from kentongan.people_key import FILE_VARIABLE, NEXT_VARIABLE, VARIABLE, PeopleKey, parse
+from kentongan.people_key import PeopleKey, parse
+from kentongan.people_key_place import FILE_VARIABLE, NEXT_VARIABLE, VARIABLE
 from kentongan.safekeeping import escrow, restoring
 from kentongan.safekeeping.restoring import restore
 from kentongan.state import State
@@ -130,7 +131,7 @@ def test_a_place_that_cannot_be_is_refused(state: State, environment: Mapping[st
 
 
 def test_an_empty_variable_is_none(state: State) -> None:
-    keys = StateKeys.open(state.root, environment=dict.fromkeys(people_key.VARIABLES, ""))
+    keys = StateKeys.open(state.root, environment=dict.fromkeys(people_key_place.VARIABLES, ""))
     assert keys.people.name == str(state.keys / "people.key")
 
 
@@ -235,9 +236,10 @@ def test_a_rotation_of_the_file_may_be_killed_anywhere(
     monkeypatch.setattr(key_rotation, "_SIZE", 2)
     service = StateKeys.open(state.root)
     fill(ledger, service)
-    owner: Any = {"write": ledger, "os.replace": os}.get(step, people_key)
+    whose: dict[str, list[Any]] = {"write": [ledger], "os.replace": [os]}
+    owners = whose.get(step, [people_key, people_key_place])
     name = step.rpartition(".")[2]
-    act, left = getattr(owner, name), [times]
+    act, left = getattr(owners[0], name), [times]
 
     def dying(*arguments: Any) -> Any:
         left[0] -= 1
@@ -249,7 +251,8 @@ def test_a_rotation_of_the_file_may_be_killed_anywhere(
         return found
 
     with monkeypatch.context() as patch, contextlib.suppress(Killed):
-        patch.setattr(owner, name, dying)
+        for owner in owners:
+            patch.setattr(owner, name, dying)
         rotate(ledger, state)
     # Whoever runs and whoever starts reads everybody, and what either writes is not lost.
     for each in (service, StateKeys.open(state.root)):
@@ -350,9 +353,9 @@ def test_it_moves_out_whole_wherever_that_is_cut(
 
     with monkeypatch.context() as patch, contextlib.suppress(Killed):
         patch.setattr(Path, "unlink", dying)
-        people_key.move(state.keys, path)
+        people_key_place.move(state.keys, path)
     with contextlib.suppress(BadInput):
-        people_key.move(state.keys, path)
+        people_key_place.move(state.keys, path)
     moved = StateKeys.open(state.root, environment={FILE_VARIABLE: str(path)})
     for each in (moved, keys):
         assert unread(ledger, each) is None
@@ -365,10 +368,10 @@ def test_it_moves_onto_no_other_key_and_not_in_the_middle_of_a_rotation(tmp_path
     keys = StateKeys.open(state.root)
     people_key.write_new(tmp_path / "other", PeopleKey.alone(os.urandom(32)))
     with pytest.raises(BadInput, match="holds another key"):
-        people_key.move(state.keys, tmp_path / "other")
+        people_key_place.move(state.keys, tmp_path / "other")
     keys.people.begin(os.urandom, alone=True)
     with pytest.raises(BadInput, match="is being rotated"):
-        people_key.move(state.keys, tmp_path / "new")
+        people_key_place.move(state.keys, tmp_path / "new")
     assert (state.keys / "people.key").exists()
 
 

@@ -14,7 +14,8 @@ from kentongan import patience
 from kentongan.errors import BadConfig, BadInput, LedgerUnavailable, PeopleKeyAway
 from kentongan.key_files import replace_private
 from kentongan.keys import StateKeys
-from kentongan.people_key import FILE_VARIABLE, InFolder, PeopleKey, find, write_new
+from kentongan.people_key import PeopleKey, write_new
+from kentongan.people_key_place import FILE_VARIABLE, InFolder, find
 from kentongan.seam import Address
 from tests.kentongan.hanging import Hanging
 

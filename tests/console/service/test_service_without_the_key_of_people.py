@@ -19,7 +19,8 @@ from flows.house import House
 from kentongan.errors import PeopleKeyAway
 from kentongan.key_files import replace_private
 from kentongan.ledger import alerts, senders, views
-from kentongan.people_key import FILE_VARIABLE, PeopleKey
+from kentongan.people_key import PeopleKey
+from kentongan.people_key_place import FILE_VARIABLE
 from sandbox.server import Sandbox
 from tests.console.service.serving import until
 from tests.installation import install, phone, sms

@@ -22,7 +22,7 @@ from kentongan.ledger.editions import listed
 from kentongan.ledger.filling import reference_of
 from kentongan.ledger.opening import UNFINISHED
 from kentongan.people import Row
-from kentongan.people_key import FILE_VARIABLE
+from kentongan.people_key_place import FILE_VARIABLE
 from kentongan.safekeeping.restoring import restore
 from kentongan.seam import Address
 from kentongan.staging import Staging
