@@ -163,17 +163,6 @@ def row(number: int, phone: str = "", *, groups: tuple[str, ...] = ()) -> Row:
     return Row(number, f"p{number}", (Address("phone", phone or f"+62812000000{number:02}"),), None, groups, ())
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Any:
-    with open_at(tmp_path / "ledger.db") as ledger:
-        yield ledger
-
-
-@pytest.fixture
-def keys(tmp_path: Path) -> StateKeys:
-    return StateKeys.open(tmp_path / "state")
-
-
 def test_nothing_of_an_import_that_fails_is_kept(ledger: Ledger, keys: StateKeys) -> None:
     import_list(ledger, keys, [row(1)], whole=False, owner="first")
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -15,7 +13,6 @@ from kentongan.errors import LedgerUnavailable
 from kentongan.ledger import Ledger, probes
 from kentongan.probing import probe
 from kentongan.seam import Channel, Limits, Mode, Readiness, Traits
-from tests.kentongan.ledger.scenes import open_at
 
 NOW = 1_800_000_000_000
 
@@ -40,12 +37,6 @@ class Scripted:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with open_at(tmp_path / "ledger.db") as ledger:
-        yield ledger
 
 
 def channels(*scripted: Scripted) -> dict[str, Channel]:

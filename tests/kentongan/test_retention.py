@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
-
-import pytest
 
 from console.service.retention import Retention
 from kentongan import retention
@@ -21,26 +17,10 @@ from kentongan.people import Row
 from kentongan.retention import Kept
 from kentongan.seam import Address, Inbound
 from kentongan.settings import Policy
-from tests.kentongan.ledger.scenes import StandingClock, direct, expand_all, later, open_at, put_dispatch
+from tests.kentongan.ledger.scenes import StandingClock, direct, expand_all, later, put_dispatch
 
 DAY = 86_400_000
 POLICY = Policy(people_kept_days=30, answers_kept_days=10)
-
-
-@pytest.fixture
-def clock() -> StandingClock:
-    return StandingClock()
-
-
-@pytest.fixture
-def ledger(tmp_path: Path, clock: StandingClock) -> Iterator[Ledger]:
-    with open_at(tmp_path / "ledger.db", clock=clock) as ledger:
-        yield ledger
-
-
-@pytest.fixture
-def keys(tmp_path: Path) -> StateKeys:
-    return StateKeys.open(tmp_path)
 
 
 def row(number: int, phone: int = 0) -> Row:

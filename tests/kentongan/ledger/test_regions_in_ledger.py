@@ -53,12 +53,6 @@ def load(ledger: Ledger, *rows: RegionRow, replace: bool = False) -> regions.Loa
     return ledger.write(lambda write: regions.import_regions(write, ready, source="x", replace=replace))
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with open_at(tmp_path / "ledger.db") as opened:
-        yield opened
-
-
 def everything(ledger: Ledger) -> dict[str, Any]:
     def look(read: Any) -> dict[str, Any]:
         loaded = regions.load(read)

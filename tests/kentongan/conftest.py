@@ -1,3 +1,5 @@
+"""What tests of the core begin with: a ledger in a file, its keys, and a clock that stands still."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
