@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from kentongan.ledger.verification import signed_head, verify
 from kentongan.people import Row
 from kentongan.seam import Address
 from kentongan.staging import Staging
+from tests.kentongan.killed import Killed, Mortal
 from tests.kentongan.ledger.scenes import direct, expand_all, later, open_at, put_dispatch, register_sender
 
 People = dict[str, tuple[str | None, frozenset[str], frozenset[str], frozenset[tuple[str, str]]]]
@@ -40,22 +40,6 @@ rows = st.builds(
     Row, st.just(2), st.sampled_from("pqrst"), addresses, st.sampled_from([None, "id", "en"]), some, places
 )
 lists = st.lists(rows, max_size=5, unique_by=lambda row: row.reference)
-
-
-class Killed(BaseException):
-    """The end of a process that says nothing more."""
-
-
-class Mortal(Ledger):
-    """A ledger whose process is killed before its write number `left`."""
-
-    left: int
-
-    def write(self, act: Callable[..., Any]) -> Any:
-        if self.left == 0:
-            raise Killed
-        self.left -= 1
-        return super().write(act)
 
 
 def on_list(read: Read, keys: StateKeys) -> People:

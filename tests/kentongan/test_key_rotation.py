@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +16,9 @@ from kentongan.ledger import Ledger, pages
 from kentongan.ledger import people as register
 from kentongan.people import Row
 from kentongan.seam import Address
-from tests.kentongan.ledger.scenes import StandingClock, open_at
+from tests.kentongan.killed import Killed, Mortal
 
 COUNT = 7
-
-
-class Killed(BaseException):
-    """The end of a process that says nothing more."""
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with open_at(tmp_path / "ledger.db", clock=StandingClock()) as ledger:
-        yield ledger
 
 
 @pytest.fixture
@@ -90,18 +79,6 @@ def test_the_old_key_opens_nothing_any_more_and_the_look_up_stays(
     # And once more: there is nothing that only the first rotation finds.
     assert key_rotation.rotate(ledger, keys, by="siti") == Rotated(COUNT + 1, None)
     assert readable(ledger, StateKeys.open(tmp_path)) == COUNT
-
-
-class Mortal(Ledger):
-    """A ledger whose process is killed before its write number `left`, after which others `meanwhile` write."""
-
-    left: int
-
-    def write(self, act: Callable[..., Any]) -> Any:
-        if self.left == 0:
-            raise Killed
-        self.left -= 1
-        return super().write(act)
 
 
 @pytest.mark.parametrize("kill", range(7))

@@ -26,15 +26,12 @@ from kentongan.people_key_place import FILE_VARIABLE, NEXT_VARIABLE, VARIABLE
 from kentongan.safekeeping import escrow, restoring
 from kentongan.safekeeping.restoring import restore
 from kentongan.state import State
+from tests.kentongan.killed import Killed
 from tests.kentongan.ledger.scenes import StandingClock, direct, later, open_at, put_dispatch, put_people
 from tests.kentongan.safekeeping.installations import backed_up
 
 COUNT = 5
 _KEY = st.binary(min_size=32, max_size=32).filter(lambda key: len(set(key)) >= 8)
-
-
-class Killed(BaseException):
-    """The end of a process that says nothing more."""
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from kentongan.ledger.verification import signed_head, verify
 from kentongan.paging import Cause, Paging
 from kentongan.safekeeping import escrow, restoring
 from kentongan.state import State
+from tests.kentongan.killed import Killed
 from tests.kentongan.ledger.scenes import (
     StandingClock,
     direct,
@@ -167,9 +168,6 @@ def test_one_that_was_cut_off_is_said_and_done_again(
 ) -> None:
     place, medium, _ = lost
     state, _ = begun(tmp_path / "state")
-
-    class Killed(BaseException):
-        pass
 
     real = os.replace
 
