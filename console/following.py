@@ -21,7 +21,7 @@ from kentongan import telling
 from kentongan.clock import Milliseconds, Process
 from kentongan.errors import BadConfig, DamagedRecord, LedgerUnavailable, OtherVersion, Refused
 from kentongan.ledger import Read, alerts, senders, views
-from kentongan.overview import Overview, overview
+from kentongan.overview import Overview, overview, with_sender
 
 if TYPE_CHECKING:
     from console.progress import Progress
@@ -61,6 +61,7 @@ class Follower:
     _stirred: asyncio.Event = field(default_factory=asyncio.Event)
     _told_unable: bool = False
     _told_waits: bool = False
+    _told_nobody: bool = False
     _told_held: set[str] = field(default_factory=set)
     _told_interrupts: int = 0
     _code: str = field(init=False)
@@ -225,6 +226,8 @@ class Follower:
             return
 
     async def _take_over_if_nobody_sends(self, seen: Overview) -> None:
+        if not self.may_send:
+            self._tell_nobody_sends(seen)
         if not self.may_send or seen.dispatch is None:
             return
         age = self.house.clock.wall() - seen.dispatch.at
@@ -237,6 +240,16 @@ class Follower:
             await self._send_here("nobody took it, so this command sends")
         elif owner is not None and self._is_gone(owner):
             await self._send_here("whoever sent it is silent, so this command takes over")
+
+    def _tell_nobody_sends(self, seen: Overview) -> None:
+        """Says once to who only watches that nobody is there to send it any more."""
+        from console import standing
+
+        clock, process = self.house.clock, Process.current()
+        found = self.house.ledger.read(lambda read: with_sender(read, seen, clock=clock, process=process))
+        if found.unattended and not self._told_nobody:
+            self.progress.say(standing.nobody_sends(found.alert.code))
+        self._told_nobody = found.unattended
 
     def _is_gone(self, owner: str) -> bool:
         clock = self.house.clock

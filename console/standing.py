@@ -139,6 +139,11 @@ def doubts(house: House, seen: Overview) -> list[tuple[Delivery, str]]:
     return shown
 
 
+def nobody_sends(code: str) -> str:
+    """That the rest of an alert waits for somebody to send it, and how it goes on."""
+    return f"NOBODY IS SENDING {code}: whoever did is gone. To go on: kentongan resume {code}, or start the service"
+
+
 def review_line(code: str, review: Review, zone: ZoneInfo) -> str:
     """The review of a broken glass in one line: due, or done."""
     if review.done_at is not None:
@@ -171,6 +176,8 @@ def explain(office: Office, seen: Overview) -> None:
         output.say(review_line(seen.alert.code, seen.review, office.zone))
     if seen.refused and seen.open:
         output.say(f"No sender may send it: {seen.refused}")
+    elif seen.unattended:
+        output.say(nobody_sends(seen.alert.code))
     for each in seen.throttled:
         output.say(f"{each.instance}: {throttled(each)}")
         output.say(f"  To ask it sooner than it said: kentongan retry {seen.alert.code} --channel {each.instance}")
@@ -219,6 +226,7 @@ def to_json(office: Office, seen: Overview) -> dict[str, Any]:
         "state": seen.alert.state,
         "open": seen.open,
         "refused": seen.refused or None,
+        "unattended": seen.unattended,
         "throttled": [
             {
                 "channel": each.instance,

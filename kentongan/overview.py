@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from kentongan.alert import Kind
-from kentongan.clock import Milliseconds
+from kentongan.clock import Clock, Milliseconds, Process
 from kentongan.errors import DamagedRecord
 from kentongan.ledger import (
     Read,
@@ -27,6 +28,9 @@ from kentongan.ledger.reviews import Review
 from kentongan.ledger.throttled import Throttled
 from kentongan.plan import PUBLIC
 from kentongan.quick_dataclass import dataclass
+
+BEGINS_WITHIN: Milliseconds = senders.LEASE
+"""By then whoever takes an alert over has begun; before, nobody is said to be missing."""
 
 _MISSED = ("rejected", "unreachable", "expired", "cancelled")
 _UNFINISHED = ("planned", "claimed", "sending")
@@ -84,6 +88,7 @@ class Overview:
     glass. `reason`: why a correction withdraws, by its name. `withdrawn_by`: the code of the correction by which its
     thread was withdrawn, "" where it was not and for that correction itself. `refused`: why no sender may send it,
     "" where one may. `throttled`: channels whose provider lets it wait for longer than it is of use there.
+    `unattended`: its sender is gone and nobody is there to take over (see `with_sender`).
     `pruned_at`: when what is said here of its deliveries was counted because they were to be pruned (wall time).
     """
 
@@ -105,12 +110,13 @@ class Overview:
     refused: str = ""
     throttled: tuple[Throttled, ...] = ()
     pruned_at: Milliseconds | None = None
+    unattended: bool = False
 
     @property
     def said(self) -> str:
         """The alert's state as officers read it, with what is left of it."""
         if self.alert.state == "dispatched":
-            if self.refused and self.open:
+            if self.open and (self.refused or self.unattended):
                 return "NOT BEING SENT"
             return "being sent" if self.open else "sent"
         said = self.alert.state
@@ -157,6 +163,14 @@ def overview(read: Read, alert_id: str) -> Overview:
         throttled=tuple(throttled.standing(read, alert_id)) if dispatch is not None else (),
         pruned_at=checkpoint.at if checkpoint is not None else None,
     )
+
+
+def with_sender(read: Read, seen: Overview, *, clock: Clock, process: Process) -> Overview:
+    """The same, and whether nobody is there any more to send it; one that was just sent off is given time to begin."""
+    sent = seen.dispatch
+    if sent is None or not seen.open or seen.alert.state != "dispatched" or clock.wall() - sent.at < BEGINS_WITHIN:
+        return seen
+    return replace(seen, unattended=not senders.is_attended(read, sent.owner, clock=clock, process=process))
 
 
 def _withdrawn_by(read: Read, stored: StoredAlert) -> str:

@@ -16,6 +16,7 @@ from kentongan.errors import BadInput
 
 if TYPE_CHECKING:
     from console.office import Office
+    from kentongan.overview import Overview
 
 
 @command("status")
@@ -52,7 +53,8 @@ def _list(office: Office) -> int:
     from kentongan.overview import overviews
 
     ledger = office.house.ledger
-    seen, damaged = ledger.read(overviews)
+    found, damaged = ledger.read(overviews)
+    seen = [_with_sender(office, each) for each in found]
     codes = ledger.read(lambda read: alerts.codes(read, list(damaged)))
     held = ledger.read(senders.holds)
     disk_full = ledger.read(ballast.used_at)
@@ -68,6 +70,7 @@ def _list(office: Office) -> int:
                         "mode": each.alert.mode.value,
                         "state": each.alert.state,
                         "open": each.open,
+                        "unattended": each.unattended,
                         "in_doubt": each.in_doubt,
                         "break_glass": each.break_glass or None,
                         "sandbox": each.sandbox,
@@ -99,9 +102,21 @@ def _list(office: Office) -> int:
     _tell_held(office, held)
     _warn_of(office, unready)
     for each in seen:
+        if each.unattended:
+            output.say(standing.nobody_sends(each.alert.code))
+    for each in seen:
         if each.review is not None and not each.review.is_done:
             output.say(f"{each.alert.code}: {standing.review_line(each.alert.code, each.review, office.zone)}")
     return exits.WELL
+
+
+def _with_sender(office: Office, seen: Overview) -> Overview:
+    """The same, and whether nobody is there any more to send it."""
+    from kentongan.clock import Process
+    from kentongan.overview import with_sender
+
+    clock, process = office.house.clock, Process.current()
+    return office.house.ledger.read(lambda read: with_sender(read, seen, clock=clock, process=process))
 
 
 def _unready(office: Office, held: Collection[str]) -> dict[str, tuple[int, str]]:
@@ -140,7 +155,7 @@ def _one(office: Office, code: str) -> int:
     from kentongan.overview import overview
 
     stored = office.house.ledger.read(lambda read: alerts.by_handle(read, code))
-    seen = office.house.ledger.read(lambda read: overview(read, stored.id))
+    seen = _with_sender(office, office.house.ledger.read(lambda read: overview(read, stored.id)))
     if output.wants_json():
         output.document(standing.to_json(office, seen))
         return exits.WELL

@@ -109,8 +109,8 @@ def _looked_at(read: Read, rows: Sequence[Row[Any]], clock: Clock, process: Proc
         here = row.boot_id == process.boot_id
         silent = (here or read.on_postgres) and now - row.beat > LEASE
         # Of a process on another machine, only its silence tells; a file was on this one before it started anew.
-        ended = there.is_gone() and (here or not read.on_postgres)
-        yield row, bool(row.ended or silent or ended)
+        can_be_asked = here or not read.on_postgres
+        yield row, bool(row.ended or silent or (can_be_asked and there.is_gone()))
 
 
 def is_known(read: Read, sender: str) -> bool:
@@ -127,6 +127,12 @@ def present(read: Read, *, clock: Clock, process: Process, but: str = "") -> lis
 def is_resident_there(read: Read, *, clock: Clock, process: Process, but: str = "") -> bool:
     """Whether a service or a worker other than `but` is there: where it lacks a key, it holds what it must itself."""
     return any(row.role in ("service", "worker") for row in present(read, clock=clock, process=process, but=but))
+
+
+def is_attended(read: Read, owner: str | None, *, clock: Clock, process: Process) -> bool:
+    """Whether anybody is there to send what `owner` took: that sender itself, or one that takes over from others."""
+    there = present(read, clock=clock, process=process)
+    return any(row.id == owner or row.serves is not None for row in there)
 
 
 # --- Holds ---

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -13,6 +14,7 @@ import pytest
 
 from console.service import client
 from console.service.sockets import listen_locally
+from kentongan import overview
 from kentongan.clock import Process, SystemClock
 from kentongan.ledger import Ledger, Write, alerts, dispatches, senders
 from kentongan.state import State
@@ -237,18 +239,26 @@ def test_a_terminal_that_goes_away_stops_nothing(run, approved, bots, sandbox: S
     assert len(counts(sandbox)) == 30
 
 
-def test_who_is_killed_is_taken_over_by_resume_and_nobody_gets_it_twice(
-    run, approved, bots, sandbox: Sandbox, start
+def test_who_is_killed_is_missed_and_taken_over_by_resume_and_nobody_gets_it_twice(
+    run, approved, bots, sandbox: Sandbox, start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bots(people=60, rate=20)
     code = approved("--drill")
     sending = start("send", code)
     _line(sending.stderr, "this command sends")
+    monkeypatch.setattr(overview, "BEGINS_WITHIN", 0)
+    assert not run("status", code, "--json").json["unattended"]
     sending.kill()
     sending.wait()
-    resumed = run("resume", code, "--json")
-    assert resumed.code in (0, 4), resumed.err
-    words = resumed.json["channels"][0]["words"]
+    listed, shown = run("status"), run("status", code)
+    resuming = start("resume", code, "--json")
+    for told in (listed.out, shown.out, run("status", code, "--watch").err):
+        assert f"NOBODY IS SENDING {code}" in told
+        assert f"kentongan resume {code}" in told
+    assert "NOT BEING SENT" in listed.out
+    assert resuming.wait(30) in (0, 4)
+    words = json.loads(resuming.stdout.read())["channels"][0]["words"]
+    assert not run("status", code, "--json").json["unattended"]
     assert sum(words.values()) == 60
     assert set(words) <= {"accepted", "in_doubt"}
     assert set(counts(sandbox).values()) == {1}
