@@ -62,7 +62,7 @@ class Patience:
         if not since or now - min(since) < self.seconds:
             return True
         # As long again as it has hung.
-        return now - max(since) >= min(max(since) - min(since) + self.seconds, _SELDOM)
+        return now - max(since) >= min(max(since) - min(since) + 2 * self.seconds, _SELDOM)
 
     @staticmethod
     def _given_up() -> TimeoutError:

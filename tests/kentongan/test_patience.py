@@ -42,6 +42,22 @@ def test_what_hangs_is_given_up_and_hardly_anything_is_begun_until_it_has_ended(
     assert patience.ask(lambda: "there") == "there"
 
 
+def test_who_asks_twice_waits_once() -> None:
+    now, never, tried = [0.0], threading.Event(), []
+    patience = Patience(0.01, monotonic=lambda: now[0])
+
+    def hang() -> None:
+        tried.append(now[0])
+        never.wait(30)
+
+    for moment in (0.0, 0.01, 0.015):
+        now[0] = moment
+        with pytest.raises(TimeoutError):
+            patience.ask(hang)
+    never.set()
+    assert tried == [0.0]
+
+
 def test_a_mount_that_never_lets_go_is_tried_anew_ever_more_seldom() -> None:
     now, never, tried = [0.0], threading.Event(), []
     patience = Patience(0.01, monotonic=lambda: now[0])
