@@ -275,8 +275,8 @@ def _state(invocation: Invocation, settings: Settings | None) -> Iterator[Found]
         if damage != "ok":
             yield Found("state", "fault", f"ledger {place.ledger} is damaged ({damage}); restore it from a backup")
             return
-        # An empty transaction: whether it could be written, now.
-        ledger.write(lambda write: None)
+        # Changes nothing, and is refused where it could not be written now, as an empty transaction is not.
+        ledger.write(lambda write: write.sql("UPDATE sender SET ended = 1 WHERE id IS NULL"))
         where = f"ledger in Postgres, {place.database}" if place.database is not None else str(place.ledger)
         yield Found("state", "ok", f"{where}: it can be read and written")
         free = shutil.disk_usage(place.root).free

@@ -145,8 +145,8 @@ def kept_log(state: State, role: str) -> Iterator[None]:
 
     try:
         handler = LogFile(state.log / f"{role}.log", maxBytes=1_000_000, backupCount=2)
-    except OSError:
-        # On a full disk it is the alert that matters.
+    except (OSError, BadConfig):
+        # On a full disk, or in a folder of somebody else's, it is the alert that matters.
         yield
         return
     handler.setFormatter(JsonLines())

@@ -26,16 +26,20 @@ def load(folder: Path, kinds: Mapping[str, type[InstanceSettings]]) -> Settings:
 
     def read(name: str, required: bool) -> dict[str, Any]:
         path = folder / name
-        if not path.is_file():
-            if required:
-                faults.append(f"{path}: is missing; `kentongan check` lists what a config needs")
-            return {}
         try:
+            if not path.is_file():
+                if required:
+                    faults.append(f"{path}: is missing; `kentongan check` lists what a config needs")
+                return {}
             content = _load(path.read_text("utf-8"))
+        except OSError as error:
+            raise BadConfig(
+                f"{path}: cannot be read: {error.strerror}; give this user the right to it and its folder"
+            ) from None
         except _Twice as error:
             faults.append(f"{path}: {error}")
             return {}
-        except (yaml.YAMLError, ValueError, OSError, RecursionError) as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             mark = getattr(error, "problem_mark", None)
             where = f" line {mark.line + 1}" if mark is not None else ""
             faults.append(f"{path}:{where} is not readable as YAML; mend the indentation or quoting there")

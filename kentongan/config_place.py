@@ -12,8 +12,18 @@ from kentongan.errors import BadConfig
 def find_config(explicit: Path | None, environment: Mapping[str, str] = os.environ) -> Path | None:
     """Returns the config folder: the one named, else KENTONGAN_CONFIG, else the XDG one; None where there is none.
 
-    Raises BadConfig when one was named and is not there.
+    Raises BadConfig when one was named and is not there, or this user may not look where it is.
     """
+    try:
+        return _find(explicit, environment)
+    except OSError as error:
+        raise BadConfig(
+            f"config folder: {error.filename} cannot be read: {error.strerror}; give this user the right to it and the"
+            " folders above it"
+        ) from None
+
+
+def _find(explicit: Path | None, environment: Mapping[str, str]) -> Path | None:
     named = explicit or (Path(environment["KENTONGAN_CONFIG"]) if environment.get("KENTONGAN_CONFIG") else None)
     if named is not None:
         if not named.is_dir():

@@ -59,6 +59,11 @@ class State:
             raise BadConfig(
                 f"state directory {root} cannot be used: {error.strerror}; name another with --state"
             ) from None
+        if not os.access(root, os.R_OK | os.X_OK):
+            raise BadConfig(
+                f"state directory {root} cannot be read by this user; run this as the user it belongs to, or as"
+                f" that user run: chmod 700 {root}"
+            )
         if found.st_mode & 0o022:
             raise BadConfig(f"state directory {root} can be changed by others; run: chmod 700 {root}")
         return cls(root, Database.find(environment))

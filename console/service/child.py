@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import logging.handlers
 from pathlib import Path
+
+from console.service.log import LogFile
 
 _GRACE = 4.0
 """Seconds that a child has to end by itself before it is killed."""
 
 
 async def keep_output(process: asyncio.subprocess.Process, file: Path) -> None:
-    """Writes what a child says to `file`, which never grows beyond a few megabytes, until the child closes it."""
-    handler = logging.handlers.RotatingFileHandler(file, maxBytes=2_000_000, backupCount=2, encoding="utf-8")
+    """Writes what a child says to `file`, which never grows beyond a few megabytes, until the child closes it.
+
+    It is read although the file cannot be written: a child whose pipe is full stands still.
+    """
+    handler = LogFile(file, maxBytes=2_000_000, backupCount=2, encoding="utf-8", delay=True)
     handler.terminator = ""
     assert process.stdout is not None
     with contextlib.closing(handler):

@@ -174,7 +174,8 @@ def log_to(path: Path, *, on_stderr: Form | None = None, level: str = "info") ->
     With `on_stderr` also to standard error, in that form. `level` is that of our own messages; of libraries only
     warnings are written. What was set before is set again at the end.
     """
-    file = LogFile(path, maxBytes=2_000_000, backupCount=4, encoding="utf-8")
+    # Opened by the first message: a file that this user may not write keeps nobody unwarned.
+    file = LogFile(path, maxBytes=2_000_000, backupCount=4, encoding="utf-8", delay=True)
     file.setFormatter(JsonLines())
     handlers: list[logging.Handler] = [file]
     spoken: StandardError | None = None

@@ -234,7 +234,12 @@ def _say(line: str) -> None:
 @contextlib.contextmanager
 def only_one(state: State, what: str) -> Iterator[IO[str]]:
     """Holds the state directory's lock for this "service" or "worker"; raises BadConfig where another has it."""
-    with (state.run / f"{what}.lock").open("a+") as file:
+    path = state.run / f"{what}.lock"
+    try:
+        file = path.open("a+")
+    except OSError as error:
+        raise BadConfig(f"{path} cannot be used: {error.strerror}; give it and its folder to this user") from None
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -18,6 +18,7 @@ import pytest
 import sqlalchemy
 
 from console.office import kept_log
+from console.service import child
 from console.service.log import FORMS, WITHHELD, Form, log_to, take_over
 from kentongan.ledger import Ledger
 from kentongan.state import State
@@ -208,3 +209,15 @@ def test_a_command_that_sends_tells_a_full_disk_the_same_way(
     told = capsys.readouterr().err
     assert told.count("cannot be written (No space left on device)") == 1
     assert told.count("\n") == 1
+
+
+async def test_a_child_is_heard_although_what_it_says_can_be_kept_nowhere(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # More than a pipe holds: unread, it would stand still for ever.
+    says = "import os; [os.write(1, b'x' * 65_536) for _ in range(8)]"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", says, stdout=asyncio.subprocess.PIPE)
+    async with asyncio.timeout(20):
+        await child.keep_output(process, tmp_path / "absent" / "child.log")
+        assert await process.wait() == 0
+    assert capfd.readouterr().err.count("cannot be written (No such file or directory)") == 1
