@@ -169,8 +169,14 @@ class Dispatcher:
         return Pulse(beat, sweep, str(self.outdated or ""))
 
     async def nudge(self, alert_id: str) -> bool:
-        """Takes a dispatch over now, if it is free; True where it is ours."""
-        return self.outdated is None and await self._taken.take(alert_id)
+        """Takes a dispatch over now, if it is free; True where it is ours, or nothing of it is left to send."""
+        return self.outdated is None and (await self._taken.take(alert_id) or self._is_over(alert_id))
+
+    def _is_over(self, alert_id: str) -> bool:
+        """Whether all of a dispatch has come to its end, whoever sent it."""
+        return self.ledger.read(
+            lambda read: dispatches.get(read, alert_id) is not None and not views.is_open(read, alert_id)
+        )
 
     async def channel(self, alert_id: str, instance: str, through: str) -> Mapping[str, int]:
         """Starts or joins the one run of an instance and returns its counts by word when it is done.

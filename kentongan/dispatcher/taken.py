@@ -13,7 +13,7 @@ from kentongan.dispatcher.owned import OwnedDispatch
 from kentongan.dispatcher.part import Sender
 from kentongan.dispatcher.starting import Starter
 from kentongan.errors import DamagedRecord
-from kentongan.ledger import Read, Write, alerts, dispatches, senders
+from kentongan.ledger import Read, Write, alerts, dispatches, senders, views
 from kentongan.ledger.work import OpenDispatch
 
 _log = logging.getLogger(__name__)
@@ -44,7 +44,10 @@ class Taken:
     _ranks: dict[str, int] = field(default_factory=dict)
 
     async def take(self, alert_id: str, *, orchestrated: bool = False) -> bool:
-        """Takes a dispatch over if it is free, and begins it; True where it is ours. `orchestrated`: Prefect asks."""
+        """Takes a dispatch over if it is free, and begins it; True where it is ours and something of it is left.
+
+        `orchestrated`: Prefect asks.
+        """
         if self._is_ours(alert_id):
             return True
         if alert_id in self.refused or self.closing.is_set() or self._has_left(alert_id):
@@ -59,6 +62,9 @@ class Taken:
             if refusal is not None:
                 write.event("dispatch.refused", alert=alert_id, why=refusal)
                 return False, refusal
+            if not views.is_open(write, alert_id):
+                # Whoever asks is late: what began now would find nothing to do, and be on record.
+                return False, None
             suspects = [found.owner] if found.owner is not None else []
             gone = senders.gone(write, clock=self.sender.clock, process=self.process, suspects=suspects)
             return dispatches.own(write, alert_id, sender=self.sender.name, gone=gone), None

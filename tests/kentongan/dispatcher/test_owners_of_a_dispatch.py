@@ -55,6 +55,19 @@ async def test_an_alert_that_officers_have_not_approved_is_not_sent(place: Place
     assert place.ledger.read(lambda read: concerns.concerns(read, paging=Paging(), modes={})) == []
 
 
+async def test_a_nudge_that_comes_after_the_end_begins_nothing_again(place: Place) -> None:
+    place.subscribe(1)
+    channel = ScriptedChannel()
+    place.dispatch(channel)
+    async with place.sending(channel) as dispatcher:
+        assert await dispatcher.nudge("alert-1")
+        await finished(dispatcher)
+        await dispatcher.sweep()
+        assert await dispatcher.nudge("alert-1"), "it was sent, which is what was asked for"
+        assert await dispatcher.channel("alert-1", "sms", "prefect") == {"accepted": 1}
+    assert len(place.events("instance.started")) == 1
+
+
 async def test_a_nudge_that_comes_before_the_dispatch_spoils_nothing(place: Place) -> None:
     place.subscribe(1)
     channel = ScriptedChannel()
@@ -245,16 +258,22 @@ async def test_who_waits_for_a_channel_is_told_its_end_although_the_ledger_took_
     place.subscribe(10)
     channel = ScriptedChannel()
     place.dispatch(channel)
-    claim, is_open, lost = claims.claim, views.is_open, iter(range(4))
+    claim, is_open, own, lost = claims.claim, views.is_open, dispatches.own, iter(range(4))
+    owned: list[bool] = []
 
     def failing(act: Any) -> Any:
         def fails(*given: Any, **named: Any) -> Any:
-            if next(lost, None) is not None:
+            if owned and next(lost, None) is not None:
                 raise LedgerUnavailable("ledger takes nothing")
             return act(*given, **named)
 
         return fails
 
+    def taking(*given: Any, **named: Any) -> bool:
+        owned.append(own(*given, **named))
+        return owned[-1]
+
+    monkeypatch.setattr(dispatches, "own", taking)
     monkeypatch.setattr(claims, "claim", failing(claim))
     monkeypatch.setattr(views, "is_open", failing(is_open))
     async with place.sending(channel) as dispatcher:
