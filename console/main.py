@@ -190,7 +190,15 @@ def _mistake(error: Exception, invocation: Invocation) -> int:
     if handles.ran_out(error):
         return _fault(handles.REMEDY, exits.BAD_INPUT, invocation)
     from console.trace import keep
+    from kentongan import disk_space
+    from kentongan.state import State
 
+    if disk_space.ran_out(error):
+        try:
+            told = disk_space.remedy(State.find(invocation.state).root)
+        except KentonganError as fault:
+            told = str(fault)
+        return _fault(told, exits.BAD_INPUT, invocation)
     return _fault(keep(error, invocation.state), exits.FAILED, invocation)
 
 
