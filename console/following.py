@@ -60,6 +60,7 @@ class Follower:
     _interrupts: int = 0
     _stirred: asyncio.Event = field(default_factory=asyncio.Event)
     _told_unable: bool = False
+    _nobody: bool = False
     _told_waits: bool = False
     _told_nobody: bool = False
     _told_held: set[str] = field(default_factory=set)
@@ -240,6 +241,8 @@ class Follower:
             await self._send_here("nobody took it, so this command sends")
         elif owner is not None and self._is_gone(owner):
             await self._send_here("whoever sent it is silent, so this command takes over")
+        elif owner is not None:
+            self._nobody = False
 
     def _tell_nobody_sends(self, seen: Overview) -> None:
         """Says once to who only watches that nobody is there to send it any more."""
@@ -269,6 +272,7 @@ class Follower:
             raise Refused(found, rule="vouch")
 
     async def _send_here(self, why: str) -> None:
+        self._nobody = True
         if callable(self.opened):
             self.opened = self.opened()
         if isinstance(self.opened, BadConfig):
@@ -278,7 +282,7 @@ class Follower:
             return
         dispatcher = self.house.dispatcher(self.opened, only=frozenset({self.alert_id}))
         await dispatcher.start()
-        self._dispatcher, self._sends = dispatcher, True
+        self._dispatcher, self._sends, self._nobody = dispatcher, True, False
         self.progress.say(f"({why})")
         await dispatcher.nudge(self.alert_id)
 
@@ -316,8 +320,8 @@ class Follower:
 
     @property
     def sent_here(self) -> bool:
-        """Whether it is this process that sends, or began to."""
-        return self._sends
+        """Whether nothing is sent once this process leaves: it sends, or nobody does and it could not."""
+        return self._sends or self._nobody
 
 
 def _unsent(seen: Overview) -> str:

@@ -135,6 +135,25 @@ async def test_ctrl_c_says_what_is_unsent_and_how_it_goes_on(place: Place, monke
     assert seen.unfinished > 0
 
 
+async def test_who_leaves_a_ledger_that_nobody_can_write_is_not_told_that_the_sending_goes_on(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.subscribe(PEOPLE)
+    channel, told = ScriptedChannel("sms"), Told()
+    place.dispatch(channel)
+    followed = follower(place, channel, told)
+    lost = Lost(followed.house.ledger, monkeypatch, reads=True)
+    lost.away = True
+    going = asyncio.create_task(followed.run())
+    await until(lambda: told.told("until it is back"))
+    followed.interrupt()
+    async with asyncio.timeout(20):
+        _, ended = await going
+    assert not ended
+    assert channel.sent == []
+    assert followed.sent_here
+
+
 async def test_it_waits_no_longer_than_anything_can_be_sent(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     place.subscribe(PEOPLE)
     channel, told = ScriptedChannel("sms", rate=50.0), Told()
