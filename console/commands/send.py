@@ -204,7 +204,7 @@ def _undisturbed() -> Iterator[list[int]]:
 
 @command("follow-up")
 @click.argument("code", type=HANDLE)
-@click.option("--kind", type=click.Choice(["correction"]), required=True, help="What follows the alert.")
+@click.option("--kind", type=click.Choice(["correction"]), default="correction", help="What follows the alert.")
 @click.option("--reason", metavar="REASON", help="Why it is withdrawn; without it the known reasons are listed.")
 @NO_WAIT
 def follow_up(code: str, kind: str, reason: str | None, no_wait: bool) -> int:

@@ -43,10 +43,11 @@ def test_a_correction_is_released_by_one_officer_and_nothing_is_typed(run, appro
     code = approved("--drill")
     run("send", code)
     as_officer("siti")
-    listed = run("follow-up", code, "--kind", "correction")
-    assert listed.code == 2
-    assert "was_a_test" in listed.err
-    released = run("follow-up", code, "--kind", "correction", "--reason", "was_a_test", "--json")
+    for typed in ([], ["--kind", "correction"]):
+        listed = run("follow-up", code, *typed)
+        assert listed.code == 2
+        assert "was_a_test" in listed.err
+    released = run("follow-up", code, "--reason", "was_a_test", "--json")
     assert released.code == 0, released.err
     assert released.json["follows"] == code
     assert released.json["channels"][0]["words"] == {"accepted": 1}
