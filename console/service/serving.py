@@ -169,10 +169,11 @@ async def until_told(
         stopping.set()
 
     loop = asyncio.get_running_loop()
+    end_in_time = _EndInTime()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
         # Beside it, for the loop itself may wait for a database that never answers.
-        signal.signal(number, _end_in_time)
+        signal.signal(number, end_in_time)
     # A closed terminal is no reason to leave people unwarned.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     sending = make()
@@ -195,9 +196,20 @@ async def until_told(
     return sending.dispatcher.outdated
 
 
-def _end_in_time(*_: object) -> None:
-    """Sees to it that the process ends, whatever it waits for, and says where each thread was; needs no loop."""
-    faulthandler.dump_traceback_later(ENDS_WITHIN, exit=True)
+class _EndInTime:
+    """Sees to it that the process ends, whatever it waits for, and says where each thread was; needs no loop.
+
+    At once where it is told so a second time.
+    """
+
+    def __init__(self) -> None:
+        self._told = False
+
+    def __call__(self, *_: object) -> None:
+        if self._told:
+            os._exit(1)
+        self._told = True
+        faulthandler.dump_traceback_later(ENDS_WITHIN, exit=True)
 
 
 def _ready(service: Service, *, as_json: bool) -> str:

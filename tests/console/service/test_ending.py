@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import sqlite3
 import time
 from pathlib import Path
@@ -118,3 +119,15 @@ async def test_a_service_whose_loop_stands_still_ends_and_says_where(
         told = (await service.process.stderr.read()).decode()
     assert "Timeout (" in told
     assert "in stop" in told or "in <lambda>" in told
+
+
+async def test_a_second_signal_ends_a_service_at_once_whose_loop_stands_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stands_still = _STANDS_STILL.replace("time.sleep(60)", "(print('still', flush=True), time.sleep(60))")
+    monkeypatch.setattr(serving, "SERVE", stands_still.replace("ENDS_WITHIN = 0.5", "ENDS_WITHIN = 60") + serving.SERVE)
+    async with scene(tmp_path, 1) as there, there.serving() as service:
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.stdout is not None
+        assert (await service.process.stdout.readline()).strip() == b"still"
+        assert await service.end(signal.SIGINT) == 1
