@@ -57,6 +57,15 @@ class Lazy:
     help: str
 
 
+_MEANT = {
+    **dict.fromkeys(("withdraw", "retract", "recall", "undo", "correct", "correction"), "follow-up"),
+    **dict.fromkeys(("abort", "halt", "kill"), "stop"),
+    **dict.fromkeys(("continue", "finish"), "resume"),
+    **dict.fromkeys(("show", "list"), "status"),
+}
+"""What officers type in haste for a command that is called otherwise; the likest name may be the wrong act."""
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when one of them is called or its own help is asked for.
 
@@ -102,7 +111,8 @@ class LazyGroup(click.Group):
     def _unknown(self, ctx: click.Context, name: str) -> NoReturn:
         import difflib
 
-        near = difflib.get_close_matches(name, self.lazy, 1)
+        meant = _MEANT.get(name.lower(), "")
+        near = [meant] if meant in self.lazy else difflib.get_close_matches(name, self.lazy, 1)
         hint = f"did you mean {near[0]}?" if near else f"`{ctx.command_path} --help` lists them"
         ctx.fail(f"{name!r} is no command; {hint}")
 

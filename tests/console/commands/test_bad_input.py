@@ -44,6 +44,8 @@ def test_malformed_and_hostile_xml(refused, document: str) -> None:
         (["resolve", "twelve", "--sent"], "DELIVERY"),
         (["resolve", "12"], "--sent or --not-sent"),
         (["sned"], "did you mean send"),
+        (["retract", "0000"], "did you mean follow-up"),
+        (["ABORT", "0000"], "did you mean stop"),
         (["send"], "CODE"),
         (["stop", "--now", "0000"], "--now"),
         (["status", "--watch"], "--watch"),
