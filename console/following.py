@@ -315,8 +315,13 @@ class Follower:
         from console.service.heads import Heads
 
         if not isinstance(self.opened, BadConfig) and not callable(self.opened):
-            with contextlib.suppress(LedgerUnavailable):
+            try:
                 await Heads(self.house, self.opened).publish()
+            except LedgerUnavailable:
+                return
+            except BadConfig as error:
+                # It is sent all the same, and how it ended is what counts.
+                self.progress.say(f"the record was not signed: {error}")
 
     @property
     def sent_here(self) -> bool:

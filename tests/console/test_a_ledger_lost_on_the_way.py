@@ -21,6 +21,7 @@ from kentongan.state import State
 from tests.kentongan.sending import Place, ScriptedChannel, until
 
 PEOPLE = 100
+SIGN = Follower._sign
 EIO = sqlalchemy.exc.OperationalError("COMMIT", {}, sqlite3.OperationalError("disk I/O error"))
 
 
@@ -152,6 +153,14 @@ async def test_who_leaves_a_ledger_that_nobody_can_write_is_not_told_that_the_se
     assert not ended
     assert channel.sent == []
     assert followed.sent_here
+
+
+async def test_a_record_that_cannot_be_signed_does_not_hide_how_it_ended(place: Place) -> None:
+    channel, told = ScriptedChannel("sms"), Told()
+    (place.root / "heads").write_text("where a folder belongs")
+    await SIGN(follower(place, channel, told))
+    (line,) = told.lines
+    assert line.startswith(f"the record was not signed: {place.root / 'heads'} cannot be used: ")
 
 
 async def test_it_waits_no_longer_than_anything_can_be_sent(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
