@@ -176,6 +176,8 @@ def log_to(path: Path, *, on_stderr: Form | None = None, level: str = "info") ->
     """
     # Opened by the first message: a file that this user may not write keeps nobody unwarned.
     file = LogFile(path, maxBytes=2_000_000, backupCount=4, encoding="utf-8", delay=True)
+    with contextlib.suppress(OSError):
+        path.touch()
     file.setFormatter(JsonLines())
     handlers: list[logging.Handler] = [file]
     spoken: StandardError | None = None
