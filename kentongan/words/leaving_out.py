@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 _CUT = "..."
 _FEWEST = 2
 """With so many words alike at their beginning, one sentence is taken for another with something left out."""
 
+_MOST = 50
+"""Among so many that begin alike the likest is looked for, however long a text may be."""
+
 # A stop and what closes a quotation behind it, before what can begin a sentence; scripts without spaces have their own.
-_END = re.compile(r"[.!?]+[)”\"']*(?=\s+[^\Wa-z_]|\s+[(“\"'\ue000])|(?<=[。！？])(?=\S)")
+_END = re.compile(r"(?<![.!?])[.!?]+[)”\"']*(?=\s+[^\Wa-z_]|\s+[(“\"'\ue000])|(?<=[。！？])(?=\S)")
 _LAST_WORD = re.compile(r"\w+$")
 _EDGES = re.compile(r"^[,;:.!?]+|[,;:.!?]+$")
 
@@ -22,10 +25,13 @@ def left_out(full: Sequence[str], said: Sequence[str], *, other_words: bool = Fa
     given alone, between "..."; not where it is written in `other_words`, of which a few are alike by chance.
     """
     there = [tuple(map(_bare, sentence.split())) for paragraph in said for sentence in sentences(paragraph)]
+    alike: dict[tuple[str, ...], list[Sequence[str]]] = {}
+    for words in there:
+        alike.setdefault(words[:_FEWEST], []).append(words)
     wanted = (sentence.split() for paragraph in full for sentence in sentences(paragraph))
     known = frozenset(there)
     gone = (words for words in wanted if tuple(map(_bare, words)) not in known)
-    return tuple(dict.fromkeys(" ".join(words) if other_words else _gone(words, there) for words in gone))
+    return tuple(dict.fromkeys(" ".join(words) if other_words else _gone(words, alike) for words in gone))
 
 
 def sentences(text: str) -> Iterator[str]:
@@ -46,10 +52,11 @@ def _is_short(word: str) -> bool:
     return word[0].isupper() and len(word) <= 3 and (len(word) == 1 or not word.isupper())
 
 
-def _gone(words: Sequence[str], there: Sequence[Sequence[str]]) -> str:
+def _gone(words: Sequence[str], alike: Mapping[tuple[str, ...], Sequence[Sequence[str]]]) -> str:
     """The words of a sentence without those that the likest one of the message begins and ends with, too."""
     bare = [_bare(word) for word in words]
-    first, last = max((_alike(bare, other) for other in there), default=(0, 0))
+    near = alike.get(tuple(bare[:_FEWEST]), ())[:_MOST]
+    first, last = max((_alike(bare, other) for other in near), default=(0, 0))
     if first < _FEWEST or first + last >= len(words):
         return " ".join(words)
     return " ".join([_CUT, *words[first : len(words) - last], *([_CUT] if last else [])])
