@@ -151,7 +151,8 @@ class Dispatcher:
         for owned in self._taken.alerts.values():
             owned.leave()
             runs.extend(owned.runs.values())
-        await asyncio.gather(*runs, return_exceptions=True)
+        # While its last requests end, nobody hands it what it would not begin.
+        await asyncio.gather(*runs, self._tell_channels(), return_exceptions=True)
         await self._paces.close()
         for loop in self._loops:
             loop.cancel()
@@ -274,7 +275,9 @@ class Dispatcher:
 
     def _channels_for_all(self) -> list[str] | None:
         """On what it sends for others that leave an alert to it; None where it sends its own alert alone."""
-        return sorted(self._usable) if self.only is None else None
+        if self.only is not None:
+            return None
+        return [] if self._closing.is_set() else sorted(self._usable)
 
     async def _tell_key(self) -> None:
         """Has on record whether people can be written to from here; one that sends one alert holds only what it owns.

@@ -66,6 +66,37 @@ async def test_people_are_written_to_by_who_comes_with_the_key_while_the_command
     assert [each for each in differences if each.place.startswith("dispatch")] == []
 
 
+async def test_who_is_ending_is_handed_nothing(place: Place) -> None:
+    place.subscribe(1)
+    begun, answer = asyncio.Event(), asyncio.Event()
+
+    async def slow(job: Job) -> Outcome:
+        begun.set()
+        await answer.wait()
+        return Accepted(job.key)
+
+    channel = ScriptedChannel(answer=lambda job, times: slow(job), deadline=30.0)
+    place.dispatch(channel)
+    service = place.dispatcher(channel)
+    await service.start()
+    await service.nudge("alert-1")
+    async with asyncio.timeout(10):
+        await begun.wait()
+
+    def there() -> str | None:
+        clock = place.ledger.clock
+        return place.ledger.read(
+            lambda read: senders.server(read, {"sms"}, but="", clock=clock, process=service.process)
+        )
+
+    assert there() == service.sender
+    closing = asyncio.ensure_future(service.close())
+    await until(lambda: there() is None)
+    assert not closing.done(), "its request is still under way"
+    answer.set()
+    await closing
+
+
 async def test_it_is_handed_on_to_nobody_who_cannot_go_on_with_all_that_is_open(place: Place) -> None:
     place.subscribe(10)
     answer = asyncio.Event()
