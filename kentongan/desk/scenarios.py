@@ -83,8 +83,9 @@ def _covered(desk: Desk, composed: Composed) -> dict[str, Any]:
     within = targeting.approved(composed.targeted.within if composed.targeted is not None else None)
     audiences = desk.settings.audiences
     return {
-        "messages": sorted(rendered_to_json(each) for each in composed.alert.messages),
-        "correction": sorted(rendered_to_json(each) for each in composed.correction.messages),
+        # What is said beside a message of its shortening is no word of it.
+        "messages": sorted(rendered_to_json(replace(each, shortened=None)) for each in composed.alert.messages),
+        "correction": sorted(rendered_to_json(replace(each, shortened=None)) for each in composed.correction.messages),
         "instances": {
             name: [
                 each.kind,

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import field
 
 from kentongan import waves
 from kentongan.clock import Milliseconds, Process
@@ -53,6 +54,7 @@ class Starter:
     stays: bool
     orchestrate: Callable[[str], Awaitable[None]] | None
     closing: asyncio.Event
+    _wanted_since: dict[str, Milliseconds] = field(default_factory=dict)
 
     async def start_all(self, owned: OwnedDispatch, *, orchestrated: bool) -> None:
         """Shows the dispatch in Prefect and, when the budget is spent or Prefect fails, starts what has not begun.
@@ -124,19 +126,32 @@ class Starter:
             owned.live.pop(instance, None)
 
     async def _hand_on(self, owned: OwnedDispatch, instance: str) -> bool:
-        """Hands an alert on to a sender that stays and can send on the channel, and on all that is still open here."""
+        """Hands an alert on to a sender that stays and can send on the channel, and on all that is still open here.
+
+        To none that refuses it, and to none before it has beaten once more: this process has the alert because whoever
+        was there did not take it, and may be dead or ending.
+        """
         sender, alert_id = self.sender, owned.alert_id
+        if not owned.ours or owned.left:
+            return False
+        since = self._wanted_since.get(alert_id)
+        if since is None:
+            self._wanted_since[alert_id] = sender.ledger.read(lambda read: senders.moment(read, sender.clock))
+            return False
 
         def heir(read: Read) -> str | None:
             here = {each.name for each in owned.plan.instances if each.name in self.channels}
             still = {name for name in here if not owned.expanded or views.is_open(read, alert_id, name)}
-            return senders.server(read, {instance, *still}, but=sender.name, clock=sender.clock, process=self.process)
+            unfit = {sender.name, *views.refusers(read, alert_id)}
+            return senders.server(
+                read, {instance, *still}, but=unfit, clock=sender.clock, process=self.process, since=since
+            )
 
         def hand_on(write: Write) -> str | None:
             to = heir(write)
             return to if to is not None and dispatches.hand_on(write, alert_id, sender=sender.name, to=to) else None
 
-        if not owned.ours or owned.left or sender.ledger.read(heir) is None:
+        if sender.ledger.read(heir) is None:
             return False
         to = await sender.ledger.write_soon(hand_on)
         if to is None:

@@ -44,9 +44,10 @@ class Taken:
     _ranks: dict[str, int] = field(default_factory=dict)
 
     async def take(self, alert_id: str, *, orchestrated: bool = False) -> bool:
-        """Takes a dispatch over if it is free, and begins it; True where it is ours and something of it is left.
+        """Takes a dispatch over if it is free, and begins it; True where it is ours and something of it is open.
 
-        `orchestrated`: Prefect asks.
+        Of one that is not open it begins nothing, for there would be nothing to do: whoever asks is late, or waits for
+        a step of it that comes later. `orchestrated`: Prefect asks.
         """
         if self._is_ours(alert_id):
             return True
@@ -60,19 +61,17 @@ class Taken:
                 return False, None
             refusal = self.vouch(write, alert_id)
             if refusal is not None:
-                write.event("dispatch.refused", alert=alert_id, why=refusal)
+                dispatches.refuse(write, alert_id, sender=self.sender.name, why=refusal)
                 return False, refusal
-            if not views.is_open(write, alert_id):
-                # Whoever asks is late: what began now would find nothing to do, and be on record.
-                return False, None
             suspects = [found.owner] if found.owner is not None else []
             gone = senders.gone(write, clock=self.sender.clock, process=self.process, suspects=suspects)
-            return dispatches.own(write, alert_id, sender=self.sender.name, gone=gone), None
+            ours = dispatches.own(write, alert_id, sender=self.sender.name, gone=gone)
+            return ours and views.is_open(write, alert_id), None
 
-        ours, refusal = await self.sender.ledger.write_soon(own)
+        begins, refusal = await self.sender.ledger.write_soon(own)
         if refusal is not None:
             self.refused[alert_id] = refusal
-        if not ours or self.closing.is_set():
+        if not begins or self.closing.is_set():
             return False
         if not self._is_ours(alert_id):
             owned = self.alerts.get(alert_id)

@@ -174,6 +174,15 @@ def own(write: Write, alert_id: str, *, sender: str, gone: Sequence[str]) -> boo
     return True
 
 
+def refuse(write: Write, alert_id: str, *, sender: str, why: str) -> None:
+    """Puts on record that `sender` will not send a dispatch, and leaves one that it was handed to whoever takes it."""
+    moved = write.sql(
+        "UPDATE dispatch SET owner = NULL WHERE alert_id = :id AND owner = :sender", {"id": alert_id, "sender": sender}
+    ).rowcount
+    left: dict[str, Any] = {"set": {"owner": None}} if moved else {}
+    write.event("dispatch.refused", alert=alert_id, why=why, sender=sender, **left)
+
+
 def hand_on(write: Write, alert_id: str, *, sender: str, to: str) -> bool:
     """Makes `to` the owner of a dispatch that `sender` owns; False where that one does not own it any more."""
     moved = write.sql(

@@ -57,12 +57,17 @@ def serve(write: Write, *, sender: str, channels: Sequence[str]) -> None:
 
 def is_served(read: Read, instance: str, *, but: str, clock: Clock, process: Process) -> bool:
     """Whether a sender other than `but` is there that sends on a channel for others."""
-    return server(read, {instance}, but=but, clock=clock, process=process) is not None
+    return server(read, {instance}, but={but}, clock=clock, process=process) is not None
 
 
-def server(read: Read, instances: Set[str], *, but: str, clock: Clock, process: Process) -> str | None:
-    """A sender other than `but` that is there and sends on all of these for others; None where there is none."""
-    there = present(read, clock=clock, process=process, but=but)
+def server(
+    read: Read, instances: Set[str], *, but: Set[str], clock: Clock, process: Process, since: Milliseconds = 0
+) -> str | None:
+    """A sender that is none of `but`, is there, and sends on all of these for others; None where there is none.
+
+    `since`: only one that has said from then on that it is there, by the clock of leases.
+    """
+    there = (row for row in present(read, clock=clock, process=process) if row.id not in but and row.beat >= since)
     return min(
         (row.id for row in there if row.serves is not None and instances <= set(json.loads(row.serves))), default=None
     )

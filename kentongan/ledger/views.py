@@ -152,6 +152,12 @@ def refusal(read: Read, alert_id: str) -> str:
     return str(taken[-1].data["why"]) if taken and taken[-1].type == "dispatch.refused" else ""
 
 
+def refusers(read: Read, alert_id: str) -> frozenset[str]:
+    """The senders that are on record as refusing to send a dispatched alert."""
+    refused = events(read, alert_id=alert_id, types=("dispatch.refused",))
+    return frozenset(str(event.data["sender"]) for event in refused if "sender" in event.data)
+
+
 def has_kept_receipts(read: Read) -> bool:
     """Whether a receipt waits that now names a delivery."""
     return (

@@ -22,6 +22,7 @@ ALONE = {"only": frozenset({"alert-1"}), "people_away": lambda: WHY}
 def place(on_either: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
     """One where it is looked often whether somebody has come."""
     monkeypatch.setattr(starting, "_LOOK", 0.05)
+    monkeypatch.setattr(senders, "BEAT", 50)
     return on_either
 
 
@@ -86,7 +87,7 @@ async def test_who_is_ending_is_handed_nothing(place: Place) -> None:
     def there() -> str | None:
         clock = place.ledger.clock
         return place.ledger.read(
-            lambda read: senders.server(read, {"sms"}, but="", clock=clock, process=service.process)
+            lambda read: senders.server(read, {"sms"}, but=set(), clock=clock, process=service.process)
         )
 
     assert there() == service.sender
@@ -172,3 +173,40 @@ async def test_who_plans_on_after_a_command_plans_everybody_once(place: Place, m
         await finished(command)
         await until(lambda: place.words() == {"accepted": 400})
     assert set(Counter(there.recipients()).values()) == {1}
+
+
+async def test_it_is_handed_on_to_nobody_who_refuses_it(place: Place) -> None:
+    place.subscribe(3)
+    sms, siren, theirs = ScriptedChannel(), ScriptedChannel("siren", traits=KEYED_POST), ScriptedChannel()
+    place.dispatch(sms, siren)
+    refusing = place.sending(theirs, ScriptedChannel("siren", traits=KEYED_POST), vouch=lambda read, id: "not by mine")
+    async with place.sending(sms, siren, **ALONE) as command, refusing as service:
+        await command.nudge("alert-1")
+        await until(lambda: len(siren.sent) == 2)
+        await until(lambda: place.events("dispatch.refused"))
+        await until(lambda: owner(place) == command.sender)
+        (refused,) = place.events("dispatch.refused")
+        assert (refused.data["sender"], refused.data["why"]) == (service.sender, "not by mine")
+        differences: list[Difference] = []
+        place.ledger.read(lambda read: check_rows(read, differences))
+        assert [each for each in differences if each.place.startswith("dispatch")] == []
+    assert theirs.sent == []
+
+
+async def test_it_is_handed_on_to_nobody_who_beats_no_more(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.subscribe(3)
+    sms, siren, theirs = ScriptedChannel(), ScriptedChannel("siren", traits=KEYED_POST), ScriptedChannel()
+    service = place.dispatcher(theirs, ScriptedChannel("siren", traits=KEYED_POST))
+    await service.start()
+    for loop in service._loops:
+        loop.cancel()
+    place.clock.advance(1)
+    place.dispatch(sms, siren)
+    async with place.sending(sms, siren, **ALONE) as command:
+        await command.nudge("alert-1")
+        await until(lambda: len(siren.sent) == 2)
+        for _ in range(3):
+            await command._taken.alerts["alert-1"].runs["sms"]
+            await command.sweep()
+        assert owner(place) == command.sender
+    assert not place.events("dispatch.handed_on")

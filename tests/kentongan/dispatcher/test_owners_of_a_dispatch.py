@@ -258,22 +258,19 @@ async def test_who_waits_for_a_channel_is_told_its_end_although_the_ledger_took_
     place.subscribe(10)
     channel = ScriptedChannel()
     place.dispatch(channel)
-    claim, is_open, own, lost = claims.claim, views.is_open, dispatches.own, iter(range(4))
-    owned: list[bool] = []
+    claim, is_open, lost = claims.claim, views.is_open, iter(range(4))
+    claimed: list[bool] = []
 
     def failing(act: Any) -> Any:
         def fails(*given: Any, **named: Any) -> Any:
-            if owned and next(lost, None) is not None:
+            # What is claimed has been taken.
+            claimed.extend([True] * (act is claim))
+            if claimed and next(lost, None) is not None:
                 raise LedgerUnavailable("ledger takes nothing")
             return act(*given, **named)
 
         return fails
 
-    def taking(*given: Any, **named: Any) -> bool:
-        owned.append(own(*given, **named))
-        return owned[-1]
-
-    monkeypatch.setattr(dispatches, "own", taking)
     monkeypatch.setattr(claims, "claim", failing(claim))
     monkeypatch.setattr(views, "is_open", failing(is_open))
     async with place.sending(channel) as dispatcher:
