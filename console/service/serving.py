@@ -13,6 +13,7 @@ import resource
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol, TypeVar
@@ -38,6 +39,9 @@ RECEIPTS = "127.0.0.1:8790"
 
 ENDS_WITHIN = 28.0
 """Seconds from the signal to the end, whatever is gone; supervisors are told 30 (deploy/)."""
+
+SECOND_SIGNAL_AFTER = 1.0
+"""Seconds after the first signal from which on another ends it at once; one sooner is the first told twice."""
 
 _FILES = 65_536
 
@@ -67,9 +71,9 @@ def serve(
     """Runs the service until SIGTERM or SIGINT; the command `kentongan serve`. Returns its exit code.
 
     `metrics`: a port or HOST:PORT for machines that look at it. `log`: in which form to log to standard error too, None
-    for not. A second signal ends it at once: what was in flight is then in doubt. Raises BadConfig, BadInput,
-    LedgerUnavailable before anything was started; OtherVersion, and ends, where another Kentongan has brought the
-    ledger to its own version.
+    for not. A second signal, a second later or more, ends it at once: what was in flight is then in doubt. Raises
+    BadConfig, BadInput, LedgerUnavailable before anything was started; OtherVersion, and ends, where another
+    Kentongan has brought the ledger to its own version.
     """
     supervisor = Supervisor()
     place = State.find(state)
@@ -156,22 +160,17 @@ async def until_told(
     ready: Callable[[_S], str],
     beside: Sequence[Ballasting | Merging] = (),
 ) -> OtherVersion | None:
-    """Runs what `make` makes until SIGTERM or SIGINT; a second signal ends it at once.
+    """Runs what `make` makes until SIGTERM or SIGINT; a second signal (`_EndInTime`) ends it at once.
 
     `ready` words what is said when it has begun; `beside` runs for as long. It ends by itself where another Kentongan
     has brought the ledger to another version, and returns that.
     """
     stopping = asyncio.Event()
 
-    def stop() -> None:
-        if stopping.is_set():
-            os._exit(1)
-        stopping.set()
-
     loop = asyncio.get_running_loop()
     end_in_time = _EndInTime()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(number, stopping.set)
         # Beside it, for the loop itself may wait for a database that never answers.
         signal.signal(number, end_in_time)
     # A closed terminal is no reason to leave people unwarned.
@@ -199,17 +198,21 @@ async def until_told(
 class _EndInTime:
     """Sees to it that the process ends, whatever it waits for, and says where each thread was; needs no loop.
 
-    At once where it is told so a second time.
+    At once where it is told so again SECOND_SIGNAL_AFTER or later. A wrapper that hands a signal on to a child of its
+    own process group has it come twice within milliseconds, which nobody meant: requests in flight would be torn.
+    `now`: seconds, as of time.monotonic.
     """
 
-    def __init__(self) -> None:
-        self._told = False
+    def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._told: float | None = None
 
     def __call__(self, *_: object) -> None:
-        if self._told:
+        if self._told is None:
+            self._told = self._now()
+            faulthandler.dump_traceback_later(ENDS_WITHIN, exit=True)
+        elif self._now() - self._told >= SECOND_SIGNAL_AFTER:
             os._exit(1)
-        self._told = True
-        faulthandler.dump_traceback_later(ENDS_WITHIN, exit=True)
 
 
 def _ready(service: Service, *, as_json: bool) -> str:

@@ -31,8 +31,9 @@ def work(
 ) -> int:
     """Runs a worker until SIGTERM or SIGINT; the command `kentongan worker`. Returns its exit code.
 
-    A second signal ends it at once: what was in flight is then in doubt. Raises BadConfig, BadInput, LedgerUnavailable
-    before anything was started; OtherVersion, and ends, where another Kentongan has brought the ledger to its version.
+    A second signal, a second later or more, ends it at once: what was in flight is then in doubt. Raises BadConfig,
+    BadInput, LedgerUnavailable before anything was started; OtherVersion, and ends, where another Kentongan has brought
+    the ledger to its version.
     """
     supervisor = Supervisor()
     place = State.find(state)

@@ -7,10 +7,15 @@ import contextlib
 import signal
 import sqlite3
 import time
+from itertools import accumulate
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from console.service import serving as ending
 from flows.sending import sending
 from kentongan.dispatcher import draining
 from kentongan.ledger import views
@@ -125,9 +130,42 @@ async def test_a_second_signal_ends_a_service_at_once_whose_loop_stands_still(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stands_still = _STANDS_STILL.replace("time.sleep(60)", "(print('still', flush=True), time.sleep(60))")
-    monkeypatch.setattr(serving, "SERVE", stands_still.replace("ENDS_WITHIN = 0.5", "ENDS_WITHIN = 60") + serving.SERVE)
+    stands_still = stands_still.replace("ENDS_WITHIN = 0.5", "ENDS_WITHIN = 60; s.SECOND_SIGNAL_AFTER = 0")
+    monkeypatch.setattr(serving, "SERVE", stands_still + serving.SERVE)
     async with scene(tmp_path, 1) as there, there.serving() as service:
         service.process.send_signal(signal.SIGTERM)
         assert service.process.stdout is not None
         assert (await service.process.stdout.readline()).strip() == b"still"
         assert await service.end(signal.SIGINT) == 1
+
+
+async def test_a_signal_that_comes_twice_at_once_tears_up_no_request(tmp_path: Path) -> None:
+    async with scene(tmp_path, 60, concurrency=4, rate=10_000) as there, there.serving() as service:
+        alert = there.draft()
+        there.sandbox.add_faults("kannel", [Rule(Fault.SLOW, times=None, seconds=0.3)])
+        there.dispatch(alert)
+        await there.nudge(alert)
+        await until(there.taken)
+        # The terminal's to the whole group, the wrapper's handed on, and a supervisor's.
+        for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
+            service.process.send_signal(number)
+        async with asyncio.timeout(15):
+            assert await service.process.wait() == 0
+        words = there.words(alert)
+        assert words.keys() == {"accepted", "planned"}
+        assert words["accepted"] == len(there.taken()) < 60
+
+
+@given(gaps=st.lists(st.floats(0, 3), max_size=6))
+def test_it_ends_at_once_at_the_first_signal_that_comes_a_second_after_the_first(gaps: list[float]) -> None:
+    moments = list(accumulate(gaps, initial=1000.0))
+    ended: list[float] = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ending, "faulthandler", Mock())
+        patched.setattr(ending.os, "_exit", lambda code: ended.append(now[0]))
+        now = [0.0]
+        told = ending._EndInTime(now=lambda: now[0])
+        for now[0] in moments:
+            told(signal.SIGTERM, None)
+    late = [moment for moment in moments if moment - moments[0] >= ending.SECOND_SIGNAL_AFTER]
+    assert ended == late
