@@ -24,6 +24,7 @@ from kentongan.ledger.drills import State
 from kentongan.ledger.verification import verify
 from kentongan.officers import Refusal
 from kentongan.seam import Mode
+from kentongan.words import dressing
 from tests.kentongan.desk.rehearsals import (
     ALL_CHANNELS,
     SCENARIOS,
@@ -346,6 +347,22 @@ def test_the_same_scenario_renders_to_the_same_digest_at_any_time(desk: Scene) -
     desk.clock.pass_by(40 * 86_400_000 + 12_345)
     assert scenarios.rehearsal(desk.desk, "quake").digest == first
     assert scenarios.rehearsal(desk.desk, "short").digest != first
+
+
+def test_what_is_said_of_shortening_is_none_of_the_words_that_were_approved(
+    desk: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+    shortened = dressing._shortened
+
+    def noted(*given: Any) -> Any:
+        told.append(shortened(*given))
+        return None
+
+    first = scenarios.rehearsal(desk.desk, "quake").digest
+    monkeypatch.setattr(dressing, "_shortened", noted)
+    assert scenarios.rehearsal(desk.desk, "quake").digest == first
+    assert any(told), "nothing of it is shortened"
 
 
 # --- Forged ---
