@@ -74,7 +74,11 @@ class Process:
             return True
         if self.namespace != _namespace():
             return False
-        return _started(self.pid) != self.started
+        try:
+            return _started(self.pid) != self.started
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            # Other users' processes may be hidden here: hidepid in proc(5), ProtectProc= in systemd.exec(5).
+            return not _is_there(self.pid)
 
 
 def _boot_id() -> str:
@@ -86,12 +90,20 @@ def _namespace() -> str:
 
 
 def _started(pid: int) -> int | None:
-    """Clock ticks after boot at which `pid` started (proc(5), field 22); None where it has ended or is a zombie."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
+    """Clock ticks after boot at which `pid` started (proc(5), field 22); None where it is a zombie."""
+    fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
     return None if fields[0] in ("Z", "X") else int(fields[19])
+
+
+def _is_there(pid: int) -> bool:
+    """Whether some process has that number, seen or not; signal 0 does nothing to it (kill(2))."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def network_offset() -> float | None:

@@ -6,9 +6,11 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kentongan import clock
 from kentongan.clock import Process, SystemClock, network_offset, to_datetime, to_milliseconds
 
 
@@ -56,6 +58,23 @@ def test_what_cannot_be_told_from_here_is_not_called_gone() -> None:
     this = Process.current()
     assert not dataclasses.replace(this, namespace="pid:[1]", pid=999_999_999).is_gone()
     assert dataclasses.replace(this, boot_id="another start of the machine").is_gone()
+
+
+@pytest.mark.parametrize("hidden", [FileNotFoundError, PermissionError])
+def test_a_process_that_is_hidden_from_here_is_not_called_gone(
+    hidden: type[OSError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def started(pid: int) -> int:
+        raise hidden
+
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    there = dataclasses.replace(Process.current(), pid=child.pid)
+    monkeypatch.setattr(clock, "_started", started)
+    with child:
+        assert not there.is_gone()
+        child.kill()
+    assert there.is_gone()
+    assert dataclasses.replace(there, pid=2**70).is_gone()
 
 
 def test_the_kernel_tells_an_offset_or_nothing() -> None:
