@@ -26,6 +26,7 @@ _log = logging.getLogger(__name__)
 
 _LOOK = 20.0
 _PATIENCE = 3.0
+_BUSY = (0.1, 0.3, 1.0)  # seconds until it is asked again, where its database is busy
 _MOST = 200  # runs that are looked at in one round: the server gives no more in one answer
 
 _RECORDED = ("broadcast", "follow-up", "share")
@@ -127,4 +128,10 @@ def _alert(read: Read, run: dict[str, Any]) -> str | None:
 
 async def _asked(client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> Any:
     answer = await client.post(path, json=body)
+    for wait in _BUSY:
+        # So it answers where its database is locked: nothing was done. Prefect's own client asks again as well.
+        if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+            break
+        await asyncio.sleep(wait)
+        answer = await client.post(path, json=body)
     return answer.raise_for_status().json()

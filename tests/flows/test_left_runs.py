@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -61,7 +62,12 @@ class Runs:
         self._client.close()
 
     def _ask(self, path: str, body: dict[str, Any]) -> Any:
-        return self._client.post(path, json=body).raise_for_status().json()
+        for _ in range(100):
+            # 503: its database was locked for a moment, and nothing was done.
+            if (answer := self._client.post(path, json=body)).status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(0.05)
+        return answer.raise_for_status().json()
 
 
 def record(ledger: Ledger, type_: str, run: str, **data: Any) -> None:
