@@ -73,7 +73,7 @@ def _people(keys: StateKeys, numbers: range) -> list[dict[str, Any]]:
     rows = []
     for n in numbers:
         value = f"+62812{n:07d}"
-        key, (ciphertext,) = keys.encrypt_for_new([Address("phone", value)], aad=f"p{n:07}".encode())
+        key, (ciphertext,) = keys.encrypt_for_new([Address("phone", value)], None, aad=f"p{n:07}".encode())
         hashed = keys.address_hash("phone", value)
         rows.append({"id": f"p{n:07}", "key": key, "hash": hashed, "ciphertext": ciphertext})
     return rows

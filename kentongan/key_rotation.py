@@ -1,9 +1,10 @@
 """Rotating people.key: a new one wraps every person's own key, while alerts go on being sent.
 
-1. The next key is made beside it, with the look-up key of the former: the hashes of the record stand on that. From
-   then on every process wraps with it (`kentongan.wrapping`).
-2. Every wrapped key in the ledger is wrapped anew, in small transactions.
-3. The new key takes the place of the former, which is gone. Where it lies and can be replaced, `kentongan.people_key`
+1. The next key is made beside it, with the look-up key of the former: the hashes of the record stand on that.
+2. The ledger names it. From then on whatever writes wraps with it, or is refused where it has not got it, be it that
+   the key's place does not answer there (`kentongan.ledger.wrapped_keys`).
+3. Every wrapped key in the ledger is wrapped anew, in small transactions, until none is found that was not.
+4. The new key takes the place of the former, which is gone. Where it lies and can be replaced, `kentongan.people_key`
    knows.
 
 Cut anywhere it goes on where it was: what is wrapped anew is passed over.
@@ -22,7 +23,7 @@ from pathlib import Path
 from kentongan.dispatcher.chunks import Chunks
 from kentongan.errors import BadConfig, BadInput
 from kentongan.keys import StateKeys
-from kentongan.ledger import Ledger, Write, wrapped_keys
+from kentongan.ledger import Ledger, Write, key_match, wrapped_keys
 from kentongan.ledger.wrapped_keys import Place
 from kentongan.quick_dataclass import dataclass
 
@@ -50,7 +51,7 @@ def rotate(
     """Rotates the key of people's data, or goes on where a rotation was cut; `told` hears how far it is.
 
     Raises BadInput where another rotation runs, a next key is wanted that others must be given, or a key in the ledger
-    cannot be read: nothing is lost then, both keys stay. Raises BadConfig where a key cannot be written,
+    or its place cannot be read: nothing is lost then, both keys stay. Raises BadConfig where a key cannot be written,
     LedgerUnavailable.
     """
     keys.need_people_key()
@@ -59,7 +60,11 @@ def rotate(
         try:
             # In a file it is one machine's; others would not know of a key that is made here.
             source.begin(random, alone=isinstance(ledger.path, Path))
-            rewrapped = _rewrap(ledger, keys, told, wait)
+            following = source.read()[0].fingerprint
+            ledger.write(partial(_name, keys=keys, following=following))
+            rewrapped = _rewrap(ledger, keys, following, told, wait)
+            if source.read()[0].fingerprint != following:
+                raise BadInput(f"the next key in {source.name} was exchanged meanwhile; put back {following}")
             left = source.finish()
         except OSError as error:
             raise BadConfig(
@@ -84,19 +89,32 @@ def alone(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _rewrap(ledger: Ledger, keys: StateKeys, told: Callable[[int], None], wait: Callable[[float], None]) -> int:
-    place: Place | None = Place()
-    rewrapped = 0
+def _name(write: Write, *, keys: StateKeys, following: str) -> None:
+    named = wrapped_keys.named(write)
+    if named is not None and named not in keys.people_fingerprints:
+        # Another host may be rotating to a key of its own, or that key is lost with nothing under it.
+        key_match.open_some(write, keys)
+    wrapped_keys.name(write, following)
 
+
+def _rewrap(
+    ledger: Ledger, keys: StateKeys, following: str, told: Callable[[int], None], wait: Callable[[float], None]
+) -> int:
+    rewrapped, done = 0, False
     chunks = Chunks()
 
     def chunk(write: Write, most: int, place: Place) -> tuple[Place | None, int]:
-        return wrapped_keys.rewrap(write, place, rewrap=keys.rewrapping(), size=min(_SIZE, most))
+        # By what is at hand it would do nothing where the place of the next key does not answer.
+        return wrapped_keys.rewrap(write, place, rewrap=keys.rewrapping(following), size=min(_SIZE, most))
 
-    while place is not None:
-        place, count = ledger.write(chunks.timed(partial(chunk, place=place)))
-        rewrapped += count
-        told(rewrapped)
-        if place is not None:
-            wait(max(_GAP, chunks.rest(gives_way=False)))
+    while not done:
+        place: Place | None = Place()
+        while place is not None:
+            place, count = ledger.write(chunks.timed(partial(chunk, place=place)))
+            rewrapped += count
+            told(rewrapped)
+            if place is not None:
+                wait(max(_GAP, chunks.rest(gives_way=False)))
+        # A process of an earlier Kentongan does not ask what the ledger names.
+        done = not ledger.read(lambda read: wrapped_keys.left(read, rewrap=keys.rewrapping(following)))
     return rewrapped

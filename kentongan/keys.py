@@ -193,34 +193,39 @@ class StateKeys:
         """Whether this installation signed the head."""
         return verify_head(self.head_public_key, head, signature)
 
-    def new_person_key(self, random: Random = os.urandom) -> bytes:
+    def new_person_key(self, named: str | None, random: Random = os.urandom) -> bytes:
         """Returns a new person's own key, wrapped; destroying it makes all that it encrypted unreadable for ever.
 
-        Call it in the transaction that writes it: a rotation of people.key goes by what transactions before it wrote.
+        Call it in the transaction that writes it, with the key that the ledger has `named` in it
+        (`ledger.wrapped_keys`), None where there is no ledger: a rotation of people.key goes by what transactions
+        before it wrote. Raises PeopleKeyAway where that key is not at hand.
         """
-        return self._wrapping.wrap(random(KEY_LENGTH), random)
+        return self._wrapping.wrapping(named, random)(random(KEY_LENGTH))
 
-    def rewrap(self, wrapped: bytes) -> bytes | None:
-        """A wrapped key under the newest people.key; None where it is so already. Raises BadInput where none opens it.
+    def rewrap(self, wrapped: bytes, named: str | None = None) -> bytes | None:
+        """A wrapped key under the one `named`, else the newest; None where it is so already.
 
-        Call it, as `new_person_key`, in the transaction that writes what it returns.
+        Raises BadInput where no key opens it, PeopleKeyAway. Call it, as `new_person_key`, in the transaction that
+        writes what it returns.
         """
-        return self._wrapping.rewrap(wrapped)
+        return self.rewrapping(named)(wrapped)
 
-    def rewrapping(self) -> Callable[[bytes], bytes | None]:
+    def rewrapping(self, named: str | None) -> Callable[[bytes], bytes | None]:
         """What does `rewrap` for many people in the one transaction in which it is asked for and used."""
-        return self._wrapping.rewrapping()
+        return self._wrapping.rewrapping(named)
 
     def encrypt_for_new(
-        self, addresses: Sequence[Address], *, aad: bytes, random: Random = os.urandom
+        self, addresses: Sequence[Address], named: str | None, *, aad: bytes, random: Random = os.urandom
     ) -> tuple[bytes, list[bytes]]:
         """Returns a new person's own key, wrapped as `new_person_key` does, and their addresses encrypted with it."""
-        return self.sealing(random)(addresses, aad)
+        return self.sealing(named, random)(addresses, aad)
 
-    def sealing(self, random: Random = os.urandom) -> Callable[[Sequence[Address], bytes], tuple[bytes, list[bytes]]]:
+    def sealing(
+        self, named: str | None, random: Random = os.urandom
+    ) -> Callable[[Sequence[Address], bytes], tuple[bytes, list[bytes]]]:
         """What does `encrypt_for_new` for many people in the one transaction in which it is asked for and used."""
         random = _drawn(random)
-        wrap = self._wrapping.newest(random)
+        wrap = self._wrapping.wrapping(named, random)
 
         def seal(addresses: Sequence[Address], aad: bytes) -> tuple[bytes, list[bytes]]:
             key = random(KEY_LENGTH)

@@ -1,8 +1,9 @@
 """What wraps each person's own key: the key of people's data, and while it is being rotated the next one too.
 
-Every process goes by where the key lies (`kentongan.people_key_place`): what it wraps is wrapped with the newest key
-that is there at that moment, and what it cannot read makes it look for another key. So a service works on while the key
-is rotated beside it.
+Every process goes by where the key lies (`kentongan.people_key_place`) and by the key that the ledger names
+(`kentongan.ledger.wrapped_keys`): with that one it wraps, or not at all; while the ledger names none, with the newest
+that is there at that moment. What it cannot read makes it look for another key. So a service works on while the key is
+rotated beside it.
 
 Where the key may be away, a process without it goes on with all that needs none, and takes the key as soon as it lies
 where it belongs and the ledger has shown that it is the right one.
@@ -114,17 +115,13 @@ class Wrapping:
             return f"{self.source.name} holds another key now; put back the one with fingerprint {self.fingerprints[0]}"
         return None
 
-    def wrap(self, key: bytes, random: Callable[[int], bytes] = os.urandom) -> bytes:
-        """Wraps a key with the newest there is; 60 bytes.
+    def wrapping(self, named: str | None, random: Callable[[int], bytes] = os.urandom) -> Callable[[bytes], bytes]:
+        """What wraps keys, to 60 bytes, for the one transaction in which it is asked for and used.
 
-        Call it in the transaction that writes what it returns: a rotation reads what transactions before it wrote.
+        It does so with the key whose fingerprint the ledger has `named` in that transaction, with the newest where that
+        is None. Raises PeopleKeyAway where the one that was named is not at hand.
         """
-        return self.newest(random)(key)
-
-    def newest(self, random: Callable[[int], bytes] = os.urandom) -> Callable[[bytes], bytes]:
-        """What wraps keys with the newest there is, for the one transaction in which it is asked for and used."""
-        self._look_again()
-        encrypt = self._loaded.ciphers[0].encrypt
+        encrypt = self._named(named).encrypt
 
         def wrap(key: bytes) -> bytes:
             nonce = random(_NONCE)
@@ -144,14 +141,13 @@ class Wrapping:
             )
         return found
 
-    def rewrap(self, wrapped: bytes) -> bytes | None:
-        """The same under the newest key; None where it is so already. Raises BadInput as `unwrap`."""
-        return self.rewrapping()(wrapped)
+    def rewrapping(self, named: str | None) -> Callable[[bytes], bytes | None]:
+        """What wraps keys anew as `wrapping` does, raising as it does; it returns None where one is wrapped so already.
 
-    def rewrapping(self) -> Callable[[bytes], bytes | None]:
-        """What does `rewrap` for many in the one transaction in which it is asked for and used."""
-        wrap = self.newest()
-        decrypt = self._loaded.ciphers[0].decrypt
+        It raises BadInput as `unwrap`.
+        """
+        wrap = self.wrapping(named)
+        decrypt = self._named(named).decrypt
 
         def rewrap(wrapped: bytes) -> bytes | None:
             with contextlib.suppress(InvalidTag, ValueError):
@@ -160,6 +156,21 @@ class Wrapping:
             return wrap(self.unwrap(wrapped))
 
         return rewrap
+
+    def _named(self, named: str | None) -> AESGCM:
+        self._look_again()
+        # The place may change again while it is looked at.
+        loaded = self._loaded
+        if named is None:
+            return loaded.ciphers[0]
+        for key, cipher in zip(loaded.keys, loaded.ciphers, strict=True):
+            if key.fingerprint == named:
+                return cipher
+        raise PeopleKeyAway(
+            f"people's keys are wrapped with the key of fingerprint {named} now, and {self.source.name} gave this"
+            f" process only {loaded.keys[0].fingerprint}: see that it answers and holds the first, and do this again;"
+            " nothing was written"
+        )
 
     def _open(self, wrapped: bytes) -> bytes | None:
         for cipher in self._loaded.ciphers:

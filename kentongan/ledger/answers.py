@@ -19,7 +19,7 @@ from kentongan.answers import LONGEST, TOLD, Meaning, Vocabulary, codes, read
 from kentongan.clock import Milliseconds
 from kentongan.errors import BadInput
 from kentongan.keys import StateKeys
-from kentongan.ledger import checkpoints, opt_outs, receipts, schema
+from kentongan.ledger import checkpoints, opt_outs, receipts, schema, wrapped_keys
 from kentongan.ledger.editions import CURRENT, listed
 from kentongan.ledger.opt_outs import Named
 from kentongan.ledger.threads import REACHED_SQL
@@ -76,7 +76,7 @@ def _take(write: Write, instance: str, inbound: Inbound, keys: StateKeys, words:
     owner = delivery.person_id if delivery is not None else next((row.id for row in persons), None)
     wrapped = next((row.key for row in persons if row.id == owner), None)
     # Erased people are strangers: what they write from now on has a key of its own.
-    own_key = keys.new_person_key() if wrapped is None else None
+    own_key = keys.new_person_key(wrapped_keys.named(write)) if wrapped is None else None
     person_id = owner if wrapped is not None else None
     id = secrets.token_hex(8)
     content = json.dumps({"family": address.family, "address": address.value, "text": text}, ensure_ascii=False)

@@ -10,6 +10,7 @@ from typing import Any
 
 from kentongan.clock import Milliseconds
 from kentongan.keys import StateKeys
+from kentongan.ledger import wrapped_keys
 from kentongan.ledger.editions import FOR_GOOD, LANGUAGE
 from kentongan.ledger.opt_outs import REFERENCE
 from kentongan.ledger.transaction import Read, Write
@@ -90,7 +91,8 @@ def fill(
     """
     known = _known(write, [reference for reference, _ in rows], span)
     changes = _Changes(edition)
-    seal = keys.sealing()
+    named = wrapped_keys.named(write)
+    seal = keys.sealing(named)
     added = updated = 0
     for reference, row in rows:
         person = known.pop(reference, None)
@@ -102,7 +104,7 @@ def fill(
             _bring_up_to_date(changes, person, row, keys)
         elif person.erased_at is None or person.erased_at < began_at:
             added += 1
-            _list_again(changes, person, row, keys)
+            _list_again(changes, person, row, keys, named)
     removed = 0
     for person in known.values() if span is not None else ():
         removed += any(used for _, used in person.addresses.values())
@@ -188,9 +190,9 @@ def _bring_up_to_date(changes: _Changes, person: _Known, row: Row, keys: StateKe
     _addresses(changes, person, row, keys)
 
 
-def _list_again(changes: _Changes, person: _Known, row: Row, keys: StateKeys) -> None:
+def _list_again(changes: _Changes, person: _Known, row: Row, keys: StateKeys, named: str | None) -> None:
     """Takes in anew who was erased: nothing of what they had is known any more."""
-    person.key = keys.new_person_key()
+    person.key = keys.new_person_key(named)
     changes.add(_LISTED_AGAIN, id=person.id, language=row.language, key=person.key)
     _replace(changes, person.id, person.groups, set(row.groups), _NEW_GROUP, _NO_GROUP)
     _replace(changes, person.id, person.regions, set(row.regions), _NEW_REGION, _NO_REGION)

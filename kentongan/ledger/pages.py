@@ -10,7 +10,7 @@ from sqlalchemy import delete, insert, select, update
 
 from kentongan.clock import Milliseconds
 from kentongan.keys import StateKeys
-from kentongan.ledger import schema
+from kentongan.ledger import schema, wrapped_keys
 from kentongan.ledger.transaction import Read, Write
 from kentongan.paging import Page, Past
 from kentongan.quick_dataclass import dataclass
@@ -34,7 +34,7 @@ def set_pager(write: Write, officer: str, address: Address, *, keys: StateKeys) 
     """Keeps where an officer is paged, in the place of an earlier address of that family."""
     table = schema.pager
     write.execute(delete(table).where(table.c.officer == officer, table.c.family == address.family))
-    key = keys.new_person_key()
+    key = keys.new_person_key(wrapped_keys.named(write))
     encrypted = keys.encrypt_address(key, address, aad=_aad(officer))
     write.execute(
         insert(table).values(officer=officer, family=address.family, ciphertext=encrypted, key=key, set_at=write.now)

@@ -81,7 +81,7 @@ def test_the_old_key_opens_nothing_any_more_and_the_look_up_stays(
     assert readable(ledger, StateKeys.open(tmp_path)) == COUNT
 
 
-@pytest.mark.parametrize("kill", range(7))
+@pytest.mark.parametrize("kill", range(8))
 def test_a_rotation_that_is_killed_goes_on_and_nothing_is_ever_unreadable(
     ledger: Ledger, keys: StateKeys, tmp_path: Path, kill: int
 ) -> None:

@@ -26,7 +26,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> StateKeys:
 def test_keys_are_made_once_and_read_again(tmp_path: Path) -> None:
     first = StateKeys.open(tmp_path / "state")
     second = StateKeys.open(tmp_path / "state", create=False)
-    wrapped = first.new_person_key()
+    wrapped = first.new_person_key(None)
     assert second.verify_head(b"head", first.sign_head(b"head"))
     assert second.decrypt_address(wrapped, first.encrypt_address(wrapped, PHONE, aad=b"1"), aad=b"1") == PHONE
     assert second.address_hash("phone", PHONE.value) == first.address_hash("phone", PHONE.value)
@@ -151,17 +151,17 @@ def test_a_head_is_verified_with_the_public_key_alone(keys: StateKeys, tmp_path:
 
 @given(family=st.sampled_from(["phone", "telegram"]), value=st.text(max_size=60), aad=st.binary(max_size=20))
 def test_an_address_comes_back_for_its_own_row_only(keys: StateKeys, family: str, value: str, aad: bytes) -> None:
-    wrapped = keys.new_person_key()
+    wrapped = keys.new_person_key(None)
     encrypted = keys.encrypt_address(wrapped, Address(family, value), aad=aad)
     assert keys.decrypt_address(wrapped, encrypted, aad=aad) == Address(family, value)
-    for other_key, other_aad in ((wrapped, aad + b"x"), (keys.new_person_key(), aad)):
+    for other_key, other_aad in ((wrapped, aad + b"x"), (keys.new_person_key(None), aad)):
         with pytest.raises(BadInput, match="damaged or belongs to another row"):
             keys.decrypt_address(other_key, encrypted, aad=other_aad)
 
 
 @given(st.data())
 def test_a_changed_byte_in_key_or_address_is_found(keys: StateKeys, data: st.DataObject) -> None:
-    parts = {"wrapped": keys.new_person_key()}
+    parts = {"wrapped": keys.new_person_key(None)}
     parts["encrypted"] = keys.encrypt_address(parts["wrapped"], PHONE, aad=b"7")
     which = data.draw(st.sampled_from(sorted(parts)))
     changed = bytearray(parts[which])
@@ -174,7 +174,7 @@ def test_a_changed_byte_in_key_or_address_is_found(keys: StateKeys, data: st.Dat
 
 def test_another_installation_reads_nothing(keys: StateKeys, tmp_path: Path) -> None:
     other = StateKeys.open(tmp_path)
-    wrapped = keys.new_person_key()
+    wrapped = keys.new_person_key(None)
     with pytest.raises(BadInput, match=r"people\.key"):
         other.decrypt_address(wrapped, keys.encrypt_address(wrapped, PHONE, aad=b""), aad=b"")
     assert other.address_hash("phone", PHONE.value) != keys.address_hash("phone", PHONE.value)
@@ -190,9 +190,9 @@ def test_lookup_hashes_are_equal_for_equal_addresses_only(
 
 
 def test_the_same_address_is_encrypted_differently_each_time(keys: StateKeys) -> None:
-    wrapped = keys.new_person_key()
+    wrapped = keys.new_person_key(None)
     assert len({keys.encrypt_address(wrapped, PHONE, aad=b"1") for _ in range(20)}) == 20
-    assert len({keys.new_person_key() for _ in range(20)}) == 20
+    assert len({keys.new_person_key(None) for _ in range(20)}) == 20
 
 
 @given(st.dictionaries(st.text(), st.integers() | st.text() | st.none()))

@@ -200,7 +200,7 @@ def test_another_key_is_told_before_anything_is_sent_and_takes_nothing_over(
     assert "is not the one that this ledger was written with" in told
     # A service that runs does not wrap a part of its people with it.
     assert "holds another key now" in str(keys.people_fault())
-    wrapped = keys.new_person_key()
+    wrapped = keys.new_person_key(None)
     outside.write_bytes(good)
     assert StateKeys.open(state.root, create=False).rewrap(wrapped) is None
     # One damaged row alone is not taken for another key.

@@ -55,7 +55,7 @@ def test_all_but_people_goes_on_without_their_key_until_it_is_back(tmp_path: Pat
     environment = {FILE_VARIABLE: str(path)} if elsewhere else {}
     first = StateKeys.open(tmp_path / "state", environment=environment)
     known, kept = Known(first), path.read_bytes()
-    sealed = first.new_person_key()
+    sealed = first.new_person_key(None)
     WAYS[way](path)
     broken = path.read_bytes() if path.is_file() else None
     keys = StateKeys.open(tmp_path / "state", create=False, people_may_be_away=True, environment=environment)
@@ -67,9 +67,9 @@ def test_all_but_people_goes_on_without_their_key_until_it_is_back(tmp_path: Pat
     assert keys.page_check("siti", "d") == first.page_check("siti", "d")
     acts: list[Callable[[], object]] = [
         lambda: keys.address_hash("phone", "+628123456701"),
-        keys.new_person_key,
+        lambda: keys.new_person_key(None),
         lambda: keys.encrypt_address(sealed, Address("phone", "+628123456701"), aad=b"p"),
-        lambda: keys.sealing()([Address("phone", "+628123456701")], b"p"),
+        lambda: keys.sealing(None)([Address("phone", "+628123456701")], b"p"),
         lambda: keys.rewrap(sealed),
         lambda: keys.people_fingerprints,
         keys.need_people_key,
@@ -159,7 +159,7 @@ def test_one_that_has_the_key_uses_it_on_while_the_disk_hangs(tmp_path: Path, mo
     answers = threading.Event()
     # A look at a file hangs too, where its folder does.
     monkeypatch.setattr(InFolder, "stamp", lambda source: answers.wait(30))
-    sealed = keys.new_person_key()
+    sealed = keys.new_person_key(None)
     encrypted = keys.encrypt_address(sealed, Address("phone", "+628123456701"), aad=b"p")
     assert keys.decrypt_address(sealed, encrypted, aad=b"p").value == "+628123456701"
     answers.set()
