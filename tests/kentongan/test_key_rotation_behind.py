@@ -185,3 +185,17 @@ def test_another_hosts_rotation_is_not_taken_over_by_a_key_that_cannot_open_what
     assert ledger.read(wrapped_keys.named) == rotating.people_fingerprints[0]
     add(ledger, rotating, 2)
     assert all(rotating.rewrap(key) is None for key in held(ledger))
+
+
+def test_a_named_key_that_is_lost_with_nothing_under_it_is_rotated_away(
+    ledger: Ledger, hosts: tuple[StateKeys, StateKeys, Path]
+) -> None:
+    """As where a backup's copy of the keys was made just before the rotation began, and that of the ledger after."""
+    _, rotating, _ = hosts
+    add(ledger, rotating, 1)
+    ledger.write(lambda write: wrapped_keys.name(write, "0000-0000-0000-0000"))
+    with pytest.raises(PeopleKeyAway, match="0000-0000-0000-0000"):
+        add(ledger, rotating, 2)
+    assert key_rotation.rotate(ledger, rotating, by="siti").left is None
+    add(ledger, rotating, 2)
+    assert all(rotating.rewrap(key) is None for key in held(ledger))
