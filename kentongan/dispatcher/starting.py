@@ -156,7 +156,7 @@ class Starter:
         to = await sender.ledger.write_soon(hand_on)
         if to is None:
             return False
-        _log.info("alert handed on", extra={"alert": alert_id, "to": to, "instance": instance})
+        _log.info("alert handed on", extra={"alert": alert_id, "heir": to, "instance": instance})
         owned.leave()
         return True
 

@@ -162,9 +162,10 @@ def test_a_kind_is_complete(kind: str) -> None:
     settings = channels.settings_model(kind).model_construct(kind=kind)
     assert isinstance(settings.limits(), Limits)
     assert (ROOT / f"tests/channels/test_{kind}.py").is_file(), f"{kind} has no contract test"
-    suite = (ROOT / f"tests/channels/test_{kind}.py").read_text()
-    assert "Contract)" in suite
-    assert f'kind = "{kind}"' in suite
+    assert "Contract)" in (ROOT / f"tests/channels/test_{kind}.py").read_text()
+    scene = ROOT / f"tests/channels/{kind}_scene.py"
+    suite = scene if scene.is_file() else ROOT / f"tests/channels/test_{kind}.py"
+    assert f'kind = "{kind}"' in suite.read_text()
     assert list((ROOT / "templates/channels").glob(f"{kind}.*")), f"{kind} has no layout in templates/channels"
 
 

@@ -198,7 +198,7 @@ async def test_a_probe_that_hangs_holds_up_neither_beats_nor_other_channels(plac
     place.dispatch(held, other)
     async with place.sending(held, other, policy=POLICY.model_copy(update={"probe_every": 4.0})) as dispatcher:
         await dispatcher.nudge("alert-1")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await until(lambda: place.events("instance.held"))
             place.clock.advance(4)
             await until(lambda: held.probes)
