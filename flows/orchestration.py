@@ -7,24 +7,19 @@ server that is down, wedged or slow costs nothing but the picture.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
 import dataclasses
 import logging
 import os
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
-from uuid import UUID
+from typing import Any, TypeVar
 
 from flows.sending import Course, Sending, through
 from kentongan.alert import Kind
 from kentongan.errors import KentonganError
 from kentongan.ledger import Ledger, alerts
-
-if TYPE_CHECKING:
-    from prefect.client.orchestration import PrefectClient
 
 _log = logging.getLogger(__name__)
 
@@ -62,8 +57,6 @@ class Orchestration:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _clients: asyncio.Task[None] | None = None
     _with_clients: contextvars.Context | None = None
-    _flow_ids: dict[str, UUID] = field(default_factory=dict)
-    _ask_flow_id: Callable[[str], Awaitable[UUID]] = field(init=False)
     _warm: bool = False
     _closing: bool = False
 
@@ -137,14 +130,12 @@ class Orchestration:
     async def _keep_clients(self, opened: asyncio.Future[contextvars.Context]) -> None:
         """Keeps Prefect's clients open for all flows; `opened` gets the context in which they find them.
 
-        Left to itself each flow makes three of its own, reads the machine's certificates anew for each, and asks the
-        server for the id of its name.
+        Left to itself each flow makes three of its own, and reads the machine's certificates anew for each.
         """
         from prefect.context import AsyncClientContext, SyncClientContext
 
         try:
-            async with AsyncClientContext() as kept:
-                self._remember_flow_ids(kept.client)
+            async with AsyncClientContext():
                 with SyncClientContext():
                     opened.set_result(contextvars.copy_context())
                     await asyncio.get_running_loop().create_future()
@@ -152,17 +143,6 @@ class Orchestration:
             if opened.done():
                 raise
             opened.set_exception(error)
-
-    def _remember_flow_ids(self, client: PrefectClient) -> None:
-        """Lets a client ask once for the id of a flow's name, and again behind every alert: the server may be new."""
-        self._ask_flow_id = client.create_flow_from_name
-
-        async def remembered(flow_name: str) -> UUID:
-            if flow_name not in self._flow_ids:
-                self._flow_ids[flow_name] = await self._ask_flow_id(flow_name)
-            return self._flow_ids[flow_name]
-
-        client.create_flow_from_name = remembered  # type: ignore[method-assign]
 
     async def _with_clients_open(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         assert self._with_clients is not None
@@ -227,12 +207,9 @@ class Orchestration:
             with through(dataclasses.replace(self._sending, course=course)):
                 state = await flow(stored.code, return_state=True)
         finally:
-            self._flow_ids.pop(flow.name, None)
             if not course.began.is_set():
                 renderings.cancel()
         await asyncio.wait([renderings])
-        with contextlib.suppress(Exception):
-            self._flow_ids[flow.name] = await self._ask_flow_id(flow.name)
         return str(state.name)
 
     async def _renderings(self, code: str, course: Course) -> None:

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -103,25 +102,6 @@ async def test_an_alert_finds_its_clients_made(
         await until(lambda: place.events("orchestration.ended"))
     # Prefect tells of its tasks from a thread of its own, which keeps nobody waiting.
     assert "orchestration" not in made
-
-
-@pytest.mark.usefixtures("unhurried")
-async def test_a_server_that_knows_the_flow_by_another_id_is_asked_anew_for_the_next_alert(
-    place: Place, prefect: RunningServer
-) -> None:
-    place.subscribe(2)
-    texts = ScriptedChannel("sms", traits=Traits(family="phone"))
-    async with Orchestrated(place, texts, environment=prefect.environment()) as there:
-        assert await there.orchestration.warm_up()
-        there.orchestration._flow_ids["broadcast"] = uuid4()
-        await there.dispatcher.nudge(place.dispatch(texts, code="K7Q4"))
-        await until(lambda: place.events("orchestration.ended"))
-        await there.dispatcher.nudge(place.dispatch(texts, id="alert-2", code="K7Q5"))
-        await until(lambda: len(place.events("orchestration.ended")) == 2)
-    (flow,) = await shown(prefect, "flows", flows={"name": {"any_": ["broadcast"]}})
-    (run,) = await shown(prefect, "flow_runs", flow_runs={"name": {"any_": ["alert-K7Q5"]}})
-    assert run["flow_id"] == flow["id"]
-    assert len(texts.sent) == 4
 
 
 @pytest.mark.usefixtures("unhurried")
